@@ -1,0 +1,132 @@
+/* main.c: Pulse, an uptime monitor: checks many services at once, keeps every result, shows them live.
+ *
+ * Here are the command line and the plan of the whole: three tasks, from schedule.c over store.c to view.c, and what ends
+ * when. A signal cancels the checks only; what they have found still reaches the file and the view, which are shielded
+ * from the cancellation for half a second.
+ */
+#include "pulse.h"
+#include "terminal.h"
+#include "text.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+
+#define VERSION "0.1.0"
+
+struct options {
+    const char *targets, *results;
+    long in_flight;
+    bool once;
+    struct config config;
+};
+
+static const char usage[] =
+    "usage: pulse [options]\n"
+    "\n"
+    "Checks services and shows how they are, until SIGINT or SIGTERM.\n"
+    "\n"
+    "  --targets FILE   what to watch (pulse.yaml)\n"
+    "  --results FILE   where every result is appended (results.jsonl)\n"
+    "  --in-flight N    checks at the same time, 1 to 10000 (64)\n"
+    "  --once           check each target one time; exit status 1 when one is down\n"
+    "  --help           this text\n"
+    "  --version        the version\n";
+
+enum { EXIT_USAGE = 2 };
+
+/* --- The program -------------------------------------------------------------------------------------------------- */
+
+static int first_failure(int first, int next)
+{
+    return first < 0 ? first : next;
+}
+
+static int run(void *arg)
+{
+    struct options *options = arg;
+    COIR_AUTO(store) store = {.path = options->results, .fd = -1};
+    COIR_TRY(store_open(&store));
+
+    COIR_AUTO(coir_sender) *results = NULL, *stored = NULL;
+    COIR_AUTO(coir_receiver) *to_store = NULL, *to_show = NULL;
+    COIR_TRY(coir_channel_open(struct result, CHANNEL_ROOM, &results, &to_store));
+    COIR_TRY(coir_channel_open(struct result, CHANNEL_ROOM, &stored, &to_show));
+    store.results = to_store;
+    store.stored = stored;
+    struct schedule schedule = {
+        .config = &options->config, .once = options->once, .results = results};
+    schedule.slots.value = (size_t)options->in_flight;
+    struct view view = {.config = &options->config, .store = &store, .stored = to_show};
+    view.table = !options->once && terminal_is_there();
+
+    COIR_GROUP(checks);        /* a signal cancels this one */
+    COIR_SHIELD(COIR_MS(500)); /* while what was found still reaches the file and the view */
+    COIR_GROUP(rest);
+    coir_task *storing, *viewing;
+    COIR_TRY(coir_spawn(&rest, store_run, &store, &storing));
+    COIR_TRY(coir_spawn(&rest, view_run, &view, &viewing));
+    COIR_TRY(coir_spawn(&checks, schedule_run, &schedule, NULL));
+
+    int r = coir_group_wait(&checks);
+    coir_sender_close(COIR_TAKE(results));
+    r = first_failure(r, coir_join(storing, NULL));
+    coir_sender_close(COIR_TAKE(stored));
+    r = first_failure(r, coir_join(viewing, NULL));
+    r = coir_group_finish(&rest, r);
+    return r == 0 && options->once && store.down > 0 ? 1 : r;
+}
+
+/* --- The command line --------------------------------------------------------------------------------------------- */
+
+static void complain(const char *what, const char *value)
+{
+    fprintf(stderr, "pulse: %s '%s'; --help lists the options\n", what, value);
+    exit(EXIT_USAGE);
+}
+
+static void parse_in_flight(const char *text, long *ret_value)
+{
+    if (!parse_integer(text, ret_value) || *ret_value < 1 || *ret_value > 10000)
+        complain("--in-flight: expected a whole number from 1 to 10000, not", text);
+}
+
+static void parse_options(int argc, char **argv, struct options *options)
+{
+    enum { TARGETS = 1, RESULTS, IN_FLIGHT, ONCE, HELP, SHOW_VERSION };
+    static const struct option known[] = {
+        {"targets", required_argument, NULL, TARGETS},
+        {"results", required_argument, NULL, RESULTS},
+        {"in-flight", required_argument, NULL, IN_FLIGHT},
+        {"once", no_argument, NULL, ONCE},
+        {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, SHOW_VERSION},
+        {0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case TARGETS: options->targets = optarg; break;
+        case RESULTS: options->results = optarg; break;
+        case IN_FLIGHT: parse_in_flight(optarg, &options->in_flight); break;
+        case ONCE: options->once = true; break;
+        case HELP: fputs(usage, stdout); exit(0);
+        case SHOW_VERSION: puts("pulse " VERSION); exit(0);
+        default: exit(EXIT_USAGE);
+        }
+    }
+    if (optind < argc)
+        complain("unexpected argument", argv[optind]);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.targets = "pulse.yaml", .results = "results.jsonl", .in_flight = 64};
+    parse_options(argc, argv, &options);
+    text_init();
+    if (config_load(options.targets, stderr, &options.config) > 0)
+        return EXIT_USAGE;
+    int code = coir_main(run, &options);
+    config_free(&options.config);
+    return code;
+}

@@ -1,0 +1,63 @@
+/* pulse.h: what the parts of Pulse hand to each other.
+ *
+ * Results flow one way: the tasks of scheduler.c make them with check.c and send them to the store's task, which writes
+ * them to the file and only then sends them on to the view's task. Each arrow is a channel with a limit, so a slow disk
+ * or terminal slows the checks down instead of filling memory. The channels and everything that the tasks are given belong
+ * to run() in main.c, which outlives them.
+ */
+#ifndef PULSE_PULSE_H
+#define PULSE_PULSE_H
+
+#include "config.h"
+
+#include <coir/coir.h>
+
+/* What came of one check. */
+struct result {
+    const struct target *target;
+    int64_t time;      /* when the check began, in ms since 1970 */
+    coir_time latency; /* of the attempt that succeeded; 0 when down */
+    int attempts;
+    int code;        /* 0 when up, else why the last attempt failed */
+    char error[160]; /* the same in words, with what was tried */
+};
+
+enum { CHANNEL_ROOM = 64 };
+
+/* check.c: connects to target and closes again, with its retries, inside its deadline. Returns 0 with *ret_result also
+ * when the target is down; negative only when this task has to end. */
+int check_run(const struct target *target, struct result *ret_result);
+
+/* scheduler.c: checks all targets, each at its own rate and at most in_flight at once, until cancelled; with once, one
+ * time. A task. */
+struct schedule {
+    const struct config *config;
+    bool once;
+    coir_semaphore slots; /* .value is how many checks may be in flight */
+    coir_sender *results;
+};
+int schedule_run(void *schedule);
+
+/* store.c: appends every result to a file, then passes it on. A task. */
+typedef struct store {
+    const char *path;
+    int fd; /* -1 while closed */
+    coir_receiver *results;
+    coir_sender *stored;
+    uint64_t count, down; /* results written so far, and how many of them say down */
+} store;
+int store_open(struct store *store);
+int store_run(void *store);
+void store_close(struct store *store);
+COIR_CLOSER_VALUE(store, store_close);
+
+/* view.c: shows results on standard output, as a live table or one line each. A task. */
+struct view {
+    const struct config *config;
+    const struct store *store;
+    coir_receiver *stored;
+    bool table;
+};
+int view_run(void *view);
+
+#endif

@@ -1,0 +1,357 @@
+/* table.c: remembers what is known of each target and draws it, see table.h.
+ *
+ * A frame is text in which each line starts where the last one stood and erases what was right of it, so nothing
+ * flickers and a resize needs no special care. Columns have a width that they would like; where the terminal is
+ * narrower, fit() takes columns away from the least important ones first. What can change from second to second has a
+ * fixed width, so the table stands still while its numbers move.
+ */
+#include "table.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { HISTORY = 20, ERROR_LEAST = 18, MARK = 2, GAP = 2, MARGIN = 1, LINES_AROUND = 5 };
+enum state { UNKNOWN, UP, DOWN };
+enum column { NAME, ADDRESS, STATE, LATENCY, SINCE, CHECKS, ERROR, COLUMNS };
+
+struct row {
+    const struct target *target;
+    enum state state;
+    coir_time since;   /* of the state */
+    coir_time latency; /* of the last check that succeeded */
+    coir_time failed;  /* when the last check failed; 0: none did */
+    char error[160];   /* why it did */
+    unsigned count;    /* of checks */
+    coir_time history
+        [HISTORY]; /* latencies, -1 for a failure; a ring, the next one goes to count % HISTORY */
+};
+
+struct table {
+    size_t count;
+    bool coloured;
+    int error_width; /* of the widest error so far: the column never shrinks */
+    struct row rows[];
+};
+
+/* One frame under way. */
+struct frame {
+    FILE *out;
+    const struct table *table;
+    const struct caption *caption;
+    int lines, width, widths[COLUMNS];
+};
+
+static const struct {
+    const char *title;
+    enum align align;
+} columns[COLUMNS] = {{"NAME", LEFT},      {"ADDRESS", LEFT}, {"STATE", LEFT},
+                      {"LATENCY", RIGHT},  {"SINCE", RIGHT},  {"LAST CHECKS", LEFT},
+                      {"LAST ERROR", LEFT}};
+
+static const char *const state_names[] = {"unknown", "up", "down"};
+static const char *const state_colours[] = {"2", "32", "31"};
+
+/* --- What is known ------------------------------------------------------------------------------------------------ */
+
+int table_open(const struct config *config, struct table **ret_table)
+{
+    struct table *table = calloc(1, sizeof *table + config->count * sizeof table->rows[0]);
+    if (!table)
+        return -ENOMEM;
+    const char *plain = getenv("NO_COLOR");
+    table->coloured = !plain || !*plain;
+    table->error_width = ERROR_LEAST;
+    table->count = config->count;
+    for (size_t i = 0; i < table->count; i++)
+        table->rows[i] = (struct row){.target = &config->targets[i], .since = coir_now()};
+    *ret_table = table;
+    return 0;
+}
+
+void table_close(struct table *table)
+{
+    free(table);
+}
+
+void table_take(struct table *table, const struct result *result)
+{
+    struct row *row = table->rows;
+    while (row->target != result->target)
+        row++;
+    enum state state = result->code == 0 ? UP : DOWN;
+    if (state != row->state)
+        row->since = coir_now();
+    row->state = state;
+    row->history[row->count++ % HISTORY] = state == UP ? result->latency : -1;
+    if (state == UP) {
+        row->latency = result->latency;
+        return;
+    }
+    row->failed = coir_now();
+    snprintf(row->error, sizeof row->error, "%s", coir_error_text(result->code));
+    int width = text_width(row->error);
+    table->error_width = width > table->error_width ? width : table->error_width;
+}
+
+static size_t count_of(const struct table *table, size_t first, enum state state)
+{
+    size_t count = 0;
+    for (size_t i = first; i < table->count; i++)
+        count += table->rows[i].state == state;
+    return count;
+}
+
+/* --- Widths ------------------------------------------------------------------------------------------------------- */
+
+/* What becomes narrower first, and down to what; 0 takes the column away. */
+static const struct {
+    enum column column;
+    int least;
+} steps[] = {{ERROR, 16}, {ADDRESS, 18}, {CHECKS, 10}, {NAME, 16},   {ADDRESS, 0}, {CHECKS, 0},
+             {ERROR, 10}, {SINCE, 0},    {NAME, 8},    {LATENCY, 0}, {ERROR, 0},   {NAME, 1}};
+
+static int total(const int *widths)
+{
+    int sum = MARK;
+    for (int i = 0; i < COLUMNS; i++)
+        sum += widths[i] > 0 ? widths[i] + (i > 0 ? GAP : 0) : 0;
+    return sum;
+}
+
+static void fit(struct frame *frame)
+{
+    int *widths = frame->widths;
+    memcpy(widths, (int[COLUMNS]){4, 7, 7, 8, 6, HISTORY, frame->table->error_width},
+           sizeof frame->widths);
+    for (size_t i = 0; i < frame->table->count; i++) {
+        const struct target *target = frame->table->rows[i].target;
+        int name = text_width(target->name), address = text_width(target->label);
+        widths[NAME] = name > widths[NAME] ? name : widths[NAME];
+        widths[ADDRESS] = address > widths[ADDRESS] ? address : widths[ADDRESS];
+    }
+    for (size_t i = 0; i < COIR_COUNT(steps) && total(widths) > frame->width; i++) {
+        int *width = &widths[steps[i].column], excess = total(widths) - frame->width;
+        int left = steps[i].least > 0 ? *width - excess : 0;
+        if (*width > steps[i].least)
+            *width = left > steps[i].least ? left : steps[i].least;
+    }
+}
+
+/* --- Drawing ------------------------------------------------------------------------------------------------------ */
+
+/* Begins a line, unless the screen is full. */
+static bool begin_line(struct frame *frame)
+{
+    bool live = frame->caption->live;
+    if (live && frame->lines >= frame->caption->rows)
+        return false;
+    if (frame->lines++ > 0)
+        fputs(live ? "\r\n" : "\n", frame->out);
+    fputs(live ? "\033[K " : " ", frame->out);
+    return true;
+}
+
+static void paint(struct frame *frame, const char *colour)
+{
+    if (frame->table->coloured)
+        fprintf(frame->out, "\033[%sm", colour);
+}
+
+/* Text in one colour in exactly width columns. */
+static void put(struct frame *frame, const char *colour, const char *text, int width,
+                enum align align)
+{
+    if (width <= 0)
+        return;
+    paint(frame, colour);
+    text_cell(frame->out, text, width, align);
+    paint(frame, "0");
+}
+
+static const char *mark_of(enum state state)
+{
+    static const char *const pretty[] = {"○", "●", "✗"}, *const ascii[] = {"?", "+", "x"};
+    return text_is_utf8() ? pretty[state] : ascii[state];
+}
+
+/* One bar for one check; each height is about three times as long as the one before. */
+static const char *bar_of(coir_time latency)
+{
+    static const char *const pretty[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    static const char *const ascii[] = {"_", ".", ":", "-", "=", "+", "*", "#"};
+    int height = 0;
+    for (coir_time limit = COIR_US(300); height < 7 && latency >= limit; limit = limit * 10 / 3)
+        height++;
+    return text_is_utf8() ? pretty[height] : ascii[height];
+}
+
+/* The last checks, the newest on the right. */
+static void put_history(struct frame *frame, const struct row *row, int width)
+{
+    for (int back = width; back > 0; back--) {
+        if ((unsigned)back > row->count) {
+            put(frame, "2", text_is_utf8() ? "·" : " ", 1, LEFT);
+            continue;
+        }
+        coir_time latency = row->history[(row->count - (unsigned)back) % HISTORY];
+        if (latency < 0)
+            put(frame, "31", text_is_utf8() ? "×" : "x", 1, LEFT);
+        else
+            put(frame, "32", bar_of(latency), 1, LEFT);
+    }
+}
+
+/* What stands in a cell, in text of size bytes. */
+static void describe(const struct row *row, enum column column, char *text, size_t size)
+{
+    char age[24];
+    bool checked = row->count > 0;
+    text[0] = 0;
+    switch (column) {
+    case NAME: snprintf(text, size, "%s", row->target->name); break;
+    case ADDRESS: snprintf(text, size, "%s", row->target->label); break;
+    case STATE: snprintf(text, size, "%s", state_names[row->state]); break;
+    case LATENCY:
+        if (row->state == UP)
+            text_latency(row->latency, text, size);
+        break;
+    case SINCE:
+        if (checked)
+            text_age(coir_now() - row->since, text, size);
+        break;
+    case ERROR:
+        if (row->state == DOWN)
+            snprintf(text, size, "%s", row->error);
+        else if (row->failed)
+            snprintf(text, size, "%s, %s ago", row->error,
+                     text_age(coir_now() - row->failed, age, sizeof age));
+        break;
+    default: break;
+    }
+}
+
+static const char *colour_of(const struct row *row, enum column column)
+{
+    if (column == STATE)
+        return state_colours[row->state];
+    if (column == NAME)
+        return "1";
+    return column == ADDRESS || (column == ERROR && row->state != DOWN) ? "2" : "0";
+}
+
+static void draw_row(struct frame *frame, const struct row *row)
+{
+    if (!begin_line(frame))
+        return;
+    put(frame, state_colours[row->state], mark_of(row->state), MARK, LEFT);
+    for (int i = 0; i < COLUMNS; i++) {
+        char text[256];
+        int width = frame->widths[i];
+        fprintf(frame->out, "%*s", i > 0 && width > 0 ? GAP : 0, "");
+        describe(row, (enum column)i, text, sizeof text);
+        if (i == CHECKS)
+            put_history(frame, row, width);
+        else
+            put(frame, colour_of(row, (enum column)i), text, width, columns[i].align);
+    }
+}
+
+static void draw_titles(struct frame *frame)
+{
+    if (!begin_line(frame))
+        return;
+    paint(frame, "2");
+    fprintf(frame->out, "%*s", MARK, "");
+    for (int i = 0; i < COLUMNS; i++) {
+        fprintf(frame->out, "%*s", i > 0 && frame->widths[i] > 0 ? GAP : 0, "");
+        text_cell(frame->out, columns[i].title, frame->widths[i], columns[i].align);
+    }
+    paint(frame, "0");
+}
+
+static void draw_head(struct frame *frame)
+{
+    const struct table *table = frame->table;
+    char text[3][32], clock[16];
+    time_t now = time(NULL);
+    struct tm parts;
+    localtime_r(&now, &parts);
+    strftime(clock, sizeof clock, "%H:%M:%S", &parts);
+    snprintf(text[0], sizeof text[0], "%zu target%s", table->count, table->count == 1 ? "" : "s");
+    snprintf(text[1], sizeof text[1], "%zu up", count_of(table, 0, UP));
+    snprintf(text[2], sizeof text[2], "%zu down", count_of(table, 0, DOWN));
+
+    if (!begin_line(frame))
+        return;
+    int left = frame->width - 8, wanted = 0;
+    put(frame, "1", "Pulse", 5, LEFT);
+    left -= 5;
+    for (int i = 0; i < 3; i++) {
+        wanted = text_width(text[i]) + 3;
+        if (left <= wanted)
+            break;
+        fputs("   ", frame->out);
+        put(frame, i == 0 ? "0" : state_colours[i], text[i], wanted - 3, LEFT);
+        left -= wanted;
+    }
+    put(frame, "2", clock, left + 8, RIGHT);
+}
+
+static void draw_foot(struct frame *frame)
+{
+    const struct caption *caption = frame->caption;
+    static const char hint[] = "Ctrl-C ends";
+    int right = caption->live && frame->width >= 40 ? (int)sizeof hint - 1 : 0;
+    char text[512];
+    snprintf(text, sizeof text, "%llu result%s in %s", (unsigned long long)caption->count,
+             caption->count == 1 ? "" : "s", caption->path);
+    if (!begin_line(frame))
+        return;
+    put(frame, "2", text, frame->width - right, LEFT);
+    put(frame, "2", hint, right, RIGHT);
+}
+
+/* The rows, and one line about those for which the screen has no room. */
+static void draw_rows(struct frame *frame)
+{
+    const struct table *table = frame->table;
+    size_t room = table->count;
+    if (frame->caption->live && (int)room > frame->caption->rows - LINES_AROUND)
+        room = frame->caption->rows > LINES_AROUND + 2
+                   ? (size_t)(frame->caption->rows - LINES_AROUND - 1)
+                   : 1;
+    for (size_t i = 0; i < room; i++)
+        draw_row(frame, &table->rows[i]);
+    if (room == table->count || !begin_line(frame))
+        return;
+    char text[96];
+    snprintf(text, sizeof text, "  and %zu more: %zu up, %zu down", table->count - room,
+             count_of(table, room, UP), count_of(table, room, DOWN));
+    put(frame, "2", text, frame->width, LEFT);
+}
+
+char *table_draw(const struct table *table, const struct caption *caption, size_t *ret_length)
+{
+    char *text = NULL;
+    struct frame frame = {
+        .out = open_memstream(&text, ret_length), .table = table, .caption = caption};
+    if (!frame.out)
+        return NULL;
+    frame.width = caption->columns > 2 * MARGIN ? caption->columns - 2 * MARGIN : 1;
+    fit(&frame);
+    fputs(caption->live ? "\033[?2026h\033[H" : "", frame.out);
+    draw_head(&frame);
+    (void)begin_line(&frame);
+    draw_titles(&frame);
+    draw_rows(&frame);
+    (void)begin_line(&frame);
+    draw_foot(&frame);
+    fputs(caption->live ? "\033[J\033[?2026l" : "\n", frame.out);
+    if (fclose(frame.out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}

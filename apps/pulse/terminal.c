@@ -1,0 +1,120 @@
+/* terminal.c: takes the terminal over and gives it back, see terminal.h.
+ *
+ * It is given back in three ways: by terminal_leave, which the view calls on each of its paths; before a stop by Ctrl-Z;
+ * and in a handler for the signals that end or crash a process, which then lets the signal take its course. (SIGINT and
+ * SIGTERM are not among those: they cancel the main task, and the view leaves.) Only a SIGKILL leaves it as it is.
+ */
+#include "terminal.h"
+
+#include <coir/coir.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+static const int fatal[] = {SIGHUP, SIGQUIT, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGXCPU};
+static struct sigaction before[COIR_COUNT(fatal)];
+
+static volatile sig_atomic_t entered, echo_is_off;
+static struct termios found;
+
+/* Alternate screen, cleared, without cursor; and back. */
+static const char enter_screen[] = "\033[?1049h\033[?25l\033[2J";
+static const char leave_screen[] = "\033[0m\033[?25h\033[?1049l";
+
+bool terminal_is_there(void)
+{
+    const char *kind = getenv("TERM");
+    return isatty(STDOUT_FILENO) && kind && *kind && strcmp(kind, "dumb") != 0;
+}
+
+/* Safe in a signal handler. */
+static void give_back(void)
+{
+    if (!entered)
+        return;
+    entered = 0;
+    ssize_t n = write(STDOUT_FILENO, leave_screen, sizeof leave_screen - 1);
+    (void)n;
+    if (echo_is_off)
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &found);
+    echo_is_off = 0;
+}
+
+/* Gives the terminal back and lets the signal do what it would have done without us. */
+static void on_fatal(int signal_number)
+{
+    int saved = errno;
+    give_back();
+    for (size_t i = 0; i < COIR_COUNT(fatal); i++)
+        if (fatal[i] == signal_number)
+            (void)sigaction(signal_number, &before[i], NULL);
+    if (signal_number == SIGHUP || signal_number == SIGQUIT || signal_number == SIGXCPU)
+        (void)raise(signal_number); /* the others come back by themselves: the fault is repeated */
+    errno = saved;
+}
+
+static void catch_fatal(void)
+{
+    struct sigaction action = {.sa_handler = on_fatal, .sa_flags = SA_ONSTACK};
+    for (size_t i = 0; i < COIR_COUNT(fatal); i++) {
+        (void)sigaction(fatal[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN)
+            (void)sigaction(fatal[i], &action, NULL);
+    }
+}
+
+static void release_fatal(void)
+{
+    for (size_t i = 0; i < COIR_COUNT(fatal); i++)
+        (void)sigaction(fatal[i], &before[i], NULL);
+}
+
+/* Keys would be echoed into the table. In the background the terminal is not ours to change. */
+static void stop_echo(void)
+{
+    if (tcgetpgrp(STDIN_FILENO) != getpgrp() || tcgetattr(STDIN_FILENO, &found) < 0)
+        return;
+    struct termios quiet = found;
+    quiet.c_lflag &= ~(tcflag_t)ECHO;
+    echo_is_off = tcsetattr(STDIN_FILENO, TCSANOW, &quiet) == 0;
+}
+
+void terminal_enter(void)
+{
+    if (entered)
+        return;
+    catch_fatal();
+    stop_echo();
+    entered = 1;
+    (void)output_write(enter_screen, sizeof enter_screen - 1);
+}
+
+void terminal_leave(void)
+{
+    if (!entered)
+        return;
+    give_back();
+    release_fatal();
+}
+
+void terminal_stop(void)
+{
+    bool again = entered;
+    terminal_leave();
+    (void)raise(SIGSTOP);
+    if (again)
+        terminal_enter();
+}
+
+struct terminal_size terminal_size(void)
+{
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0 || size.ws_row == 0)
+        return (struct terminal_size){80, 24};
+    return (struct terminal_size){size.ws_col, size.ws_row};
+}

@@ -1,0 +1,129 @@
+/* value.c: parsers of the values in a targets file, see value.h.
+ *
+ * They are strict: what is not understood to its last byte is refused, so that a slip of the pen never becomes a
+ * surprising interval or address.
+ */
+#include "value.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    double seconds;
+} units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
+
+static const char *wants_duration = "a duration such as 500ms, 2s or 1m";
+static const char *wants_address = "tcp://host:port or unix:path";
+
+static double unit_seconds(const char *name)
+{
+    for (size_t i = 0; i < COIR_COUNT(units); i++)
+        if (strcmp(name, units[i].name) == 0)
+            return units[i].seconds;
+    return 0;
+}
+
+const char *parse_duration(const char *text, coir_time *ret_value)
+{
+    /* strtod alone would also take signs, exponents, "inf" and hexadecimal */
+    size_t digits = strspn(text, "0123456789.");
+    char *end;
+    double number = strtod(text, &end);
+    double seconds = unit_seconds(text + digits);
+    if (!isdigit((unsigned char)text[0]) || end != text + digits || seconds <= 0)
+        return wants_duration;
+    number *= seconds;
+    *ret_value = number < DURATION_MOST ? COIR_SEC(number) : COIR_FOREVER;
+    return NULL;
+}
+
+bool parse_integer(const char *text, long *ret_value)
+{
+    char *end;
+    errno = 0;
+    *ret_value = strtol(text, &end, 10);
+    return isdigit((unsigned char)text[0]) && *end == 0 && errno == 0;
+}
+
+/* Characters that would move the cursor, break a line or turn its direction: C0, DEL, C1, and the marks of Unicode
+ * for lines, paragraphs and directions. The text is valid UTF-8, the YAML reader has seen to that. */
+static bool moves_cursor(const unsigned char *at)
+{
+    if (at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0))
+        return true;
+    if (at[0] != 0xe2)
+        return false;
+    return (at[1] == 0x80 && at[2] >= 0xa8 && at[2] <= 0xae) ||
+           (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9);
+}
+
+bool is_plain_text(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (moves_cursor((const unsigned char *)text + i))
+            return false;
+    return true;
+}
+
+const char *check_name(const char *text, size_t length)
+{
+    if (length == 0 || length > NAME_MOST || !is_plain_text(text, length))
+        return "a name of 1 to 64 bytes without control characters";
+    return NULL;
+}
+
+static bool is_host_name(const char *host)
+{
+    size_t length = strlen(host);
+    return length > 0 && length <= HOST_MOST && host[0] != '.' && host[0] != '-' &&
+           strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
+               length;
+}
+
+/* Splits "host:port" or "[address]:port" and checks both halves. */
+static const char *parse_tcp(const char *text, struct address *address)
+{
+    bool bracketed = text[0] == '[';
+    const char *host = text + bracketed;
+    const char *end = strchr(host, bracketed ? ']' : ':');
+    if (!end || (bracketed && end[1] != ':'))
+        return wants_address;
+    if ((size_t)(end - host) >= sizeof address->place)
+        return "tcp://host:port with a host of at most 253 bytes";
+    memcpy(address->place, host, (size_t)(end - host));
+    address->place[end - host] = 0;
+
+    long port;
+    if (!parse_integer(end + 1 + bracketed, &port) || port < 1 || port > 65535)
+        return "tcp://host:port with a port from 1 to 65535";
+    address->port = (int)port;
+
+    struct in6_addr in6;
+    if (bracketed ? inet_pton(AF_INET6, address->place, &in6) != 1 : !is_host_name(address->place))
+        return "tcp://host:port with a host name, an IPv4 address or an IPv6 address in brackets";
+    return NULL;
+}
+
+static const char *parse_unix(const char *path, struct address *address)
+{
+    size_t length = strlen(path);
+    if (length == 0 || length > PATH_MOST)
+        return "unix:path with a path of 1 to 107 bytes";
+    memcpy(address->place, path, length + 1);
+    return NULL;
+}
+
+const char *parse_address(const char *text, size_t length, struct address *ret_address)
+{
+    *ret_address = (struct address){0};
+    if (!is_plain_text(text, length))
+        return wants_address;
+    if (strncmp(text, "tcp://", 6) == 0)
+        return parse_tcp(text + 6, ret_address);
+    ret_address->is_unix = strncmp(text, "unix:", 5) == 0;
+    return ret_address->is_unix ? parse_unix(text + 5, ret_address) : wants_address;
+}

@@ -1,0 +1,38 @@
+/* value.h: the values that stand in a targets file: durations, numbers, names and addresses.
+ *
+ * The parsers take the text as it stands in the file; most give back NULL, or the words that say what was expected
+ * there. Nothing here knows about YAML, lines, keys or ranges: that is config.c.
+ */
+#ifndef PULSE_VALUE_H
+#define PULSE_VALUE_H
+
+#include <coir/base.h>
+
+/* Most bytes of a name, of a host name, and of the path of a Unix socket (the kernel's limit). */
+enum { NAME_MOST = 64, HOST_MOST = 253, PATH_MOST = 107 };
+
+/* Seconds from which on a duration counts as endless; every range lies below. */
+enum { DURATION_MOST = 1000000000 };
+
+struct address {
+    bool is_unix;
+    int port;                  /* of a TCP address */
+    char place[HOST_MOST + 1]; /* host name or IP address without brackets, or the path */
+};
+
+/* "250ms", "2s", "1.5m", "1h". */
+const char *parse_duration(const char *text, coir_time *ret_value);
+
+/* A whole number, zero or more. False when text is something else. */
+bool parse_integer(const char *text, long *ret_value);
+
+/* 1 to NAME_MOST bytes of plain text. */
+const char *check_name(const char *text, size_t length);
+
+/* "tcp://host:port", "tcp://[::1]:port" or "unix:path". */
+const char *parse_address(const char *text, size_t length, struct address *ret_address);
+
+/* Whether text can be shown: valid UTF-8 without characters that steer a terminal. */
+bool is_plain_text(const char *text, size_t length);
+
+#endif

@@ -1,0 +1,76 @@
+"""What the benchmarks are called and how each is measured.
+
+Owns the catalogue: a Case is one invocation that every program understands (ours, its floor, each peer: `program NAME`),
+and it yields one or more Metrics, which are the names in the results. To add one, add a Case here and teach the
+programs its name; run.py needs no change.
+"""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    name: str
+    unit: str
+    better: str = "lower"
+    target: float | None = None  # absolute, on the machine of the design; None: ahead of the best peer of the run
+    floor_ratio: float | None = None  # the same target as a ratio to the floor: holds on any machine
+
+
+@dataclass(frozen=True)
+class Case:
+    call: str  # what the programs are called with
+    metrics: tuple
+    floor: str | None = None  # program in bench/floors
+    sets: tuple = ("core",)
+    rounds: int = 5
+    kind: str = "run"  # run; launch: started by bench/launch.c, which prints the result; size: of the library
+    per_backend: bool = False  # one row for each backend, because it matters
+    warm_mib: int = 0  # touched and freed before each run, see bench/warm.c
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A program of another library. It exits with 2 for a call that its library has no match for."""
+    name: str
+    command: tuple  # {bin} is where the programs are built, {bench} this directory
+    env: tuple = ()
+    once: tuple = ()  # calls for which one round is enough: far behind, and slow
+
+
+def simple(name, unit, floor, **limits):
+    return Case(name, (Metric(name, unit, **limits),), floor)
+
+
+CASES = (
+    simple("switch/2", "ns", "switch_floor", target=6, floor_ratio=2.3),
+    simple("switch/1000", "ns", "switch_floor", target=9, floor_ratio=1.3),
+    simple("spawn_join/1", "ns", "switch_floor", target=20, floor_ratio=2.5),
+    simple("spawn_join/1000", "ns", "switch_floor", target=20, floor_ratio=2.5),
+    simple("channel/0", "ns", "chan_floor"),
+    simple("channel/1", "ns", "chan_floor", target=30, floor_ratio=1.8),
+    simple("channel/64", "ns", "chan_floor", target=8, floor_ratio=6.7),
+    simple("timers/1m", "ns", "timer_floor", target=35, floor_ratio=2.0),
+    simple("timers/churn", "ns", "timer_floor", target=5, floor_ratio=1.06),
+    Case("startup/ms", (Metric("startup/ms", "ms", target=1),), "startup_floor", kind="launch", per_backend=True),
+    Case("size/core_kb", (Metric("size/core_kb", "KiB", target=200),), kind="size", rounds=1),
+    Case("sleepers/1m", (
+        Metric("sleepers/1m/cpu_s", "s", target=4.5),
+        Metric("sleepers/1m/rss_b", "B", target=4400, floor_ratio=1.07),
+        Metric("sleepers/1m/create_s", "s"),
+    ), "sleep_floor", rounds=3, warm_mib=5120),
+)
+
+PEERS = (
+    Peer("go", ("{bin}/gobench",), env=(("GOMAXPROCS", "1"),)),
+    Peer("tokio", ("{bin}/tokiobench",)),
+    Peer("libuv", ("{bin}/uvbench",)),
+    Peer("asyncio", ("/usr/bin/python3", "{bench}/peers/py/aiobench.py", "asyncio"), once=("sleepers/1m",)),
+    Peer("uvloop", ("/usr/bin/python3", "{bench}/peers/py/aiobench.py", "uvloop"), once=("sleepers/1m",)),
+)
+
+
+def select(wanted):
+    """The cases that a name stands for: a set (core), a case, or one of its metrics."""
+    if any(wanted in case.sets for case in CASES):
+        return [case for case in CASES if wanted in case.sets]
+    return [case for case in CASES if wanted == case.call or any(wanted == m.name for m in case.metrics)]

@@ -1,0 +1,193 @@
+// Peer: Go. usage: gobench NAME, run with GOMAXPROCS=1. Each name is written as a Go user would write
+// it: goroutines, a WaitGroup or a channel to join, time.AfterFunc for timers, time.Sleep for sleepers.
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// A field of /proc/self/status, in KiB.
+func statusKB(key string) int64 {
+	file, err := os.Open("/proc/self/status")
+	if err != nil {
+		return -1
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), key+":") {
+			value, _ := strconv.ParseInt(strings.Fields(lines.Text())[1], 10, 64)
+			return value
+		}
+	}
+	return -1
+}
+
+func clockNs(clock uintptr) int64 {
+	var t syscall.Timespec
+	syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&t)), 0)
+	return t.Nano()
+}
+
+func cpuSeconds() float64 {
+	const processCPU = 2
+	return float64(clockNs(processCPU)) / 1e9
+}
+
+func result(name string, value float64, unit string) {
+	fmt.Printf("RESULT %s %.4f %s\n", name, value, unit)
+}
+
+func perOp(name string, start time.Time, count int, unit string) {
+	result(name, float64(time.Since(start).Nanoseconds())/float64(count), unit)
+}
+
+func benchSwitch(name string, tasks, total int) {
+	var wg sync.WaitGroup
+	turns := total / tasks
+	start := time.Now()
+	for i := 0; i < tasks; i++ {
+		wg.Add(1)
+		go func() {
+			for j := 0; j < turns; j++ {
+				runtime.Gosched()
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	perOp(name, start, turns*tasks, "ns/switch")
+}
+
+func benchSpawnOne(name string) {
+	const n = 1000000
+	done := make(chan struct{})
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		go func() { done <- struct{}{} }()
+		<-done
+	}
+	perOp(name, start, n, "ns/task")
+}
+
+func benchSpawnMany(name string) {
+	const n, batch = 2000000, 1000
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i := 0; i < n/batch; i++ {
+		wg.Add(batch)
+		for j := 0; j < batch; j++ {
+			go wg.Done()
+		}
+		wg.Wait()
+	}
+	perOp(name, start, n, "ns/task")
+}
+
+func benchChannel(name string, capacity int) {
+	const n = 3000000
+	channel := make(chan int, capacity)
+	start := time.Now()
+	go func() {
+		for i := 0; i < n; i++ {
+			channel <- i
+		}
+		close(channel)
+	}()
+	sum := 0
+	for value := range channel {
+		sum += value
+	}
+	perOp(name, start, n, "ns/item")
+	if sum != n*(n-1)/2 {
+		panic("items were lost")
+	}
+}
+
+func benchTimers(name string) {
+	const n = 1000000
+	timers := make([]*time.Timer, n)
+	fire := func() {}
+	start := time.Now()
+	for i := range timers {
+		timers[i] = time.AfterFunc(time.Duration(10000+(i*7919)%50000)*time.Millisecond, fire)
+	}
+	for i := range timers {
+		timers[i].Stop()
+	}
+	perOp(name, start, n, "ns/op")
+}
+
+func benchChurn(name string) {
+	const n = 1000000
+	fire := func() {}
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		time.AfterFunc(10*time.Second, fire).Stop()
+	}
+	perOp(name, start, n, "ns/op")
+}
+
+func benchSleepers() {
+	const n = 1000000
+	rss, cpu, start := statusKB("VmRSS"), cpuSeconds(), time.Now()
+	var wg sync.WaitGroup
+	wg.Add(n)
+	for i := 0; i < n; i++ {
+		d := time.Duration(1000+(i*7919)%9001) * time.Millisecond
+		go func() { time.Sleep(d); wg.Done() }()
+	}
+	create := time.Since(start).Seconds()
+	wg.Wait()
+	result("sleepers/1m/cpu_s", cpuSeconds()-cpu, "s")
+	result("sleepers/1m/rss_b", float64(statusKB("VmHWM")-rss)*1024/n, "B")
+	result("sleepers/1m/create_s", create, "s")
+}
+
+func startUp() {
+	done := make(chan struct{})
+	go func() {
+		const monotonic = 1
+		fmt.Println(clockNs(monotonic))
+		close(done)
+	}()
+	<-done
+}
+
+func main() {
+	switch name := os.Args[1]; name {
+	case "switch/2":
+		benchSwitch(name, 2, 4000000)
+	case "switch/1000":
+		benchSwitch(name, 1000, 4000000)
+	case "spawn_join/1":
+		benchSpawnOne(name)
+	case "spawn_join/1000":
+		benchSpawnMany(name)
+	case "channel/0":
+		benchChannel(name, 0)
+	case "channel/1":
+		benchChannel(name, 1)
+	case "channel/64":
+		benchChannel(name, 64)
+	case "timers/1m":
+		benchTimers(name)
+	case "timers/churn":
+		benchChurn(name)
+	case "sleepers/1m":
+		benchSleepers()
+	case "startup/ms":
+		startUp()
+	default:
+		os.Exit(2)
+	}
+}

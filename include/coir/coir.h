@@ -1,0 +1,26 @@
+/* coir/coir.h: everything that libcoir offers to programs (testing has <coir/testing.h>). */
+#ifndef COIR_COIR_H
+#define COIR_COIR_H
+
+#include <coir/barrier.h>
+#include <coir/base.h>
+#include <coir/channel.h>
+#include <coir/condition.h>
+#include <coir/descriptor.h>
+#include <coir/error.h>
+#include <coir/event.h>
+#include <coir/future.h>
+#include <coir/group.h>
+#include <coir/lock.h>
+#include <coir/loop.h>
+#include <coir/queue.h>
+#include <coir/retry.h>
+#include <coir/scope.h>
+#include <coir/select.h>
+#include <coir/semaphore.h>
+#include <coir/signal.h>
+#include <coir/stream.h>
+#include <coir/task.h>
+#include <coir/tcp.h>
+
+#endif

@@ -1,0 +1,104 @@
+/* backend.h: what a backend is: the kernel (or its simulation) in completion style.
+ *
+ * The code above starts operations and is told when they are complete; it cannot tell whether io_uring, epoll or the simulation
+ * is below. A backend is one static table; loop.c holds the list of those that were built. One loop has one backend.
+ *
+ * An operation is memory of the caller (embedded in a coir__file or on a waiting task's stack) and belongs to the backend from
+ * start() until done() was called or cancel() answered true: until then its buffers may be written to.
+ */
+#ifndef COIR_CORE_BACKEND_H
+#define COIR_CORE_BACKEND_H
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "core/core.h"
+
+enum coir__op_kind {
+    COIR__OP_NONE,
+    COIR__OP_READ,    /* read up to length bytes to data; result: count, 0 at the end */
+    COIR__OP_WRITE,   /* write count vectors; result: bytes, possibly fewer than asked */
+    COIR__OP_ACCEPT,  /* result: 0, and accepted holds the new file */
+    COIR__OP_CONNECT, /* result: 0 */
+    COIR__OP_POLL,    /* wait until fd is ready for events (POLLIN, POLLOUT…); result: the events that are */
+};
+
+/* One operation. Results are 0 or more, or a negative errno. */
+struct coir__op {
+    struct coir__op *next, *previous; /* the backend's while it is under way */
+    enum coir__op_kind kind;
+    bool active;             /* between start and done */
+    struct coir__file *file; /* NULL for COIR__OP_POLL on a foreign descriptor */
+    int fd;                  /* of COIR__OP_POLL */
+    short events;            /* of COIR__OP_POLL */
+    void *data;              /* COIR__OP_READ */
+    size_t length;
+    const struct iovec *vectors; /* COIR__OP_WRITE */
+    int count;
+    const struct sockaddr *address; /* COIR__OP_CONNECT; lives until done */
+    socklen_t address_length;
+    struct coir__file *accepted; /* COIR__OP_ACCEPT */
+    long result;
+    /* Called by poll(), never from inside start() or cancel(); active is false again, so it may start op anew. */
+    void (*done)(struct coir__op *op);
+    struct coir_task *task; /* for the caller */
+    void *user;             /* for the caller */
+    void *backend_data[2];
+};
+
+/* start() answers this when done() will be called. */
+#define COIR__STARTED LONG_MIN
+
+/* A descriptor that the library owns. One reader and one writer at a time. A backend keeps it inside a larger record of its own. */
+struct coir__file {
+    int fd;              /* of the kernel, or the simulation's number */
+    uint32_t generation; /* differs for each file that ever had this number */
+    struct coir_loop *loop;
+    struct coir__op read, write; /* accept uses read, connect uses write */
+    bool closing;                /* the caller's close waits for the operations that are under way */
+    bool abrupt;                 /* how it will be closed */
+    void *user;                  /* for the caller: the stream that it belongs to */
+};
+
+struct coir__backend {
+    const char *name;
+    bool simulated; /* there is no kernel: what is under way completes in poll(), or by timers of the loop, or never */
+    /* Opens it for loop; loop->backend_state is its own. why (of size bytes) says how it went. */
+    int (*open)(struct coir_loop *loop, char *why, size_t size);
+    void (*close)(struct coir_loop *loop);
+    /* Completes what can be, waiting up to timeout ns for the first (0: not at all; COIR_FOREVER). May return early. Returns how
+     * many operations it completed, or a negative errno. The simulation waits (for wake() only) when timeout is not 0. */
+    int (*poll)(struct coir_loop *loop, coir_time timeout);
+    /* Ends a poll() that waits. Called from other threads and signal handlers. */
+    void (*wake)(struct coir_loop *loop);
+
+    /* Starts op: its result when it was complete at once, else COIR__STARTED. */
+    long (*start)(struct coir_loop *loop, struct coir__op *op);
+    /* Withdraws op. True: it is over, nothing happened, done() is not called. False: done() comes, with -ECANCELED or with what
+     * had happened before. Asking again is allowed. */
+    bool (*cancel)(struct coir_loop *loop, struct coir__op *op);
+
+    /* Files. type is SOCK_STREAM and so on; the backend adds non-blocking and close-on-exec. */
+    int (*file_socket)(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
+    int (*file_adopt)(struct coir_loop *loop, int fd, struct coir__file **ret_file); /* takes fd over; -EOPNOTSUPP in sim */
+    int (*file_bind)(struct coir_loop *loop, struct coir__file *file, const struct sockaddr *address, socklen_t length);
+    int (*file_listen)(struct coir_loop *loop, struct coir__file *file, int backlog);
+    int (*file_shutdown)(struct coir_loop *loop, struct coir__file *file, int how);
+    int (*file_option)(struct coir_loop *loop, struct coir__file *file, int level, int name, const void *value,
+                       socklen_t length);
+    int (*file_name)(struct coir_loop *loop, struct coir__file *file, bool peer, struct sockaddr *ret_address,
+                     socklen_t *length);
+    /* How many bytes have arrived and were not read: closing with some resets the peer. */
+    int (*file_unread)(struct coir_loop *loop, struct coir__file *file);
+    /* Closes and frees file; no operation of it is under way. abrupt: reset the peer instead of a goodbye. */
+    void (*file_close)(struct coir_loop *loop, struct coir__file *file, bool abrupt);
+
+    /* Names of Unix sockets in the file system (or its simulation). Sets the permissions of path. */
+    int (*path_mode)(struct coir_loop *loop, const char *path, unsigned mode);
+    /* Removes path; with file only when file was bound to it and nobody has replaced it since. -ENOTSOCK for other things. */
+    int (*path_remove)(struct coir_loop *loop, const char *path, struct coir__file *file);
+};
+
+extern const struct coir__backend coir__backend_epoll, coir__backend_sim;
+
+#endif

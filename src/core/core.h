@@ -1,0 +1,460 @@
+/* core.h: the inside of the scheduler, for core and the rooms that may see it (sync, io, debug, testing).
+ *
+ * Owns the task record, the loop record, the ready queue, parking and waking. The hot path is here as inline functions, because a
+ * park that ends in a tail call of coir__switch costs no mispredicted return.
+ *
+ * The rules that all of it keeps:
+ * - Everything of a loop is touched by its thread only, but for the inbox (post.c).
+ * - A task is in exactly one state: running (loop->current), ready (in the queue), parked (task->wait is set) or done.
+ * - A suspending call first asks coir__enter(): a pending cancellation is reported before anything happens.
+ * - Whoever ends a wait unlinks the waiter, stores the result and calls coir__wake(); what was finished wins over a cancellation
+ *   that comes later, since a woken task is no longer parked.
+ */
+#ifndef COIR_CORE_CORE_H
+#define COIR_CORE_CORE_H
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+
+#include <coir/group.h>
+#include <coir/loop.h>
+#include <coir/wait.h>
+
+#define coir__likely(x) __builtin_expect(!!(x), 1)
+#define coir__unlikely(x) __builtin_expect(!!(x), 0)
+#define coir__container(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+struct coir__backend;
+struct coir__file;
+
+/* ---- contexts ---- */
+
+/* What is kept of a context that does not run. The offsets are known to switch_*.S. */
+struct coir__context {
+    void *sp;
+    int result; /* what coir__switch returns there when it is resumed */
+};
+
+/* ---- the ready queue: tasks (run == NULL) and callbacks, first in first out ---- */
+
+struct coir__ready {
+    struct coir__ready *next;
+    void (*run)(struct coir__ready *ready); /* NULL: a task; else called on the loop's stack */
+};
+
+/* ---- waiting ---- */
+
+/* A kind of waiting: static, one for each reason to park. It feeds dumps, deadlock reports and cancellation. */
+struct coir__wait {
+    const char *verb; /* "waits for lock" */
+    /* Withdraws the wait of a parked task. True: done, the caller wakes the task. False: not possible at once, the wait's own
+     * completion wakes it later. NULL: this wait cannot be interrupted. */
+    bool (*abort)(struct coir_task *task);
+    /* Writes what follows the verb, as snprintf; NULL: nothing. */
+    size_t (*describe)(const struct coir_task *task, char *text, size_t size);
+};
+
+/* ---- tasks ---- */
+
+enum coir__scope_kind {
+    COIR__SCOPE_ROOT = 1,
+    COIR__SCOPE_TASK, /* coir_task.own; coir__owner is the task */
+    COIR__SCOPE_GROUP,
+    COIR__SCOPE_BLOCK,
+};
+
+enum coir__shield_state { COIR__SHIELD_NONE, COIR__SHIELD_UP, COIR__SHIELD_DOWN };
+
+enum coir__task_flag {
+    COIR__TASK_HANDLE = 1 << 0,     /* the user holds a handle that was not joined */
+    COIR__TASK_DONE = 1 << 1,
+    COIR__TASK_OWN_GROUP = 1 << 2,  /* own_group is open */
+    COIR__TASK_READ = 1 << 4,       /* somebody looked at its result */
+    COIR__TASK_NAMED = 1 << 5,      /* name is set; else the spawn site's text is the name */
+    COIR__TASK_READY = 1 << 6,      /* it has said coir_ready() */
+};
+
+/* A task's record. It lies at the top of the task's own stack. A cached stack keeps it with everything between the marks zero, so
+ * that a spawn only writes what differs. */
+struct coir_task {
+    struct coir__context context;
+    struct coir__ready ready;
+    struct coir_loop *loop;
+    int pending; /* 0, -ETIME or -ECANCELED: what every suspending call reports; a copy of scope->coir__effective */
+    int result;
+    uint32_t flags;
+    uint32_t ignored; /* cancellations reported in a row */
+    coir_fn fn;
+    void *arg;
+    struct coir_scope *scope; /* innermost */
+    struct coir_group *group; /* owner */
+    const coir_site *site;    /* where it was spawned */
+    uint64_t id;
+    coir_time born;
+    /* zero while the stack is cached, from here… */
+    struct coir_scope own;         /* outermost scope of its code, child of the group's */
+    const struct coir__wait *wait; /* parked for; NULL: not parked */
+    const void *wait_object;
+    coir_time wait_since;
+    const void *wait_data;          /* more about the wait, by kind */
+    struct coir__waiter waiter;     /* for single waits */
+    coir_timer timer;               /* for sleeps */
+    struct coir_task *joiner;       /* the task in coir_join for this one */
+    int *join_into;                 /* where the joiner wants the result, or NULL */
+    struct coir__waitlist watchers; /* coir_wait_*, select */
+    struct coir__done *on_done;     /* callbacks */
+    struct coir__value *locals;
+    struct coir_error *error; /* last failure seen */
+    struct coir_task *starter; /* of opts.ready: the task that waits for coir_ready() */
+    /* …to here */
+    struct coir_group own_group; /* valid when COIR__TASK_OWN_GROUP */
+    char name[32];
+    char *stack_low; /* where the guard begins */
+    uint32_t stack_class;
+    void *fiber; /* of TSan */
+    void *fake;  /* of ASan */
+};
+
+/* ---- the loop ---- */
+
+enum coir__slow { /* reasons why parking and spawning take the long way; 0 in production */
+    COIR__SLOW_SEED = 1 << 0,
+    COIR__SLOW_FP = 1 << 1,
+    COIR__SLOW_HOOK = 1 << 2, /* park_hook is set (torture) */
+    COIR__SLOW_DEBUG = 1 << 3,
+};
+
+#define COIR__BUDGET 256  /* switches per turn, then I/O and timers are looked at */
+#define COIR__CHARGES 128 /* operations that did not wait per turn, then the task yields */
+
+#define COIR__STACK_SIZE ((size_t)256 << 10) /* of tasks, unless asked otherwise */
+
+struct coir__stacks;
+struct coir__timers;
+struct coir__callbacks;
+struct coir__errors;
+
+struct coir_loop {
+    struct coir__context context; /* the thread's own stack, while a task runs */
+    struct coir_task *current;
+    struct coir__ready *ready_first;
+    struct coir__ready **ready_last; /* where the next one is linked */
+    int budget, charges;
+    uint32_t slow; /* enum coir__slow */
+    coir_time now; /* of this turn */
+    struct coir__timers *timers;
+    struct coir__stacks *stacks;
+    struct coir_scope root;       /* every scope of the loop is below it */
+    struct coir_group background; /* owns the tasks of coir_loop_spawn and main */
+    struct coir__callbacks *callbacks;
+    struct coir__errors *errors;
+    const struct coir__backend *backend;
+    void *backend_state;
+    char backend_why[128];
+    _Atomic(coir_post_node *) inbox;
+    atomic_bool asleep;  /* about to wait in the backend: a post must wake it */
+    atomic_bool closing; /* posts are refused */
+    uint64_t operations; /* under way in the backend */
+    uint64_t hopes;      /* signal waits, jobs, and whatever else can wake it from outside */
+    uint64_t descriptors, tasks, tasks_total, handles, callbacks_live, turns, reports, next_id;
+    coir_loop_opts opts;
+    uint64_t random; /* state of the seeded order */
+    int (*park_hook)(struct coir_task *task, void *arg); /* called at each entry of a suspending call; may cancel */
+    void *park_hook_arg;
+    bool running, stop, forever, expects_posts, deadlocked;
+    unsigned stack_class;   /* of tasks that ask for no size */
+    uint64_t jobs;          /* blocking work that threads do for this loop */
+    struct coir_task *done; /* the run is until this one has ended */
+    void *thread_fiber; /* of TSan: the thread's own */
+    void *dead_fiber;   /* of TSan: of the task that ended last, destroyed by who runs next */
+    void *fake;         /* of ASan */
+    const void *thread_stack;
+    size_t thread_stack_size;
+    struct coir_error *error; /* last failure outside tasks */
+};
+
+/* The loop that runs on this thread. */
+extern _Thread_local struct coir_loop *coir__loop __attribute__((tls_model("initial-exec")));
+
+/* ---- switching (switch.c, switch_*.S) ---- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define COIR__SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define COIR__SANITIZED 1
+#endif
+#endif
+
+/* Saves the running context in from and resumes to; returns from->result when from is resumed. Sanitizers are told of it. */
+#ifdef COIR__SANITIZED
+int coir__switch(struct coir__context *from, struct coir__context *to);
+#else
+#define coir__switch coir__switch_raw
+#endif
+int coir__switch_raw(struct coir__context *from, struct coir__context *to);
+/* As coir__switch, and keeps the floating-point control words of the context. */
+int coir__switch_fp(struct coir__context *from, struct coir__context *to);
+/* Leaves the running context for good; its stack may be reused from now on. */
+_Noreturn void coir__switch_final(struct coir_task *from, struct coir__context *to);
+/* Makes the context of a new task: it begins in coir__task_main(task) on the stack below top. */
+void coir__context_make(struct coir_task *task, char *top);
+/* First thing on a new task's stack; last one before its record is given back. */
+void coir__context_entered(struct coir_task *task);
+/* Around a run of the loop on its thread's stack. */
+void coir__context_thread(struct coir_loop *loop);
+/* Sets the floating-point control words that tasks of a loop with fp_control start with. */
+void coir__context_default_fp(void);
+_Noreturn void coir__task_main(struct coir_task *task);
+
+/* ---- parking (park.c) ---- */
+
+int coir__park_slow(struct coir_task *task);
+int coir__enter_slow(struct coir_task *task);
+int coir__yield_slow(struct coir_task *task);
+
+/* Links a task or callback at the end of the ready queue. */
+static inline void coir__ready_push(struct coir_loop *loop, struct coir__ready *ready)
+{
+    ready->next = NULL;
+    *loop->ready_last = ready;
+    loop->ready_last = &ready->next;
+}
+
+static inline struct coir__ready *coir__ready_pop(struct coir_loop *loop)
+{
+    struct coir__ready *ready = loop->ready_first;
+    loop->ready_first = ready->next;
+    if (loop->ready_first == NULL)
+        loop->ready_last = &loop->ready_first;
+    return ready;
+}
+
+/* The context that runs next: the first ready task while the turn's budget lasts, else the loop. */
+static inline struct coir__context *coir__next(struct coir_loop *loop)
+{
+    struct coir__ready *ready = loop->ready_first;
+    if (coir__likely(ready != NULL && ready->run == NULL && --loop->budget > 0)) {
+        (void)coir__ready_pop(loop);
+        struct coir_task *task = coir__container(ready, struct coir_task, ready);
+        loop->current = task;
+        return &task->context;
+    }
+    loop->current = NULL;
+    return &loop->context;
+}
+
+/* The running task of this thread, or NULL. */
+static inline struct coir_task *coir__self(void)
+{
+    return coir__loop != NULL ? coir__loop->current : NULL;
+}
+
+/* What a suspending call asks first. 0: go on; else the code to return (nothing has happened). Takes one charge, and yields when
+ * the turn's are used up, so that a task whose calls never wait cannot starve the others. */
+static inline int coir__enter(struct coir_task *self)
+{
+    if (coir__unlikely(self == NULL))
+        return -COIR_ENOTASK;
+    struct coir_loop *loop = self->loop;
+    if (coir__unlikely(self->pending != 0 || --loop->charges <= 0 || loop->slow != 0))
+        return coir__enter_slow(self);
+    return 0;
+}
+
+/* Parks the running task. Ends in coir__switch: return its value directly, so that it is a tail call. Returns what coir__wake
+ * was given, or the pending code after an abort. */
+static inline int coir__park(struct coir_task *self, const struct coir__wait *wait, const void *object)
+{
+    struct coir_loop *loop = self->loop;
+    self->wait = wait;
+    self->wait_object = object;
+    self->wait_since = loop->now;
+    if (coir__unlikely(loop->slow != 0))
+        return coir__park_slow(self);
+    return coir__switch(&self->context, coir__next(loop));
+}
+
+/* Makes a parked task ready; the call that parked returns result. */
+static inline void coir__wake(struct coir_task *task, int result)
+{
+    assert(task->wait != NULL);
+    task->wait = NULL;
+    task->context.result = result;
+    coir__ready_push(task->loop, &task->ready);
+}
+
+/* ---- waitlists ---- */
+
+static inline void coir__waiter_link(struct coir__waitlist *list, struct coir__waiter *waiter)
+{
+    waiter->list = list;
+    waiter->next = NULL;
+    waiter->previous = list->last;
+    if (list->last != NULL)
+        list->last->next = waiter;
+    else
+        list->first = waiter;
+    list->last = waiter;
+}
+
+static inline void coir__waiter_unlink(struct coir__waiter *waiter)
+{
+    struct coir__waitlist *list = waiter->list;
+    if (waiter->next != NULL)
+        waiter->next->previous = waiter->previous;
+    else
+        list->last = waiter->previous;
+    if (waiter->previous != NULL)
+        waiter->previous->next = waiter->next;
+    else
+        list->first = waiter->next;
+    waiter->list = NULL;
+}
+
+/* Ends the wait of a linked waiter: unlinks it, and wakes its task with result or settles its case. */
+static inline void coir__waiter_wake(struct coir__waiter *waiter, int result)
+{
+    coir__waiter_unlink(waiter);
+    if (waiter->fire != NULL)
+        waiter->fire(waiter, result);
+    else
+        coir__wake(waiter->task, result);
+}
+
+/* Parks the running task in list, through the waiter of its record; slot is left for whoever wakes it. Tail-call it. wait->abort
+ * is usually coir__abort_waiter. */
+static inline int coir__wait_in(struct coir_task *self, struct coir__waitlist *list, const struct coir__wait *wait,
+                                const void *object, void *slot)
+{
+    self->waiter.task = self;
+    self->waiter.slot = slot;
+    coir__waiter_link(list, &self->waiter);
+    return coir__park(self, wait, object);
+}
+
+/* The abort function of waits in a waitlist by the record's waiter: unlinks it. */
+bool coir__abort_waiter(struct coir_task *task);
+
+/* Parks the running task so that no cancellation ends the wait (joins, memory that the kernel owns). wait->abort must be NULL.
+ * Pending cancellations are not looked at. */
+int coir__park_uninterruptibly(struct coir_task *self, const struct coir__wait *wait, const void *object);
+
+/* ---- the waitable interface: what coir_select can wait for (tables are named by the COIR_ON_… macros) ---- */
+
+struct coir_case;
+struct coir__waitable {
+    const char *verb;
+    /* 1: the case is settled now and its value taken; 0: not ready; negative: an error of the case. */
+    int (*attempt)(struct coir_case *wanted);
+    /* Arranges that the case's waiter fires once when it can be settled; whoever fires it has delivered the value. */
+    int (*begin)(struct coir_case *wanted);
+    /* Withdraws begin, when another case won. Must succeed at once. */
+    void (*withdraw)(struct coir_case *wanted);
+    /* Writes what follows the verb, as snprintf; NULL: nothing. */
+    size_t (*describe)(const struct coir_case *wanted, char *text, size_t size);
+};
+
+/* ---- scopes (scope.c) ---- */
+
+void coir__scope_link(struct coir_scope *parent, struct coir_scope *scope);
+void coir__scope_unlink(struct coir_scope *scope);
+/* Cancels scope for cause (taken over, may be NULL). */
+void coir__scope_cancel(struct coir_scope *scope, struct coir_error *cause);
+/* Lets scope expire now, of whatever kind it is (torture). */
+void coir__scope_expire(struct coir_scope *scope);
+/* Gives a task the state of its innermost scope, and wakes it when it waits. */
+void coir__task_notify(struct coir_task *task, int code);
+/* The next scope of the tree below root, parents first; NULL at the end. Start with root. */
+struct coir_scope *coir__scope_next(struct coir_scope *root, struct coir_scope *scope);
+
+/* ---- tasks and groups (task.c, group.c) ---- */
+
+int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg, size_t stack_size,
+                const coir_site *site, struct coir_task **ret_task);
+void coir__task_release(struct coir_task *task);
+void coir__group_open(struct coir_group *group, struct coir_loop *loop, struct coir_scope *parent,
+                      struct coir_task *owner, coir_policy policy, const coir_site *site);
+void coir__join_failed(struct coir_task *task, struct coir_task *joiner, const coir_site *site);
+void coir__group_child_failed(struct coir_group *group, struct coir_task *task);
+void coir__group_child_ended(struct coir_group *group, struct coir_task *task);
+int coir__group_join(struct coir_group *group); /* uninterruptibly */
+void coir__group_end(struct coir_group *group); /* releases handles and records, unlinks the scope */
+void coir__locals_release(struct coir__value *locals);
+void coir__locals_inherit(struct coir_task *child, struct coir_task *parent);
+void coir__done_callbacks(struct coir_task *task);
+
+/* ---- timers (timer.c) ---- */
+
+struct coir__timers *coir__timers_open(coir_time now);
+void coir__timers_close(struct coir__timers *timers);
+void coir__timer_start(struct coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg), void *arg);
+void coir__timer_stop(struct coir_loop *loop, coir_timer *timer);
+uint64_t coir__timers_live(const struct coir__timers *timers);
+/* A time before which nothing expires: exact or earlier; COIR_FOREVER without timers. */
+coir_time coir__timers_next(struct coir__timers *timers);
+/* Calls what expired up to now, in order of time, then of starting. */
+void coir__timers_expire(struct coir_loop *loop, coir_time now);
+
+/* ---- stacks (stack.c) ---- */
+
+struct coir__stacks *coir__stacks_open(void);
+void coir__stacks_close(struct coir__stacks *stacks);
+/* A task record on top of a stack of at least size bytes; NULL: no memory. */
+struct coir_task *coir__stack_take(struct coir_loop *loop, size_t size);
+void coir__stack_give(struct coir_loop *loop, struct coir_task *task);
+void coir__stack_bounds(const struct coir_task *task, char **ret_low, char **ret_high);
+unsigned coir__stack_class(size_t size);
+size_t coir__stack_limit(void);
+const char *coir__stack_guards(void);
+void coir__stack_watch_thread(void);   /* installs the overflow handler for this thread */
+void coir__stack_unwatch_thread(void);
+void coir__stacks_count(const struct coir_loop *loop, uint64_t *ret_used, uint64_t *ret_cached);
+
+/* ---- errors and reports (error.c, report.c) ---- */
+
+struct coir__errors *coir__errors_open(void);
+void coir__errors_close(struct coir__errors *errors);
+uint64_t coir__errors_live(const struct coir__errors *errors);
+/* A record with a text, or NULL when none is free. */
+struct coir_error *coir__error_new(struct coir_loop *loop, int code, const char *format, ...) COIR__PRINTF(3, 4);
+void coir__error_free(struct coir_loop *loop, struct coir_error *error); /* the chain; NULL is accepted */
+struct coir_error *coir__error_copy(struct coir_loop *loop, const struct coir_error *error); /* without what follows it */
+struct coir_error *coir__error_copy_chain(struct coir_loop *loop, const struct coir_error *error);
+void coir__error_append(struct coir_error *chain, struct coir_error *more);
+/* Notes that the failure crossed from task to joiner (NULL: the loop) at site. */
+void coir__error_crossed(struct coir_error *error, const struct coir_task *task, const struct coir_task *joiner,
+                         const coir_site *site);
+/* Makes error (taken over) the last failure of task. */
+void coir__error_give(struct coir_task *task, struct coir_error *error);
+void coir__error_set_code(struct coir_error *error, int code);
+/* Sends a report to the loop's hook. */
+void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_task *task, const struct coir_error *error,
+                  const char *format, ...) COIR__PRINTF(5, 6);
+void coir__report_deadlock(struct coir_loop *loop);
+/* One line about a task: name, age, what it waits for, where it was spawned. */
+size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
+
+/* ---- the loop (loop.c, post.c) ---- */
+
+void coir__inbox_drain(struct coir_loop *loop);
+coir_time coir__clock(void); /* CLOCK_MONOTONIC */
+coir_time coir__clock_of(const struct coir_loop *loop); /* now, on the loop's clock */
+uint64_t coir__random(uint64_t *state);
+void coir__callbacks_close(struct coir_loop *loop);
+uint64_t coir__callbacks_timers(const struct coir_loop *loop); /* callbacks that wait in timers */
+void coir__loop_set_slow(struct coir_loop *loop, uint32_t flag, bool on);
+
+/* ---- memory (memory.c): accounted, from the hook table ---- */
+
+void *coir__alloc(size_t size) __attribute__((malloc, alloc_size(1)));
+void *coir__calloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
+void *coir__realloc(void *block, size_t size);
+void coir__free(void *block);
+uint64_t coir__memory_live(void);
+/* The loop's own memory: from the same place, left out of the count. */
+void *coir__alloc_own(size_t size);
+void coir__free_own(void *block);
+
+#endif

@@ -1,0 +1,119 @@
+/* local.c: task-local variables, and callbacks at a task's end.
+ *
+ * Values are a chain of counted links, newest first, shared between parent and child: inheriting is one count, looking up walks
+ * the few links there are. A link that only this task sees is changed in place.
+ */
+#include "core/core.h"
+
+struct coir__value {
+    struct coir__value *outer;
+    const coir_local *local;
+    void *value;
+    uint64_t users; /* tasks and links that point here */
+};
+
+void coir__locals_release(struct coir__value *link)
+{
+    while (link != NULL && --link->users == 0) {
+        struct coir__value *outer = link->outer;
+        coir__free(link);
+        link = outer;
+    }
+}
+
+void coir__locals_inherit(struct coir_task *child, struct coir_task *parent)
+{
+    child->locals = parent->locals;
+    child->locals->users++;
+}
+
+int coir_local_set(const coir_local *local, void *value)
+{
+    struct coir_task *self = coir__self();
+    if (self == NULL)
+        return -COIR_ENOTASK;
+    for (struct coir__value *link = self->locals; link != NULL && link->users == 1; link = link->outer) {
+        if (link->local == local) {
+            link->value = value;
+            return 0;
+        }
+    }
+    struct coir__value *link = coir__alloc(sizeof *link);
+    if (link == NULL)
+        return -ENOMEM;
+    *link = (struct coir__value){self->locals, local, value, 1}; /* takes over the task's count of the old one */
+    self->locals = link;
+    return 0;
+}
+
+void *coir_local_get(const coir_local *local)
+{
+    struct coir_task *self = coir__self();
+    for (struct coir__value *link = self != NULL ? self->locals : NULL; link != NULL; link = link->outer)
+        if (link->local == local)
+            return link->value;
+    return NULL;
+}
+
+/* ---- callbacks at the end ---- */
+
+struct coir__done {
+    struct coir__ready ready;
+    struct coir__done *next;
+    struct coir_loop *loop;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void run_done(struct coir__ready *ready)
+{
+    struct coir__done *done = coir__container(ready, struct coir__done, ready);
+    done->loop->callbacks_live--;
+    void (*fn)(void *arg) = done->fn;
+    void *arg = done->arg;
+    coir__free(done);
+    fn(arg);
+}
+
+void coir__done_callbacks(struct coir_task *task)
+{
+    struct coir__done *done = task->on_done;
+    task->on_done = NULL;
+    while (done != NULL) {
+        struct coir__done *next = done->next;
+        coir__ready_push(task->loop, &done->ready);
+        done = next;
+    }
+}
+
+int coir_task_on_done(coir_task *task, void (*fn)(void *arg), void *arg)
+{
+    if (task->loop != coir__loop)
+        return -COIR_EWRONGLOOP;
+    struct coir__done *done = coir__alloc(sizeof *done);
+    if (done == NULL)
+        return -ENOMEM;
+    *done = (struct coir__done){.ready.run = run_done, .loop = task->loop, .fn = fn, .arg = arg};
+    task->loop->callbacks_live++;
+    struct coir__done **end = &task->on_done;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = done;
+    if (task->flags & COIR__TASK_DONE)
+        coir__done_callbacks(task);
+    return 0;
+}
+
+int coir_task_off_done(coir_task *task, void (*fn)(void *arg), void *arg)
+{
+    for (struct coir__done **at = &task->on_done; *at != NULL; at = &(*at)->next) {
+        struct coir__done *done = *at;
+        if (done->fn != fn || done->arg != arg)
+            continue;
+        *at = done->next;
+        task->loop->callbacks_live--;
+        coir__free(done);
+        return 0;
+    }
+    return -ENOENT;
+}

@@ -1,0 +1,472 @@
+/* loop.c: the loop: opening, turning, running until, closing.
+ *
+ * A turn: run what is ready, within the budget; ask the backend what the kernel completed (waiting when there is nothing to run);
+ * read the clock once; call what expired and what was posted. Tasks switch to each other directly and come back here when the queue
+ * is empty, a callback is next, or the budget is spent. The loop is deadlocked when nothing is ready and nothing can come: no timer,
+ * no operation, no hope from outside (signal waits, jobs, posts that were announced).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/backend.h"
+#include "core/core.h"
+
+_Thread_local struct coir_loop *coir__loop __attribute__((tls_model("initial-exec")));
+
+/* In the order in which they are tried. */
+static const struct coir__backend *const backends[] = {&coir__backend_epoll, &coir__backend_sim};
+
+/* ---- clock ---- */
+
+coir_time coir__clock(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (coir_time)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+coir_time coir__clock_of(const struct coir_loop *loop)
+{
+    return loop->opts.virtual_clock ? loop->now : coir__clock();
+}
+
+coir_time coir_now(void)
+{
+    return coir__loop != NULL ? coir__clock_of(coir__loop) : coir__clock();
+}
+
+coir_time coir_loop_time(const coir_loop *loop)
+{
+    return loop->now;
+}
+
+/* ---- opening ---- */
+
+uint64_t coir__random(uint64_t *state)
+{
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15)); /* splitmix64, Steele, Lea and Flood 2014 */
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+void coir__loop_set_slow(struct coir_loop *loop, uint32_t flag, bool on)
+{
+    loop->slow = on ? loop->slow | flag : loop->slow & ~flag;
+}
+
+static int open_backend(struct coir_loop *loop)
+{
+    const char *wanted = loop->opts.backend != NULL ? loop->opts.backend : getenv("COIR_BACKEND");
+    bool any = wanted == NULL || wanted[0] == '\0';
+    int r = -EINVAL;
+    for (size_t i = 0; i < COIR_COUNT(backends); i++) {
+        if (!any && strcmp(backends[i]->name, wanted) != 0)
+            continue;
+        loop->backend = backends[i];
+        char how[96] = "";
+        r = backends[i]->open(loop, how, sizeof how);
+        (void)snprintf(loop->backend_why, sizeof loop->backend_why, "%s%s%s", any ? "first that works" : "asked for",
+                       how[0] != '\0' ? ", " : "", how);
+        if (r >= 0 || !any)
+            return r;
+    }
+    return r;
+}
+
+static const coir_site background_site = {__FILE__, "coir_loop_open", "loop", __LINE__};
+
+/* The parts of a loop that take memory. On failure the caller frees what is there. */
+static int open_parts(struct coir_loop *loop)
+{
+    loop->now = coir__clock();
+    loop->timers = coir__timers_open(loop->now);
+    loop->stacks = coir__stacks_open();
+    loop->errors = coir__errors_open();
+    if (loop->timers == NULL || loop->stacks == NULL || loop->errors == NULL)
+        return -ENOMEM;
+    return open_backend(loop);
+}
+
+static void free_parts(struct coir_loop *loop)
+{
+    if (loop->timers != NULL)
+        coir__timers_close(loop->timers);
+    if (loop->stacks != NULL)
+        coir__stacks_close(loop->stacks);
+    if (loop->errors != NULL)
+        coir__errors_close(loop->errors);
+    coir__free_own(loop);
+}
+
+int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop)
+{
+    struct coir_loop *loop = coir__alloc_own(sizeof *loop);
+    if (loop == NULL)
+        return -ENOMEM;
+    memset(loop, 0, sizeof *loop);
+    if (opts != NULL)
+        loop->opts = *opts;
+    loop->ready_last = &loop->ready_first;
+    loop->expects_posts = loop->opts.expects_posts;
+    loop->stack_class = coir__stack_class(loop->opts.stack_size != 0 ? loop->opts.stack_size : COIR__STACK_SIZE);
+    loop->random = loop->opts.seed;
+    coir__loop_set_slow(loop, COIR__SLOW_SEED, loop->opts.seed != 0);
+    coir__loop_set_slow(loop, COIR__SLOW_FP, loop->opts.fp_control);
+    loop->root.coir__kind = COIR__SCOPE_ROOT;
+    coir__group_open(&loop->background, loop, &loop->root, NULL, COIR_COLLECT, &background_site);
+    int r = open_parts(loop);
+    if (r < 0) {
+        free_parts(loop);
+        return r;
+    }
+    *ret_loop = loop;
+    return 0;
+}
+
+/* ---- a turn ---- */
+
+/* Takes a random one of the first ready ones; callbacks keep their order among themselves. */
+static struct coir__ready *pop_shuffled(struct coir_loop *loop)
+{
+    enum { WINDOW = 64 };
+    unsigned count = 0;
+    for (struct coir__ready *at = loop->ready_first; at != NULL && count < WINDOW; at = at->next)
+        count++;
+    unsigned chosen = (unsigned)(coir__random(&loop->random) % count);
+    struct coir__ready **link = &loop->ready_first;
+    for (unsigned i = 0; i < chosen; i++)
+        link = &(*link)->next;
+    if ((*link)->run != NULL)
+        for (link = &loop->ready_first; (*link)->run == NULL;)
+            link = &(*link)->next;
+    struct coir__ready *ready = *link;
+    *link = ready->next;
+    if (loop->ready_last == &ready->next)
+        loop->ready_last = link;
+    return ready;
+}
+
+/* Runs ready tasks and callbacks until there are none or the turn is over. */
+static void run_ready(struct coir_loop *loop)
+{
+    bool shuffled = loop->slow & COIR__SLOW_SEED;
+    int left = COIR__BUDGET;
+    loop->charges = COIR__CHARGES;
+    loop->budget = COIR__BUDGET;
+    while (loop->ready_first != NULL && left > 0 && loop->budget > 0 && !loop->stop) {
+        struct coir__ready *ready = shuffled ? pop_shuffled(loop) : coir__ready_pop(loop);
+        left--;
+        if (ready->run != NULL) {
+            ready->run(ready);
+            continue;
+        }
+        struct coir_task *task = coir__container(ready, struct coir_task, ready);
+        if (shuffled)
+            loop->budget = 1; /* no direct hand-over: each step is drawn here */
+        loop->current = task;
+        (void)coir__switch(&loop->context, &task->context);
+        if (shuffled && loop->charges > 0)
+            loop->budget = COIR__BUDGET;
+    }
+}
+
+static bool may_be_woken(const struct coir_loop *loop)
+{
+    return loop->hopes > 0 || loop->expects_posts || loop->forever;
+}
+
+/* Waits in the backend, unless something was posted meanwhile. */
+static int sleep_in_backend(struct coir_loop *loop, coir_time timeout)
+{
+    atomic_store_explicit(&loop->asleep, true, memory_order_seq_cst);
+    if (atomic_load_explicit(&loop->inbox, memory_order_seq_cst) != NULL)
+        timeout = 0;
+    int r = loop->backend->poll(loop, timeout);
+    atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+    return r;
+}
+
+/* How the clock moves while nothing is ready and time is virtual. It jumps to the next timer when nothing else can come first; while
+ * the kernel works on something, it moves at the speed of the real one. */
+static void idle_virtually(struct coir_loop *loop, coir_time next)
+{
+    bool simulated = loop->backend->simulated;
+    if (loop->operations == 0 || simulated) {
+        if (next == COIR_FOREVER || loop->jobs > 0)
+            (void)sleep_in_backend(loop, COIR_FOREVER);
+        else
+            loop->now = next > loop->now ? next : loop->now;
+        return;
+    }
+    coir_time before = coir__clock();
+    (void)sleep_in_backend(loop, next == COIR_FOREVER ? COIR_FOREVER : next - loop->now);
+    coir_time now = loop->now + (coir__clock() - before);
+    loop->now = now < next ? now : next;
+}
+
+/* Nothing is ready: waits for the first thing that can happen. Returns -EDEADLK when nothing can. */
+static int idle(struct coir_loop *loop)
+{
+    coir_time next = coir__timers_next(loop->timers);
+    bool kernel = loop->operations > 0 && !loop->backend->simulated;
+    if (next == COIR_FOREVER && !kernel && !may_be_woken(loop))
+        return -EDEADLK;
+    if (loop->opts.virtual_clock) {
+        idle_virtually(loop, next);
+        return 0;
+    }
+    coir_time timeout = COIR_FOREVER;
+    if (next != COIR_FOREVER) {
+        coir_time now = coir__clock();
+        timeout = next > now ? next - now : 0;
+    }
+    return sleep_in_backend(loop, timeout);
+}
+
+/* What the outside has brought: completions, time, posts. */
+static void collect(struct coir_loop *loop)
+{
+    if (!loop->opts.virtual_clock && coir__timers_live(loop->timers) > 0)
+        loop->now = coir__clock();
+    coir__timers_expire(loop, loop->now);
+    coir__inbox_drain(loop);
+}
+
+static int turn(struct coir_loop *loop)
+{
+    loop->turns++;
+    run_ready(loop);
+    if (loop->stop || loop->done != NULL)
+        if (loop->stop || (loop->done->flags & COIR__TASK_DONE))
+            return 0;
+    if (loop->operations > 0 || loop->backend->simulated)
+        (void)loop->backend->poll(loop, 0);
+    collect(loop);
+    if (loop->ready_first != NULL)
+        return 0;
+    int r = idle(loop);
+    collect(loop);
+    return r == -EDEADLK ? r : 0;
+}
+
+/* ---- runs ---- */
+
+static int begin_run(struct coir_loop *loop)
+{
+    if (coir__loop != NULL || loop->running)
+        return -EBUSY;
+    coir__loop = loop;
+    loop->running = true;
+    loop->now = loop->opts.virtual_clock ? loop->now : coir__clock();
+    coir__context_thread(loop);
+    coir__stack_watch_thread();
+    return 0;
+}
+
+static void end_run(struct coir_loop *loop)
+{
+    coir__stack_unwatch_thread();
+    loop->done = NULL;
+    loop->stop = loop->forever = loop->running = false;
+    coir__loop = NULL;
+}
+
+/* A deadlock is reported, and everything is cancelled so that the tasks can release what they hold. When even that wakes nobody,
+ * the run is given up. */
+static int break_deadlock(struct coir_loop *loop)
+{
+    if (loop->deadlocked)
+        return -EDEADLK;
+    loop->deadlocked = true;
+    coir__report_deadlock(loop);
+    coir__scope_cancel(&loop->root, coir__error_new(loop, -ECANCELED, "nothing could wake any task: deadlock"));
+    return loop->ready_first != NULL ? 0 : -EDEADLK;
+}
+
+static int run(struct coir_loop *loop, bool (*finished)(struct coir_loop *loop))
+{
+    while (!finished(loop)) {
+        int r = turn(loop);
+        if (r == -EDEADLK)
+            r = break_deadlock(loop);
+        if (r < 0)
+            return r;
+    }
+    return loop->deadlocked ? -EDEADLK : 0;
+}
+
+static bool task_finished(struct coir_loop *loop)
+{
+    return loop->stop || (loop->done->flags & COIR__TASK_DONE);
+}
+
+static bool was_stopped(struct coir_loop *loop)
+{
+    return loop->stop;
+}
+
+static bool no_tasks(struct coir_loop *loop)
+{
+    return loop->tasks == 0;
+}
+
+static const coir_site run_site = {__FILE__, "coir_loop_run_until", NULL, __LINE__};
+
+/* Takes the result of the task that the run was for; the failure's record becomes the loop's last error. */
+static int take_result(struct coir_loop *loop, struct coir_task *task, int *ret_result)
+{
+    int result = task->result;
+    if (result < 0 && task->error != NULL) {
+        coir__error_crossed(task->error, task, NULL, &run_site);
+        coir__error_free(loop, loop->error);
+        loop->error = task->error;
+        task->error = NULL;
+    }
+    coir__task_release(task);
+    if (ret_result == NULL)
+        return result;
+    *ret_result = result;
+    return 0;
+}
+
+int coir_loop_run_until(coir_loop *loop, coir_task *task, int *ret_result)
+{
+    if (task->loop != loop)
+        return -COIR_EWRONGLOOP;
+    int r = begin_run(loop);
+    if (r < 0)
+        return r;
+    loop->done = task;
+    r = run(loop, task_finished);
+    bool finished = task->flags & COIR__TASK_DONE;
+    if (finished) {
+        int taken = take_result(loop, task, ret_result);
+        r = r < 0 ? r : taken;
+    } else if (r >= 0) {
+        r = -COIR_ECLOSED;
+    }
+    end_run(loop);
+    return r;
+}
+
+int coir_loop_run_forever(coir_loop *loop)
+{
+    int r = begin_run(loop);
+    if (r < 0)
+        return r;
+    loop->forever = true;
+    (void)run(loop, was_stopped);
+    end_run(loop);
+    return 0;
+}
+
+void coir_loop_stop(coir_loop *loop)
+{
+    loop->stop = true;
+}
+
+coir_loop *coir_loop_current(void)
+{
+    return coir__loop;
+}
+
+/* ---- closing ---- */
+
+static int report_left(coir_task *task, void *arg)
+{
+    struct coir_loop *loop = arg;
+    char line[320];
+    (void)coir__task_line(task, line, sizeof line);
+    coir__report(loop, COIR_REPORT_LEFT, task, NULL, "the loop closes while task %s", line);
+    return 0;
+}
+
+static void report_count(struct coir_loop *loop, uint64_t count, const char *what)
+{
+    if (count > 0)
+        coir__report(loop, COIR_REPORT_LEFT, NULL, NULL, "the loop closed with %llu %s", (unsigned long long)count,
+                     what);
+}
+
+/* Cancels what runs and lets it end. */
+static void wind_down(struct coir_loop *loop)
+{
+    (void)coir_task_each(report_left, loop);
+    loop->stop = false;
+    loop->expects_posts = false;
+    loop->hopes = 0;
+    coir__scope_cancel(&loop->root, coir__error_new(loop, -ECANCELED, "the loop closes"));
+    (void)run(loop, no_tasks);
+    coir__inbox_drain(loop);
+}
+
+int coir_loop_close(coir_loop *loop)
+{
+    if (loop == NULL)
+        return 0;
+    if (begin_run(loop) < 0)
+        return -EBUSY;
+    if (loop->tasks > 0)
+        wind_down(loop);
+    atomic_store_explicit(&loop->closing, true, memory_order_release);
+    if (loop->tasks == 0)
+        coir__group_end(&loop->background);
+    report_count(loop, coir__timers_live(loop->timers) - coir__callbacks_timers(loop), "timers that still run");
+    report_count(loop, loop->callbacks_live, "callbacks that were not called");
+    report_count(loop, loop->descriptors, "open descriptors");
+    coir__error_free(loop, loop->error);
+    coir__error_free(loop, loop->root.coir__cause);
+    coir__callbacks_close(loop);
+    loop->backend->close(loop);
+    end_run(loop);
+    free_parts(loop);
+    return 0;
+}
+
+/* ---- all in one ---- */
+
+int coir_run(coir_fn fn, void *arg, const coir_loop_opts *opts, int *ret_result)
+{
+    coir_loop_opts with_report = opts != NULL ? *opts : (coir_loop_opts){0};
+    if (with_report.report == NULL)
+        with_report.report = coir_report_to_stderr;
+    if (coir__loop != NULL)
+        return -EBUSY;
+    coir_loop *loop;
+    int r = coir_loop_open(&with_report, &loop);
+    if (r < 0)
+        return r;
+    coir_task *task;
+    static const coir_site main_site = {__FILE__, "coir_run", "main", __LINE__};
+    r = coir_loop_spawn_at(loop, fn, arg, &task, &main_site);
+    if (r >= 0)
+        r = coir_loop_run_until(loop, task, ret_result);
+    (void)coir_loop_close(loop);
+    return r;
+}
+
+/* ---- counters ---- */
+
+void coir_loop_stats(const coir_loop *loop, coir_stats *ret_stats)
+{
+    *ret_stats = (coir_stats){0};
+    if (loop == NULL)
+        loop = coir__loop;
+    if (loop == NULL)
+        return;
+    ret_stats->tasks = loop->tasks;
+    ret_stats->tasks_total = loop->next_id;
+    ret_stats->handles = loop->handles;
+    ret_stats->timers = coir__timers_live(loop->timers);
+    ret_stats->callbacks = loop->callbacks_live;
+    ret_stats->operations = loop->operations;
+    ret_stats->descriptors = loop->descriptors;
+    ret_stats->memory = coir__memory_live();
+    coir__stacks_count(loop, &ret_stats->stacks, &ret_stats->stacks_cached);
+    ret_stats->turns = loop->turns;
+    ret_stats->errors = coir__errors_live(loop->errors);
+    ret_stats->reports = loop->reports;
+}

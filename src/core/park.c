@@ -1,0 +1,144 @@
+/* park.c: the slow halves of parking, and the calls that only wait: yield and sleep.
+ *
+ * The fast halves are inline in core.h. Here is what happens when a cancellation is pending, when a turn's charges are used up,
+ * or when a test or a debugging aid wants to see every wait.
+ */
+#include <stdio.h>
+
+#include "core/core.h"
+
+#define IGNORED_YIELD 16    /* from this report in a row on, the call really yields, so that the loop stays alive */
+#define IGNORED_REPORT 1000 /* and this one is a bug */
+
+/* Switches away from a task that is parked or ready. */
+static int leave(struct coir_task *self)
+{
+    struct coir_loop *loop = self->loop;
+    if (loop->slow & COIR__SLOW_FP)
+        return coir__switch_fp(&self->context, coir__next(loop));
+    return coir__switch(&self->context, coir__next(loop));
+}
+
+/* Lets the others run once, whatever is pending. */
+static void yield_uninterruptibly(struct coir_task *self)
+{
+    self->context.result = 0;
+    coir__ready_push(self->loop, &self->ready);
+    (void)leave(self);
+}
+
+int coir__park_slow(struct coir_task *self)
+{
+    return leave(self);
+}
+
+/* Reports the pending code, and keeps a task that will not listen from holding the loop. */
+static int report_pending(struct coir_task *self)
+{
+    uint32_t times = ++self->ignored;
+    if (times == IGNORED_REPORT)
+        coir__report(self->loop, COIR_REPORT_IGNORED, self, NULL,
+                     "task '%s' ignored %d cancellations in a row (spawned at %s:%d)", coir_task_name(self),
+                     IGNORED_REPORT, self->site->file, self->site->line);
+    int code = self->pending;
+    if (times >= IGNORED_YIELD)
+        yield_uninterruptibly(self);
+    return code;
+}
+
+int coir__enter_slow(struct coir_task *self)
+{
+    struct coir_loop *loop = self->loop;
+    if (loop->slow & COIR__SLOW_HOOK) {
+        int r = loop->park_hook(self, loop->park_hook_arg);
+        if (r < 0)
+            return r;
+    }
+    if (self->pending != 0)
+        return report_pending(self);
+    if (loop->charges <= 0) {
+        loop->budget = 0; /* end the turn: I/O and timers come first */
+        yield_uninterruptibly(self);
+        return self->pending != 0 ? report_pending(self) : 0;
+    }
+    return 0;
+}
+
+int coir__yield_slow(struct coir_task *self)
+{
+    int r = coir__enter_slow(self);
+    if (r < 0)
+        return r;
+    self->context.result = 0;
+    coir__ready_push(self->loop, &self->ready);
+    return leave(self);
+}
+
+int coir__park_uninterruptibly(struct coir_task *self, const struct coir__wait *wait, const void *object)
+{
+    assert(wait->abort == NULL);
+    return coir__park(self, wait, object);
+}
+
+bool coir__abort_waiter(struct coir_task *task)
+{
+    coir__waiter_unlink(&task->waiter);
+    return true;
+}
+
+int coir_yield(void)
+{
+    struct coir_task *self = coir__self();
+    if (coir__unlikely(self == NULL))
+        return -COIR_ENOTASK;
+    struct coir_loop *loop = self->loop;
+    if (coir__unlikely(self->pending != 0 || loop->slow != 0))
+        return coir__yield_slow(self);
+    self->context.result = 0;
+    coir__ready_push(loop, &self->ready);
+    return coir__switch(&self->context, coir__next(loop));
+}
+
+static bool abort_sleep(struct coir_task *task)
+{
+    coir__timer_stop(task->loop, &task->timer);
+    return true;
+}
+
+static size_t describe_sleep(const struct coir_task *task, char *text, size_t size)
+{
+    double left = (double)(task->timer.coir__when - task->loop->now) / 1e9;
+    return (size_t)snprintf(text, size, "%.3g s more", left > 0 ? left : 0);
+}
+
+static const struct coir__wait sleep_wait = {"sleeps", abort_sleep, describe_sleep};
+
+static void wake_sleeper(void *arg)
+{
+    coir__wake(arg, 0);
+}
+
+int coir_sleep_until(coir_time when)
+{
+    struct coir_task *self = coir__self();
+    if (self == NULL)
+        return -COIR_ENOTASK;
+    if (when <= self->loop->now)
+        return coir_yield();
+    int r = coir__enter(self);
+    if (r < 0)
+        return r;
+    if (when != COIR_FOREVER)
+        coir__timer_start(self->loop, &self->timer, when, wake_sleeper, self);
+    return coir__park(self, &sleep_wait, NULL);
+}
+
+int coir_sleep(coir_time duration)
+{
+    if (duration <= 0)
+        return coir_yield();
+    coir_time when;
+    if (__builtin_add_overflow(coir_now(), duration, &when))
+        when = COIR_FOREVER;
+    return coir_sleep_until(when);
+}

@@ -1,0 +1,263 @@
+/* scope.c: the tree of scopes, and what each task in it has to report.
+ *
+ * Owns coir_scope. Every scope keeps its effective state: its own (expired, cancelled) combined with that of its parent, where
+ * cancellation outranks expiry and a raised shield lets nothing through. A change is pushed down the tree at once; the task whose
+ * innermost scope changes gets it as task->pending and, when it is parked, is woken. Reading is thus one load for a suspending
+ * call, however deep the nesting. States only grow, so a push stops where nothing changes.
+ */
+#include "core/core.h"
+
+void coir__scope_link(struct coir_scope *parent, struct coir_scope *scope)
+{
+    scope->coir__parent = parent;
+    scope->coir__next = NULL;
+    scope->coir__previous = parent->coir__last;
+    if (parent->coir__last != NULL)
+        parent->coir__last->coir__next = scope;
+    else
+        parent->coir__first = scope;
+    parent->coir__last = scope;
+}
+
+void coir__scope_unlink(struct coir_scope *scope)
+{
+    struct coir_scope *parent = scope->coir__parent;
+    if (scope->coir__next != NULL)
+        scope->coir__next->coir__previous = scope->coir__previous;
+    else
+        parent->coir__last = scope->coir__previous;
+    if (scope->coir__previous != NULL)
+        scope->coir__previous->coir__next = scope->coir__next;
+    else
+        parent->coir__first = scope->coir__next;
+    scope->coir__parent = NULL;
+}
+
+/* The next scope after scope and all that is inside it. */
+static struct coir_scope *next_outside(struct coir_scope *root, struct coir_scope *scope)
+{
+    while (scope != root) {
+        if (scope->coir__next != NULL)
+            return scope->coir__next;
+        scope = scope->coir__parent;
+    }
+    return NULL;
+}
+
+struct coir_scope *coir__scope_next(struct coir_scope *root, struct coir_scope *scope)
+{
+    return scope->coir__first != NULL ? scope->coir__first : next_outside(root, scope);
+}
+
+static int effective(const struct coir_scope *scope)
+{
+    int outside = scope->coir__parent != NULL ? scope->coir__parent->coir__effective : 0;
+    if (scope->coir__shield == COIR__SHIELD_UP)
+        outside = 0;
+    if (outside == -ECANCELED || scope->coir__own == -ECANCELED)
+        return -ECANCELED;
+    return outside != 0 ? outside : scope->coir__own;
+}
+
+/* Tells a task what its innermost scope says now, and wakes it when it waits. A wait that was asked to end before and could not
+ * is left alone: its own completion comes. */
+void coir__task_notify(struct coir_task *task, int code)
+{
+    int before = task->pending;
+    task->pending = code;
+    if (code == 0)
+        task->ignored = 0;
+    else if (before == 0 && task->wait != NULL && task->wait->abort != NULL && task->wait->abort(task))
+        coir__wake(task, code);
+}
+
+static void refresh(struct coir_scope *top);
+
+static void lower_shield(void *arg)
+{
+    struct coir_scope *scope = arg;
+    scope->coir__shield = COIR__SHIELD_DOWN;
+    refresh(scope);
+}
+
+/* A shield begins to count when something arrives that it holds off. */
+static void start_shield(struct coir_loop *loop, struct coir_scope *scope)
+{
+    if (scope->coir__parent->coir__effective == 0 || scope->coir__timer.coir__next != NULL ||
+        scope->coir__bound == COIR_FOREVER)
+        return;
+    coir__timer_start(loop, &scope->coir__timer, coir_now() + scope->coir__bound, lower_shield, scope);
+}
+
+/* Recomputes one scope. Returns whether what is inside may have changed. */
+static bool recompute(struct coir_scope *scope)
+{
+    if (scope->coir__shield == COIR__SHIELD_UP)
+        start_shield(scope->coir__owner->loop, scope);
+    int code = effective(scope);
+    if (code == scope->coir__effective)
+        return false;
+    scope->coir__effective = code;
+    if (scope->coir__owner != NULL && scope->coir__owner->scope == scope)
+        coir__task_notify(scope->coir__owner, code);
+    return true;
+}
+
+static void refresh(struct coir_scope *top)
+{
+    struct coir_scope *scope = top;
+    while (scope != NULL)
+        scope = recompute(scope) ? coir__scope_next(top, scope) : next_outside(top, scope);
+}
+
+static void expire(void *arg)
+{
+    struct coir_scope *scope = arg;
+    scope->coir__expired = true;
+    if (scope->coir__own == 0)
+        scope->coir__own = -ETIME;
+    refresh(scope);
+}
+
+void coir__scope_expire(struct coir_scope *scope)
+{
+    expire(scope);
+}
+
+void coir__scope_cancel(struct coir_scope *scope, struct coir_error *cause)
+{
+    struct coir_loop *loop = coir__loop;
+    if (scope->coir__own == -ECANCELED) {
+        coir__error_free(loop, cause);
+        return;
+    }
+    scope->coir__own = -ECANCELED;
+    coir__error_free(loop, scope->coir__cause);
+    scope->coir__cause = cause;
+    refresh(scope);
+}
+
+/* Links scope as the innermost one of self. */
+static void enter(struct coir_task *self, struct coir_scope *scope, const coir_site *site)
+{
+    scope->coir__kind = COIR__SCOPE_BLOCK;
+    scope->coir__owner = self;
+    scope->coir__site = site;
+    coir__scope_link(self->scope, scope);
+    self->scope = scope;
+}
+
+/* a + b, which stays at the end of time instead of running over. */
+static coir_time add_time(coir_time a, coir_time b)
+{
+    coir_time sum;
+    return __builtin_add_overflow(a, b, &sum) ? COIR_FOREVER : sum;
+}
+
+coir_scope *coir_scope_enter(coir_scope *scope, coir_time duration, const coir_site *site)
+{
+    struct coir_task *self = coir__self();
+    *scope = (coir_scope){.coir__bound = COIR_FOREVER};
+    if (self == NULL)
+        return scope;
+    enter(self, scope, site);
+    scope->coir__effective = scope->coir__parent->coir__effective;
+    if (duration <= 0) {
+        scope->coir__bound = coir_now();
+        expire(scope);
+    } else if (duration != COIR_FOREVER) {
+        scope->coir__bound = add_time(coir_now(), duration);
+        coir__timer_start(self->loop, &scope->coir__timer, scope->coir__bound, expire, scope);
+    }
+    return scope;
+}
+
+coir_scope *coir_scope_shield(coir_scope *scope, coir_time bound, const coir_site *site)
+{
+    struct coir_task *self = coir__self();
+    *scope = (coir_scope){.coir__bound = bound < 0 ? 0 : bound, .coir__shield = COIR__SHIELD_UP};
+    if (self == NULL)
+        return scope;
+    enter(self, scope, site);
+    start_shield(self->loop, scope);
+    coir__task_notify(self, 0);
+    return scope;
+}
+
+void coir_scope_leave(coir_scope *scope)
+{
+    struct coir_task *self = scope->coir__owner;
+    if (self == NULL)
+        return;
+    assert(self == coir__self() && "a scope is left by the task that entered it");
+    assert(self->scope == scope && "scopes are left in the reverse order of entering");
+    coir__timer_stop(self->loop, &scope->coir__timer);
+    self->scope = scope->coir__parent;
+    coir__scope_unlink(scope);
+    coir__error_free(self->loop, scope->coir__cause);
+    scope->coir__cause = NULL;
+    scope->coir__owner = NULL;
+    coir__task_notify(self, self->scope->coir__effective);
+}
+
+void coir_scope_cancel(coir_scope *scope, const char *reason)
+{
+    struct coir_loop *loop = coir__loop;
+    if (loop == NULL || scope->coir__parent == NULL)
+        return;
+    struct coir_error *cause = NULL;
+    if (reason != NULL && scope->coir__own != -ECANCELED)
+        cause = coir__error_new(loop, -ECANCELED, "%s", reason);
+    coir__scope_cancel(scope, cause);
+}
+
+bool coir_scope_expired(const coir_scope *scope)
+{
+    return scope->coir__expired;
+}
+
+bool coir_scope_cancelled(const coir_scope *scope)
+{
+    return scope->coir__own == -ECANCELED;
+}
+
+coir_time coir_scope_when(const coir_scope *scope)
+{
+    return scope->coir__shield == COIR__SHIELD_NONE ? scope->coir__bound : COIR_FOREVER;
+}
+
+int coir_scope_move(coir_scope *scope, coir_time when)
+{
+    struct coir_task *owner = scope->coir__owner;
+    if (scope->coir__kind != COIR__SCOPE_BLOCK || scope->coir__shield != COIR__SHIELD_NONE || owner == NULL)
+        return -EINVAL;
+    if (scope->coir__expired)
+        return -ETIME;
+    scope->coir__bound = when;
+    if (when == COIR_FOREVER)
+        coir__timer_stop(owner->loop, &scope->coir__timer);
+    else
+        coir__timer_start(owner->loop, &scope->coir__timer, when, expire, scope);
+    return 0;
+}
+
+coir_time coir_deadline(void)
+{
+    struct coir_task *self = coir__self();
+    coir_time earliest = COIR_FOREVER;
+    struct coir_scope *scope = self != NULL ? self->scope : NULL;
+    for (; scope != NULL; scope = scope->coir__parent) {
+        if (scope->coir__shield == COIR__SHIELD_UP)
+            break;
+        if (scope->coir__kind == COIR__SCOPE_BLOCK && scope->coir__shield == COIR__SHIELD_NONE &&
+            scope->coir__bound < earliest)
+            earliest = scope->coir__bound;
+    }
+    return earliest;
+}
+
+int coir_pending(void)
+{
+    struct coir_task *self = coir__self();
+    return self != NULL ? self->pending : 0;
+}

@@ -1,0 +1,476 @@
+/* task.c: a task's life: spawned, entered, ended, joined.
+ *
+ * Owns coir_task. The record lies at the top of the task's stack and is given back with it: by the end of the task when nobody
+ * holds a handle, by the one join, or by the group's end. What a task returns is translated at its boundary: -ECANCELED and -ETIME
+ * only have a meaning inside, so the joiner gets -COIR_ECANCELEDTASK and -ETIMEDOUT.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/core.h"
+
+static const struct coir__wait join_wait;
+
+/* ---- spawning ---- */
+
+/* Makes a task that is not in the ready queue yet. */
+static struct coir_task *make(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
+                              size_t stack_size, const coir_site *site)
+{
+    struct coir_task *task = coir__stack_take(loop, stack_size);
+    if (task == NULL)
+        return NULL;
+    struct coir_scope *outside = &group->coir__scope;
+    task->ready.run = NULL;
+    task->loop = loop;
+    task->pending = outside->coir__effective;
+    task->result = -COIR_ENOTSET;
+    task->flags = 0;
+    task->ignored = 0;
+    task->fn = fn;
+    task->arg = arg;
+    task->scope = &task->own;
+    task->group = group;
+    task->site = site;
+    task->id = ++loop->next_id;
+    task->born = loop->now;
+    task->own.coir__kind = COIR__SCOPE_TASK;
+    task->own.coir__owner = task;
+    task->own.coir__effective = outside->coir__effective;
+    coir__scope_link(outside, &task->own);
+    group->coir__running++;
+    loop->tasks++;
+    if (coir__unlikely(loop->current != NULL && loop->current->locals != NULL))
+        coir__locals_inherit(task, loop->current);
+    return task;
+}
+
+/* Where the first frame of a task begins: below its record. */
+static void make_context(struct coir_task *task, size_t reserve)
+{
+    coir__context_make(task, (char *)task - ((reserve + 15) & ~(size_t)15));
+}
+
+int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg, size_t stack_size,
+                const coir_site *site, struct coir_task **ret_task)
+{
+    struct coir_task *task = make(loop, group, fn, arg, stack_size, site);
+    if (coir__unlikely(task == NULL))
+        return -ENOMEM;
+    make_context(task, 0);
+    if (ret_task != NULL) {
+        task->flags = COIR__TASK_HANDLE;
+        *ret_task = task;
+    }
+    coir__ready_push(loop, &task->ready);
+    return 0;
+}
+
+static const coir_site own_group_site = {__FILE__, "coir_spawn", "own group", __LINE__};
+
+/* Finds the group that a spawn asks for: NULL is the caller's own, opened when first used. */
+static int resolve_group(struct coir_group **group, const void *arg)
+{
+    struct coir_task *self = coir__self();
+    if (coir__likely(*group != NULL)) {
+        if (coir__likely((*group)->coir__loop == coir__loop && (*group)->coir__open))
+            return coir__loop != NULL ? 0 : -COIR_ENOTASK;
+        if ((*group)->coir__loop == NULL || coir__loop == NULL)
+            return -COIR_ENOTASK;
+        return (*group)->coir__open ? -COIR_EWRONGLOOP : -COIR_ECLOSED;
+    }
+    if (self == NULL)
+        return -COIR_ENOTASK;
+    char *low, *high;
+    coir__stack_bounds(self, &low, &high);
+    if ((const char *)arg >= low && (const char *)arg < high)
+        return coir_fail(-EINVAL, "spawn into the own group: the argument is on the caller's stack");
+    if (!(self->flags & COIR__TASK_OWN_GROUP)) {
+        self->own_group = (struct coir_group){0};
+        coir__group_open(&self->own_group, self->loop, &self->own, NULL, COIR_COLLECT, &own_group_site);
+        self->flags |= COIR__TASK_OWN_GROUP;
+    }
+    *group = &self->own_group;
+    return 0;
+}
+
+int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task, const coir_site *site)
+{
+    int r = resolve_group(&group, arg);
+    if (coir__unlikely(r < 0))
+        return r;
+    return coir__spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
+}
+
+int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t size, coir_task **ret_task,
+                       const coir_site *site)
+{
+    if (size > 4096)
+        return coir_fail(-E2BIG, "spawn with a copy of %zu bytes: at most 4096", size);
+    int r = resolve_group(&group, NULL);
+    if (r < 0)
+        return r;
+    struct coir_task *task = make(group->coir__loop, group, fn, NULL, 0, site);
+    if (task == NULL)
+        return -ENOMEM;
+    task->arg = (char *)task - ((size + 15) & ~(size_t)15);
+    memcpy(task->arg, item, size);
+    make_context(task, size);
+    if (ret_task != NULL) {
+        task->flags = COIR__TASK_HANDLE;
+        *ret_task = task;
+    }
+    coir__ready_push(task->loop, &task->ready);
+    return 0;
+}
+
+int coir_loop_spawn_at(coir_loop *loop, coir_fn fn, void *arg, coir_task **ret_task, const coir_site *site)
+{
+    if (coir__loop != NULL && coir__loop != loop)
+        return -COIR_EWRONGLOOP;
+    return coir__spawn(loop, &loop->background, fn, arg, 0, site, ret_task);
+}
+
+/* Runs a new task now, up to its first wait; the caller is next. */
+static void run_eagerly(struct coir_task *self, struct coir_task *task)
+{
+    struct coir_loop *loop = self->loop;
+    self->ready.next = loop->ready_first;
+    if (loop->ready_first == NULL)
+        loop->ready_last = &self->ready.next;
+    loop->ready_first = &self->ready;
+    self->context.result = 0;
+    loop->current = task;
+    if (loop->slow & COIR__SLOW_FP)
+        (void)coir__switch_fp(&self->context, &task->context);
+    else
+        (void)coir__switch(&self->context, &task->context);
+}
+
+static bool abort_starter(struct coir_task *starter)
+{
+    struct coir_task *task = (struct coir_task *)(uintptr_t)starter->wait_object;
+    task->starter = NULL;
+    return true;
+}
+
+static const struct coir__wait starter_wait = {"waits for a child to be ready", abort_starter, NULL};
+
+/* Waits for coir_ready() or the end of task. */
+static int await_ready(struct coir_task *self, struct coir_task *task, bool keep, const coir_site *site)
+{
+    int r = 0;
+    if (!(task->flags & COIR__TASK_DONE) && !(task->flags & COIR__TASK_READY)) {
+        task->starter = self;
+        r = self->pending != 0 ? self->pending : coir__park(self, &starter_wait, task);
+        task->starter = NULL;
+    }
+    if (r >= 0 && (task->flags & COIR__TASK_READY)) {
+        if (!keep && (task->flags & COIR__TASK_DONE))
+            coir__task_release(task);
+        else if (!keep)
+            task->flags &= ~(uint32_t)COIR__TASK_HANDLE;
+        return 0;
+    }
+    COIR_SHIELD(COIR_FOREVER);
+    if (r < 0)
+        coir_cancel(task, "who started it was cancelled before it was ready");
+    int result = coir_join_at(task, NULL, site);
+    return r < 0 ? r : result < 0 ? result : -COIR_ECLOSED;
+}
+
+int coir_spawn_with_at(coir_group *group, coir_fn fn, void *arg, const coir_spawn_opts *opts,
+                       coir_task **ret_task, const coir_site *site)
+{
+    static const coir_spawn_opts defaults;
+    if (opts == NULL)
+        opts = &defaults;
+    struct coir_task *self = coir__self();
+    if ((opts->eager || opts->ready) && self == NULL)
+        return -COIR_ENOTASK;
+    int r = resolve_group(&group, arg);
+    if (r < 0)
+        return r;
+    if (opts->ready && self->pending != 0)
+        return self->pending;
+    struct coir_task *task = make(group->coir__loop, group, fn, arg, opts->stack_size, site);
+    if (task == NULL)
+        return -ENOMEM;
+    make_context(task, 0);
+    if (opts->name != NULL)
+        coir_task_set_name(task, "%s", opts->name);
+    if (ret_task != NULL || opts->ready)
+        task->flags |= COIR__TASK_HANDLE;
+    if (ret_task != NULL)
+        *ret_task = task;
+    if (opts->eager)
+        run_eagerly(self, task);
+    else
+        coir__ready_push(task->loop, &task->ready);
+    return opts->ready ? await_ready(self, task, ret_task != NULL, site) : 0;
+}
+
+void coir_ready(void)
+{
+    struct coir_task *self = coir__self();
+    if (self == NULL)
+        return;
+    self->flags |= COIR__TASK_READY;
+    if (self->starter != NULL)
+        coir__wake(self->starter, 0);
+    self->starter = NULL;
+}
+
+/* ---- ending ---- */
+
+/* Gives back what a task holds beyond its record. */
+static void drop_belongings(struct coir_task *task)
+{
+    struct coir_loop *loop = task->loop;
+    if (coir__unlikely(task->locals != NULL)) {
+        coir__locals_release(task->locals);
+        task->locals = NULL;
+    }
+    if (coir__unlikely(task->error != NULL)) {
+        coir__error_free(loop, task->error);
+        task->error = NULL;
+    }
+    if (coir__unlikely(task->own.coir__cause != NULL)) {
+        coir__error_free(loop, task->own.coir__cause);
+        task->own.coir__cause = NULL;
+    }
+}
+
+void coir__task_release(struct coir_task *task)
+{
+    if (task->flags & COIR__TASK_HANDLE)
+        task->loop->handles--;
+    drop_belongings(task);
+    coir__scope_unlink(&task->own);
+    task->own.coir__own = 0;
+    coir__stack_give(task->loop, task);
+}
+
+/* What the joiner gets for what the function returned. */
+static int translate(int result)
+{
+    if (result == -ECANCELED)
+        return -COIR_ECANCELEDTASK;
+    return result == -ETIME ? -ETIMEDOUT : result;
+}
+
+/* Whether a negative result is a failure of the group, or only what a cancellation from outside made of the task. */
+static bool is_failure(const struct coir_task *task, int returned)
+{
+    int code = task->own.coir__effective;
+    if (returned == -ECANCELED || returned == -COIR_ECANCELEDTASK)
+        return code != -ECANCELED;
+    return returned != -ETIME || code == 0;
+}
+
+/* The slow half of ending: a negative result finds its way to the group and the joiner. */
+static void note_failure(struct coir_task *task, int returned)
+{
+    task->result = translate(returned);
+    struct coir_error *error = task->error;
+    if (error != NULL && coir_error_code(error) == returned)
+        coir__error_set_code(error, task->result);
+    else
+        coir__error_give(task, coir__error_new(task->loop, task->result, NULL));
+    if (is_failure(task, returned))
+        coir__group_child_failed(task->group, task);
+}
+
+/* Settles a join that waits: the joiner gets the result, and the handle is gone. */
+static void settle_joiner(struct coir_task *task)
+{
+    struct coir_task *joiner = task->joiner;
+    task->joiner = NULL;
+    task->flags &= ~(uint32_t)COIR__TASK_HANDLE;
+    if (coir__unlikely(task->result < 0))
+        coir__join_failed(task, joiner, joiner->wait_data);
+    if (task->join_into != NULL) {
+        *task->join_into = task->result;
+        coir__wake(joiner, 0);
+    } else {
+        coir__wake(joiner, task->result);
+    }
+}
+
+/* Tells whoever else waits for this end. */
+static void tell_watchers(struct coir_task *task)
+{
+    if (task->starter != NULL)
+        coir__wake(task->starter, 0);
+    task->starter = NULL;
+    while (task->watchers.first != NULL)
+        coir__waiter_wake(task->watchers.first, task->result);
+    if (task->on_done != NULL)
+        coir__done_callbacks(task);
+}
+
+/* A task's own group is joined when its function has returned; a failure cancels it first. */
+static int join_own_group(struct coir_task *task, int result)
+{
+    if (result < 0)
+        coir__scope_cancel(&task->own_group.coir__scope, NULL);
+    (void)coir__group_join(&task->own_group);
+    coir__group_end(&task->own_group);
+    task->flags &= ~(uint32_t)COIR__TASK_OWN_GROUP;
+    return result;
+}
+
+_Noreturn void coir__task_main(struct coir_task *task)
+{
+    struct coir_loop *loop = task->loop;
+    coir__context_entered(task);
+    if (coir__unlikely(loop->slow & COIR__SLOW_FP))
+        coir__context_default_fp();
+    int result = task->fn(task->arg);
+    if (coir__unlikely(task->flags & COIR__TASK_OWN_GROUP))
+        result = join_own_group(task, result);
+    assert(task->scope == &task->own && "a task ended inside a scope that it had entered");
+    task->result = result;
+    if (coir__unlikely(result < 0))
+        note_failure(task, result);
+    loop->tasks--;
+    task->flags |= COIR__TASK_DONE;
+    if (task->joiner != NULL)
+        settle_joiner(task);
+    if (coir__unlikely(task->starter != NULL || task->watchers.first != NULL || task->on_done != NULL))
+        tell_watchers(task);
+    coir__group_child_ended(task->group, task);
+    if (task->flags & COIR__TASK_HANDLE)
+        loop->handles++;
+    else
+        coir__task_release(task);
+    coir__switch_final(task, coir__next(loop));
+}
+
+/* ---- joining and cancelling ---- */
+
+void coir__join_failed(struct coir_task *task, struct coir_task *joiner, const coir_site *site)
+{
+    struct coir_error *error = task->error;
+    task->error = NULL;
+    if (error == NULL)
+        return;
+    coir__error_crossed(error, task, joiner, site);
+    if (joiner != NULL)
+        coir__error_give(joiner, error);
+    else
+        coir__error_free(task->loop, error);
+}
+
+static bool abort_join(struct coir_task *joiner)
+{
+    struct coir_task *task = (struct coir_task *)(uintptr_t)joiner->wait_object;
+    task->joiner = NULL;
+    return true;
+}
+
+static size_t describe_join(const struct coir_task *joiner, char *text, size_t size)
+{
+    return (size_t)snprintf(text, size, "'%s'", coir_task_name(joiner->wait_object));
+}
+
+static const struct coir__wait join_wait = {"joins task", abort_join, describe_join};
+
+/* Joins a task that has ended. */
+static int join_ended(struct coir_task *task, int *ret_result, const coir_site *site)
+{
+    int result = task->result;
+    if (result < 0)
+        coir__join_failed(task, coir__self(), site);
+    coir__task_release(task);
+    if (ret_result == NULL)
+        return result;
+    *ret_result = result;
+    return 0;
+}
+
+int coir_join_at(coir_task *task, int *ret_result, const coir_site *site)
+{
+    struct coir_task *self = coir__self();
+    int r = coir__enter(self);
+    if (coir__unlikely(r < 0))
+        return r;
+    if (coir__unlikely(task->loop != self->loop))
+        return -COIR_EWRONGLOOP;
+    if (coir__unlikely(task == self))
+        return -EDEADLK;
+    if (coir__unlikely(task->joiner != NULL))
+        return -EBUSY;
+    if (task->flags & COIR__TASK_DONE)
+        return join_ended(task, ret_result, site);
+    task->joiner = self;
+    task->join_into = ret_result;
+    self->wait_data = site;
+    return coir__park(self, &join_wait, task);
+}
+
+void coir_cancel(coir_task *task, const char *reason)
+{
+    if (task == NULL || (task->flags & COIR__TASK_DONE))
+        return;
+    if (task->loop != coir__loop) {
+        if (coir__loop != NULL)
+            coir__report(coir__loop, COIR_REPORT_MISUSE, coir__self(), NULL,
+                         "coir_cancel of a task of another loop");
+        return;
+    }
+    coir_scope_cancel(&task->own, reason);
+}
+
+/* ---- looking ---- */
+
+bool coir_task_done(const coir_task *task)
+{
+    return (task->flags & COIR__TASK_DONE) != 0;
+}
+
+int coir_task_result(coir_task *task)
+{
+    if (!(task->flags & COIR__TASK_DONE))
+        return -COIR_ENOTSET;
+    task->flags |= COIR__TASK_READ;
+    return task->result;
+}
+
+const coir_error *coir_task_failure(coir_task *task)
+{
+    if (!(task->flags & COIR__TASK_DONE) || task->result >= 0)
+        return NULL;
+    task->flags |= COIR__TASK_READ;
+    return task->error;
+}
+
+coir_task *coir_current(void)
+{
+    return coir__self();
+}
+
+void coir_task_set_name(coir_task *task, const char *format, ...)
+{
+    if (task == NULL)
+        task = coir__self();
+    if (task == NULL)
+        return;
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(task->name, sizeof task->name, format, args);
+    va_end(args);
+    task->flags |= COIR__TASK_NAMED;
+}
+
+const char *coir_task_name(const coir_task *task)
+{
+    if (task == NULL)
+        task = coir__self();
+    if (task == NULL)
+        return "";
+    if (task->flags & COIR__TASK_NAMED)
+        return task->name;
+    return task->site->what != NULL ? task->site->what : "task";
+}

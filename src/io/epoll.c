@@ -1,0 +1,311 @@
+/* epoll.c: the backend on epoll: starts operations by trying them, and finishes on an event what could
+ * not be done at once.
+ *
+ * Owns the epoll descriptor, the wake-up descriptor and the batch of events. An operation is either
+ * complete when start() returns or active: linked nowhere, found by its file when an event comes. The
+ * kernel never holds a buffer between calls, so cancelling is always done at once. Called by the loop
+ * (open, poll, wake, close) and by streams, sockets and descriptors (start, cancel).
+ */
+#include <stdio.h>
+
+#include "io/epoll.h"
+
+static int epoll_open(struct coir_loop *loop, char *why, size_t size)
+{
+    struct coir__epoll *epoll = coir__alloc_own(sizeof *epoll);
+    if (epoll == NULL)
+        return -ENOMEM;
+    *epoll = (struct coir__epoll){.loop = loop, .wakefd = -1};
+    epoll->epfd = coir__sys_epoll_create();
+    int r = epoll->epfd < 0 ? epoll->epfd : (epoll->wakefd = coir__sys_eventfd());
+    if (r >= 0) {
+        /* Edge-triggered, each write to it is an event of its own: nobody has to read it. */
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+        r = coir__sys_epoll_ctl(epoll->epfd, EPOLL_CTL_ADD, epoll->wakefd, &event);
+    }
+    if (r < 0) {
+        if (epoll->wakefd >= 0)
+            coir__sys_close(epoll->wakefd);
+        if (epoll->epfd >= 0)
+            coir__sys_close(epoll->epfd);
+        coir__free_own(epoll);
+        return r;
+    }
+    loop->backend_state = epoll;
+    (void)snprintf(why, size, "epoll works here");
+    return 0;
+}
+
+static void free_dead(struct coir__epoll *epoll)
+{
+    while (epoll->dead != NULL) {
+        struct coir__epoll_file *file = epoll->dead;
+        epoll->dead = file->next_dead;
+        coir__epoll_file_free(file);
+    }
+}
+
+static void epoll_close(struct coir_loop *loop)
+{
+    struct coir__epoll *epoll = coir__epoll_of(loop);
+    free_dead(epoll);
+    coir__sys_close(epoll->wakefd);
+    coir__sys_close(epoll->epfd);
+    coir__free_own(epoll->watches);
+    coir__free_own(epoll);
+    loop->backend_state = NULL;
+}
+
+/* Async-signal-safe. It can only fail when the counter is full, and then the event is there. */
+static void epoll_wake(struct coir_loop *loop)
+{
+    int saved = errno;
+    uint64_t one = 1;
+    while (write(coir__epoll_of(loop)->wakefd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    errno = saved;
+}
+
+/* ---- trying: the result, or COIR__STARTED when the call would block ---- */
+
+static long try_read(struct coir__epoll_file *file, struct coir__op *op)
+{
+    long n;
+    do {
+        n = file->flags & COIR__EPOLL_SOCKET
+                ? coir__sys_recv(file->file.fd, op->data, op->length, 0)
+                : coir__sys_read(file->file.fd, op->data, op->length);
+    } while (coir__unlikely(n == -EINTR));
+    if (n == -EAGAIN) {
+        file->flags &= ~(uint32_t)COIR__EPOLL_READABLE;
+        return COIR__STARTED;
+    }
+    /* Saves the call that would only say EAGAIN. A test that shortens calls proves nothing. */
+    if (n > 0 && (size_t)n < op->length && coir__likely(coir__sys_fault == NULL) &&
+        (file->flags & (COIR__EPOLL_DRAINS | COIR__EPOLL_FINAL)) == COIR__EPOLL_DRAINS)
+        file->flags &= ~(uint32_t)COIR__EPOLL_READABLE;
+    return n;
+}
+
+/* Writes to what is no socket without a SIGPIPE: the signal is held off, and taken back. */
+static long write_quietly(int fd, const struct iovec *vectors, int count)
+{
+    sigset_t pipe, old;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &old);
+    long n = coir__sys_writev(fd, vectors, count);
+    if (n == -EPIPE && !sigismember(&old, SIGPIPE)) {
+        struct timespec now = {0, 0};
+        while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
+            ;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return n;
+}
+
+static long write_once(struct coir__epoll_file *file, struct coir__op *op)
+{
+    int fd = file->file.fd;
+    if (!(file->flags & COIR__EPOLL_SOCKET))
+        return write_quietly(fd, op->vectors, op->count);
+    if (op->count == 1)
+        return coir__sys_send(fd, op->vectors->iov_base, op->vectors->iov_len, MSG_NOSIGNAL);
+    struct msghdr message = {.msg_iov = (struct iovec *)op->vectors,
+                             .msg_iovlen = (size_t)op->count};
+    return coir__sys_sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+static long try_write(struct coir__epoll_file *file, struct coir__op *op)
+{
+    long n;
+    do
+        n = write_once(file, op);
+    while (coir__unlikely(n == -EINTR));
+    if (n != -EAGAIN)
+        return n;
+    file->flags &= ~(uint32_t)COIR__EPOLL_WRITABLE;
+    return COIR__STARTED;
+}
+
+static long try_accept(struct coir__epoll_file *file, struct coir__op *op)
+{
+    int fd;
+    do
+        fd = coir__sys_accept(file->file.fd, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    while (fd == -EINTR);
+    if (fd == -EAGAIN) {
+        file->flags &= ~(uint32_t)COIR__EPOLL_READABLE;
+        return COIR__STARTED;
+    }
+    if (fd < 0)
+        return fd;
+    uint32_t kind = file->flags & (COIR__EPOLL_SOCKET | COIR__EPOLL_DRAINS);
+    int r = coir__epoll_file_new(file->file.loop, fd, kind, &op->accepted);
+    if (r < 0)
+        coir__sys_close(fd);
+    return r;
+}
+
+static long begin_connect(struct coir__epoll_file *file, struct coir__op *op)
+{
+    int r;
+    do
+        r = coir__sys_connect(file->file.fd, op->address, op->address_length);
+    while (r == -EINTR); /* it goes on in the background: asking again says EALREADY or EISCONN */
+    if (r == -EISCONN)
+        return 0;
+    if (r != -EINPROGRESS && r != -EALREADY)
+        return r;
+    file->flags &= ~(uint32_t)COIR__EPOLL_WRITABLE;
+    return COIR__STARTED;
+}
+
+static long end_connect(struct coir__epoll_file *file)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    int r = coir__sys_getsockopt(file->file.fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    return r < 0 ? r : -error;
+}
+
+/* ---- operations ---- */
+
+static int register_file(struct coir__epoll *epoll, struct coir__epoll_file *file)
+{
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
+        .data.ptr = file,
+    };
+    int r = coir__sys_epoll_ctl(epoll->epfd, EPOLL_CTL_ADD, file->file.fd, &event);
+    if (r == 0)
+        file->flags |= COIR__EPOLL_REGISTERED;
+    return r;
+}
+
+static long try_first(struct coir__epoll_file *file, struct coir__op *op)
+{
+    switch (op->kind) {
+    case COIR__OP_READ:
+        return file->flags & COIR__EPOLL_READABLE ? try_read(file, op) : COIR__STARTED;
+    case COIR__OP_WRITE:
+        return file->flags & COIR__EPOLL_WRITABLE ? try_write(file, op) : COIR__STARTED;
+    case COIR__OP_ACCEPT:
+        return file->flags & COIR__EPOLL_READABLE ? try_accept(file, op) : COIR__STARTED;
+    case COIR__OP_CONNECT: return begin_connect(file, op);
+    default: return -EINVAL;
+    }
+}
+
+static long epoll_start(struct coir_loop *loop, struct coir__op *op)
+{
+    struct coir__epoll *epoll = coir__epoll_of(loop);
+    assert(!op->active);
+    long result;
+    if (coir__unlikely(op->kind == COIR__OP_POLL)) {
+        result = coir__epoll_watch_start(epoll, op);
+    } else {
+        struct coir__epoll_file *file = coir__epoll_file_of(op->file);
+        result = try_first(file, op);
+        if (result == COIR__STARTED && !(file->flags & COIR__EPOLL_REGISTERED)) {
+            int r = register_file(epoll, file);
+            if (r < 0)
+                return r;
+        }
+    }
+    if (result == COIR__STARTED) {
+        op->active = true;
+        loop->operations++;
+    }
+    return result;
+}
+
+static bool epoll_cancel(struct coir_loop *loop, struct coir__op *op)
+{
+    assert(op->active);
+    if (op->kind == COIR__OP_POLL)
+        coir__epoll_watch_cancel(coir__epoll_of(loop), op);
+    op->active = false;
+    loop->operations--;
+    return true;
+}
+
+/* ---- events ---- */
+
+/* Tries an active operation again. Returns how many were completed. */
+static int retry(struct coir__epoll_file *file, struct coir__op *op)
+{
+    long result;
+    switch (op->kind) {
+    case COIR__OP_READ: result = try_read(file, op); break;
+    case COIR__OP_WRITE: result = try_write(file, op); break;
+    case COIR__OP_ACCEPT: result = try_accept(file, op); break;
+    default: result = end_connect(file); break;
+    }
+    if (result == COIR__STARTED)
+        return 0;
+    coir__epoll_complete(file->file.loop, op, result);
+    return 1;
+}
+
+static int file_event(struct coir__epoll_file *file, uint32_t events)
+{
+    if (file->flags & COIR__EPOLL_DEAD)
+        return 0;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
+        file->flags |= COIR__EPOLL_READABLE;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        file->flags |= COIR__EPOLL_WRITABLE;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
+        file->flags |= COIR__EPOLL_FINAL;
+    int completed = 0;
+    if (file->file.read.active && (file->flags & COIR__EPOLL_READABLE))
+        completed += retry(file, &file->file.read);
+    /* What was told of the first may have closed the file: then nothing is active any more. */
+    if (file->file.write.active && (file->flags & COIR__EPOLL_WRITABLE))
+        completed += retry(file, &file->file.write);
+    return completed;
+}
+
+static int epoll_poll(struct coir_loop *loop, coir_time timeout)
+{
+    struct coir__epoll *epoll = coir__epoll_of(loop);
+    int count = coir__sys_epoll_wait(epoll->epfd, epoll->events, COIR__EPOLL_BATCH, timeout,
+                                     &epoll->coarse);
+    if (count < 0)
+        return count == -EINTR ? 0 : count;
+    int completed = 0;
+    epoll->polling = true;
+    for (int i = 0; i < count; i++) {
+        const struct epoll_event *event = &epoll->events[i];
+        if (event->data.u64 & 1)
+            completed += coir__epoll_watch_event(epoll, event->data.u64, event->events);
+        else if (event->data.ptr != NULL)
+            completed += file_event(event->data.ptr, event->events);
+    }
+    epoll->polling = false;
+    if (coir__unlikely(epoll->dead != NULL))
+        free_dead(epoll);
+    return completed;
+}
+
+const struct coir__backend coir__backend_epoll = {
+    .name = "epoll",
+    .open = epoll_open,
+    .close = epoll_close,
+    .poll = epoll_poll,
+    .wake = epoll_wake,
+    .start = epoll_start,
+    .cancel = epoll_cancel,
+    .file_socket = coir__epoll_socket,
+    .file_adopt = coir__epoll_adopt,
+    .file_bind = coir__epoll_bind,
+    .file_listen = coir__epoll_listen,
+    .file_shutdown = coir__epoll_shutdown,
+    .file_option = coir__epoll_option,
+    .file_name = coir__epoll_name,
+    .file_unread = coir__epoll_unread,
+    .file_close = coir__epoll_close,
+    .path_mode = coir__epoll_path_mode,
+    .path_remove = coir__epoll_path_remove,
+};

@@ -1,0 +1,96 @@
+/* epoll.h: the inside of the epoll backend, shared by epoll.c (operations and events), epoll_file.c
+ * (descriptors of the library) and epoll_watch.c (descriptors of others).
+ *
+ * A descriptor of the library is registered once, edge-triggered for everything, when a call on it
+ * first says EAGAIN; after that its flags remember what is worth trying. The data of an event is the
+ * address of the file's record, or an odd number for a foreign descriptor, or 0 for the wake-up.
+ */
+#ifndef COIR_IO_EPOLL_H
+#define COIR_IO_EPOLL_H
+
+#include "core/backend.h"
+#include "core/sys.h"
+
+enum coir__epoll_flag {
+    COIR__EPOLL_REGISTERED = 1 << 0,
+    COIR__EPOLL_READABLE = 1 << 1, /* a read or accept is worth trying */
+    COIR__EPOLL_WRITABLE = 1 << 2,
+    COIR__EPOLL_FINAL = 1 << 3,  /* end, error or urgent data: a short read proves nothing */
+    COIR__EPOLL_SOCKET = 1 << 4, /* recv and send work on it */
+    COIR__EPOLL_DRAINS = 1 << 5, /* TCP: a short transfer means that the kernel's buffer is spent */
+    COIR__EPOLL_DEAD = 1 << 6,   /* closed; kept until the batch of events is over */
+};
+
+struct coir__epoll_file {
+    struct coir__file file;
+    uint32_t flags;
+    struct coir__epoll_file *next_dead;
+    dev_t device; /* of the path that it was bound to, with inode; 0: none */
+    ino_t inode;
+};
+
+/* Who waits for a foreign descriptor. Both may be the same operation. */
+struct coir__epoll_watch {
+    struct coir__op *in, *out;
+    uint32_t generation; /* of the last arming: events of earlier ones are stale */
+    bool known;          /* the kernel has it, unless the descriptor was closed since */
+};
+
+#define COIR__EPOLL_BATCH 256
+
+struct coir__epoll {
+    struct coir_loop *loop;
+    int epfd, wakefd;
+    bool coarse;                   /* the kernel's timeouts are in milliseconds */
+    bool polling;                  /* events are being handled: closed files are kept */
+    uint32_t generation;           /* of files and watches */
+    struct coir__epoll_file *dead; /* closed while polling */
+    struct coir__epoll_watch *watches; /* by descriptor */
+    size_t watch_count;
+    struct epoll_event events[COIR__EPOLL_BATCH];
+};
+
+static inline struct coir__epoll *coir__epoll_of(struct coir_loop *loop)
+{
+    return loop->backend_state;
+}
+
+static inline struct coir__epoll_file *coir__epoll_file_of(struct coir__file *file)
+{
+    return coir__container(file, struct coir__epoll_file, file);
+}
+
+/* Ends op and tells its owner. */
+static inline void coir__epoll_complete(struct coir_loop *loop, struct coir__op *op, long result)
+{
+    op->active = false;
+    op->result = result;
+    loop->operations--;
+    op->done(op);
+}
+
+/* epoll_file.c */
+int coir__epoll_file_new(struct coir_loop *loop, int fd, uint32_t flags,
+                         struct coir__file **ret_file);
+void coir__epoll_file_free(struct coir__epoll_file *file);
+int coir__epoll_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
+int coir__epoll_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);
+int coir__epoll_bind(struct coir_loop *loop, struct coir__file *file,
+                     const struct sockaddr *address, socklen_t length);
+int coir__epoll_listen(struct coir_loop *loop, struct coir__file *file, int backlog);
+int coir__epoll_shutdown(struct coir_loop *loop, struct coir__file *file, int how);
+int coir__epoll_option(struct coir_loop *loop, struct coir__file *file, int level, int name,
+                       const void *value, socklen_t length);
+int coir__epoll_name(struct coir_loop *loop, struct coir__file *file, bool peer,
+                     struct sockaddr *ret_address, socklen_t *length);
+int coir__epoll_unread(struct coir_loop *loop, struct coir__file *file);
+void coir__epoll_close(struct coir_loop *loop, struct coir__file *file, bool abrupt);
+int coir__epoll_path_mode(struct coir_loop *loop, const char *path, unsigned mode);
+int coir__epoll_path_remove(struct coir_loop *loop, const char *path, struct coir__file *file);
+
+/* epoll_watch.c */
+long coir__epoll_watch_start(struct coir__epoll *epoll, struct coir__op *op);
+void coir__epoll_watch_cancel(struct coir__epoll *epoll, struct coir__op *op);
+int coir__epoll_watch_event(struct coir__epoll *epoll, uint64_t data, uint32_t events);
+
+#endif

@@ -1,0 +1,403 @@
+/* channel.c: channels, from handle to ring, and the cases of coir_select for both ends.
+ *
+ * A channel lives as long as one of its handles. Its ring holds items while nobody waits for one; a sender that finds a
+ * waiting receiver copies straight into its variable, and a receiver that makes room pulls in the item of the sender that
+ * has waited longest. So these hold between calls: receivers wait only when the ring is empty and no sender waits;
+ * senders wait only when the ring is full. Who is woken has the item, or has delivered it.
+ *
+ * This is a hot path: the common cases are one comparison each, and a wait ends in a tail call of the switch.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <coir/channel.h>
+#include <coir/select.h>
+
+#include "sync/sync.h"
+
+struct channel {
+    struct coir_loop *loop;
+    size_t size;  /* of an item */
+    size_t count; /* items in the ring */
+    size_t limit; /* capacity; 0 when no receiver is left */
+    char *head;   /* the oldest item */
+    char *tail;   /* where the next one goes */
+    char *end;    /* of the ring */
+    struct coir__waitlist receiving, sending;
+    uint64_t sent;
+    size_t capacity, senders, receivers;
+    const coir_site *site;
+    _Alignas(max_align_t) char items[];
+};
+
+struct coir_sender {
+    struct channel *channel;
+};
+
+struct coir_receiver {
+    struct channel *channel;
+};
+
+/* ---- moving items ---- */
+
+static inline void copy(void *to, const void *from, size_t size)
+{
+    if (size == 8)
+        memcpy(to, from, 8);
+    else if (size == 16)
+        memcpy(to, from, 16);
+    else if (size == 4)
+        memcpy(to, from, 4);
+    else
+        memcpy(to, from, size);
+}
+
+static inline char *after(const struct channel *channel, char *item)
+{
+    item += channel->size;
+    return item == channel->end ? (char *)(uintptr_t)channel->items : item;
+}
+
+static inline void push(struct channel *channel, const void *item)
+{
+    copy(channel->tail, item, channel->size);
+    channel->tail = after(channel, channel->tail);
+    channel->count++;
+}
+
+/* Puts an item into the hands of a receiver, or into the ring. False: it has to wait. */
+static inline bool put(struct channel *channel, const void *item)
+{
+    struct coir__waiter *receiver = channel->receiving.first;
+    if (receiver != NULL) {
+        copy(receiver->slot, item, channel->size);
+        coir__waiter_wake(receiver, 1);
+    } else if (channel->count < channel->limit) {
+        push(channel, item);
+    } else {
+        return false;
+    }
+    channel->sent++;
+    return true;
+}
+
+/* Takes the oldest item, and lets the sender that has waited longest take the place. False: there is none. */
+static inline bool take(struct channel *channel, void *ret_item)
+{
+    struct coir__waiter *sender = channel->sending.first;
+    if (channel->count > 0) {
+        copy(ret_item, channel->head, channel->size);
+        channel->head = after(channel, channel->head);
+        channel->count--;
+        if (coir__likely(sender == NULL))
+            return true;
+        push(channel, sender->slot);
+    } else if (sender != NULL) {
+        copy(ret_item, sender->slot, channel->size);
+    } else {
+        return false;
+    }
+    channel->sent++;
+    coir__waiter_wake(sender, 0);
+    return true;
+}
+
+/* ---- waiting ---- */
+
+static size_t describe(const struct channel *channel, bool sending, char *text, size_t size)
+{
+    size_t others = sending ? channel->receivers : channel->senders;
+    const coir_site *site = channel->site;
+    return (size_t)snprintf(text, size, "of %s opened at %s:%d, %zu %s%s", site->what, site->file,
+                            site->line, others, sending ? "receiver" : "sender",
+                            others == 1 ? "" : "s");
+}
+
+static size_t describe_send(const struct coir_task *task, char *text, size_t size)
+{
+    return describe(task->wait_object, true, text, size);
+}
+
+static size_t describe_receive(const struct coir_task *task, char *text, size_t size)
+{
+    return describe(task->wait_object, false, text, size);
+}
+
+static const struct coir__wait send_wait = {"waits to send to channel", coir__abort_waiter, describe_send};
+static const struct coir__wait receive_wait = {"waits to receive from channel", coir__abort_waiter,
+                                               describe_receive};
+
+/* Whether a call with an item of size bytes from loop is meant for channel. */
+static inline int check(const struct channel *channel, const struct coir_loop *loop, size_t size)
+{
+    if (coir__likely(channel->loop == loop && channel->size == size))
+        return 0;
+    return channel->loop == loop ? -EINVAL : -COIR_EWRONGLOOP;
+}
+
+int coir__send(coir_sender *sender, const void *item, size_t size)
+{
+    struct coir_task *self = coir__self();
+    int r = coir__enter(self);
+    if (coir__unlikely(r < 0))
+        return r;
+    struct channel *channel = sender->channel;
+    r = check(channel, self->loop, size);
+    if (coir__unlikely(r < 0))
+        return r;
+    if (coir__likely(put(channel, item)))
+        return 0;
+    if (coir__unlikely(channel->receivers == 0))
+        return -COIR_ECLOSED;
+    return coir__wait_in(self, &channel->sending, &send_wait, channel, (void *)(uintptr_t)item);
+}
+
+int coir__try_send(coir_sender *sender, const void *item, size_t size)
+{
+    struct channel *channel = sender->channel;
+    int r = check(channel, coir__loop, size);
+    if (coir__unlikely(r < 0))
+        return r;
+    if (put(channel, item))
+        return 0;
+    return channel->receivers == 0 ? -COIR_ECLOSED : -EAGAIN;
+}
+
+int coir__receive(coir_receiver *receiver, void *ret_item, size_t size)
+{
+    struct coir_task *self = coir__self();
+    int r = coir__enter(self);
+    if (coir__unlikely(r < 0))
+        return r;
+    struct channel *channel = receiver->channel;
+    r = check(channel, self->loop, size);
+    if (coir__unlikely(r < 0))
+        return r;
+    if (coir__likely(take(channel, ret_item)))
+        return 1;
+    if (coir__unlikely(channel->senders == 0))
+        return 0;
+    return coir__wait_in(self, &channel->receiving, &receive_wait, channel, ret_item);
+}
+
+int coir__try_receive(coir_receiver *receiver, void *ret_item, size_t size)
+{
+    struct channel *channel = receiver->channel;
+    int r = check(channel, coir__loop, size);
+    if (coir__unlikely(r < 0))
+        return r;
+    if (take(channel, ret_item))
+        return 1;
+    return channel->senders == 0 ? 0 : -EAGAIN;
+}
+
+/* ---- opening and closing ---- */
+
+static coir_sender *make_sender(struct channel *channel)
+{
+    coir_sender *sender = coir__alloc(sizeof *sender);
+    if (sender == NULL)
+        return NULL;
+    sender->channel = channel;
+    channel->senders++;
+    return sender;
+}
+
+static coir_receiver *make_receiver(struct channel *channel)
+{
+    coir_receiver *receiver = coir__alloc(sizeof *receiver);
+    if (receiver == NULL)
+        return NULL;
+    receiver->channel = channel;
+    channel->receivers++;
+    return receiver;
+}
+
+static void free_unused(struct channel *channel)
+{
+    if (channel->senders == 0 && channel->receivers == 0)
+        coir__free(channel);
+}
+
+static struct channel *make_channel(size_t size, size_t capacity, size_t bytes, const coir_site *site)
+{
+    struct channel *channel = coir__alloc(sizeof *channel + bytes);
+    if (channel == NULL)
+        return NULL;
+    *channel = (struct channel){
+        .loop = coir__loop,
+        .size = size,
+        .capacity = capacity,
+        .limit = capacity,
+        .site = site,
+    };
+    channel->head = channel->tail = channel->items;
+    channel->end = channel->items + bytes;
+    return channel;
+}
+
+int coir_channel_open_at(size_t size, size_t capacity, coir_sender **ret_out, coir_receiver **ret_in,
+                         const coir_site *site)
+{
+    size_t bytes;
+    if (size == 0)
+        return -EINVAL;
+    if (__builtin_mul_overflow(size, capacity, &bytes) || bytes > PTRDIFF_MAX - sizeof(struct channel))
+        return -EOVERFLOW;
+    if (coir__loop == NULL)
+        return -COIR_ENOTASK;
+    struct channel *channel = make_channel(size, capacity, bytes, site);
+    if (channel == NULL)
+        return -ENOMEM;
+    coir_sender *out = make_sender(channel);
+    coir_receiver *in = out != NULL ? make_receiver(channel) : NULL;
+    if (in == NULL) {
+        coir__free(out);
+        coir__free(channel);
+        return -ENOMEM;
+    }
+    *ret_out = out;
+    *ret_in = in;
+    return 0;
+}
+
+int coir_sender_clone(coir_sender *sender, coir_sender **ret_clone)
+{
+    if (sender->channel->loop != coir__loop)
+        return -COIR_EWRONGLOOP;
+    coir_sender *clone = make_sender(sender->channel);
+    if (clone == NULL)
+        return -ENOMEM;
+    *ret_clone = clone;
+    return 0;
+}
+
+int coir_receiver_clone(coir_receiver *receiver, coir_receiver **ret_clone)
+{
+    if (receiver->channel->loop != coir__loop)
+        return -COIR_EWRONGLOOP;
+    coir_receiver *clone = make_receiver(receiver->channel);
+    if (clone == NULL)
+        return -ENOMEM;
+    *ret_clone = clone;
+    return 0;
+}
+
+void coir_sender_close(coir_sender *sender)
+{
+    if (sender == NULL)
+        return;
+    struct channel *channel = sender->channel;
+    coir__free(sender);
+    if (--channel->senders > 0)
+        return;
+    coir__wake_all(&channel->sending, -COIR_ECLOSED);
+    coir__wake_all(&channel->receiving, 0);
+    free_unused(channel);
+}
+
+void coir_receiver_close(coir_receiver *receiver)
+{
+    if (receiver == NULL)
+        return;
+    struct channel *channel = receiver->channel;
+    coir__free(receiver);
+    if (--channel->receivers > 0)
+        return;
+    channel->limit = 0;
+    channel->count = 0;
+    coir__wake_all(&channel->sending, -COIR_ECLOSED);
+    coir__wake_all(&channel->receiving, -COIR_ECLOSED);
+    free_unused(channel);
+}
+
+static void read_stats(const struct channel *channel, coir_channel_stats *ret_stats)
+{
+    *ret_stats = (coir_channel_stats){
+        .capacity = channel->capacity,
+        .held = channel->count,
+        .senders = channel->senders,
+        .receivers = channel->receivers,
+        .sending = coir__waitlist_count(&channel->sending),
+        .receiving = coir__waitlist_count(&channel->receiving),
+        .sent = channel->sent,
+    };
+}
+
+void coir_sender_stats(const coir_sender *sender, coir_channel_stats *ret_stats)
+{
+    read_stats(sender->channel, ret_stats);
+}
+
+void coir_receiver_stats(const coir_receiver *receiver, coir_channel_stats *ret_stats)
+{
+    read_stats(receiver->channel, ret_stats);
+}
+
+/* ---- in coir_select ---- */
+
+static struct channel *channel_of_sender(const coir_case *wanted)
+{
+    return ((const coir_sender *)wanted->coir__object)->channel;
+}
+
+static struct channel *channel_of_receiver(const coir_case *wanted)
+{
+    return ((const coir_receiver *)wanted->coir__object)->channel;
+}
+
+static int settled(coir_case *wanted, int result, int unless)
+{
+    if (result == -EAGAIN)
+        return 0;
+    if (result < 0 && result != unless)
+        return result;
+    wanted->result = result;
+    return 1;
+}
+
+static int attempt_send(coir_case *wanted)
+{
+    int r = coir__try_send(wanted->coir__object, wanted->coir__slot, (size_t)wanted->coir__number);
+    return settled(wanted, r, -COIR_ECLOSED);
+}
+
+static int attempt_receive(coir_case *wanted)
+{
+    int r = coir__try_receive(wanted->coir__object, wanted->coir__slot, (size_t)wanted->coir__number);
+    return settled(wanted, r, 0);
+}
+
+static int begin_send(coir_case *wanted)
+{
+    wanted->coir__waiter.slot = wanted->coir__slot;
+    coir__waiter_link(&channel_of_sender(wanted)->sending, &wanted->coir__waiter);
+    return 0;
+}
+
+static int begin_receive(coir_case *wanted)
+{
+    wanted->coir__waiter.slot = wanted->coir__slot;
+    coir__waiter_link(&channel_of_receiver(wanted)->receiving, &wanted->coir__waiter);
+    return 0;
+}
+
+static void withdraw(coir_case *wanted)
+{
+    coir__waiter_unlink(&wanted->coir__waiter);
+}
+
+static size_t describe_send_case(const coir_case *wanted, char *text, size_t size)
+{
+    return describe(channel_of_sender(wanted), true, text, size);
+}
+
+static size_t describe_receive_case(const coir_case *wanted, char *text, size_t size)
+{
+    return describe(channel_of_receiver(wanted), false, text, size);
+}
+
+const struct coir__waitable coir__on_send = {"send to channel", attempt_send, begin_send, withdraw,
+                                             describe_send_case};
+const struct coir__waitable coir__on_receive = {"receive from channel", attempt_receive, begin_receive,
+                                                withdraw, describe_receive_case};

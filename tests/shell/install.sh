@@ -1,0 +1,66 @@
+#!/bin/sh
+# A stranger's first five minutes: install the library into a prefix, find it with pkg-config, build a C program and a
+# C++ program against what was installed, shared and static, and run them.
+set -eu
+root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$root/dev" install "$work/prefix"
+export PKG_CONFIG_PATH="$work/prefix/lib/pkgconfig"
+cd "$work"
+
+cat >hello.c <<'END'
+#include <coir/coir.h>
+#include <stdio.h>
+
+static int hello(void *arg)
+{
+    (void)arg;
+    COIR_TRY(coir_sleep(COIR_MS(1)));
+    puts("hello");
+    return 0;
+}
+
+int main(void)
+{
+    return coir_main(hello, NULL);
+}
+END
+
+{
+    for header in "$work"/prefix/include/coir/*.h; do
+        printf '#include <coir/%s>\n' "${header##*/}"
+    done
+    cat <<'END'
+#include <cstdio>
+
+static int hello(void *)
+{
+    std::puts("hello");
+    return 0;
+}
+
+int main()
+{
+    return coir_main(hello, nullptr);
+}
+END
+} >hello.cc
+
+expect_hello() {
+    printed=$(LD_LIBRARY_PATH="$work/prefix/lib" "$@")
+    [ "$printed" = hello ] && return 0
+    echo "$*: printed '$printed'"
+    exit 1
+}
+
+# pkg-config prints words to split.
+# shellcheck disable=SC2046
+{
+    gcc -Wall -Wextra -Werror hello.c -o hello $(pkg-config --cflags --libs coir)
+    gcc -Wall -Wextra -Werror hello.c -o hello-static $(pkg-config --cflags coir) prefix/lib/libcoir.a -pthread
+    g++ -std=c++17 -Wall -Wextra -Werror hello.cc -o hello-cc $(pkg-config --cflags --libs coir)
+}
+expect_hello ./hello
+expect_hello ./hello-static
+expect_hello ./hello-cc
