@@ -1,7 +1,9 @@
-/* check.c: one check of one target: connect, close, and again after a pause while there are retries left.
+/* check.c: one check of one target: connect, close, and again after a pause while there are retries
+ * left.
  *
- * The deadline is of the whole check, with all attempts and pauses. What is remembered of a failed check is its last
- * failure: why the last attempt failed, or that the first one took all of the time.
+ * The deadline is of the whole check, with all attempts and pauses. What is remembered of a failed
+ * check is its last failure: why the last attempt failed, or that the first one took all of the
+ * time.
  */
 #include "pulse.h"
 

@@ -1,86 +1,30 @@
 /* config.c: reads and judges the targets file, see config.h.
  *
- * The file is read whole and parsed into a tree by libyaml, which keeps the line of each node; then the tree is walked
- * and every problem is reported, not only the first. Whatever the YAML allows and this file does not describe (unknown
- * keys, a key twice, a list in the place of a text) is a problem too. YAML's own limits hold: aliases are nodes of the
- * tree that stand twice, never copies, and the walk is three levels deep.
+ * The file is read whole and parsed into a tree by libyaml, which keeps the line of each node; then
+ * the tree is walked and every problem is reported, not only the first. Whatever the YAML allows
+ * and this file does not describe (unknown keys, a key twice, a list in the place of a text) is a
+ * problem too. YAML's own limits hold: aliases are nodes of the tree that stand twice, never
+ * copies, and the walk is three levels deep.
  */
 #include "config.h"
+#include "problem.h"
 
 #include <coir/error.h>
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
-enum { FILE_MOST = 1 << 20, TARGETS_MOST = 1000, PROBLEMS_MOST = 20, VALUE_SHOWN = 60 };
+enum { FILE_MOST = 1 << 20, TARGETS_MOST = 1000 };
 
 struct loader {
-    const char *path;
-    FILE *report;
-    int problems;
+    struct problems problems;
     yaml_document_t document;
     struct config *config;
     struct target defaults;
 };
 
-/* --- Problems ----------------------------------------------------------------------------------------------------- */
-
-/* Counts a problem and, unless there were many already, begins its line. line is 1 for the first. */
-static bool begin_problem(struct loader *loader, size_t line)
-{
-    if (++loader->problems > PROBLEMS_MOST)
-        return false;
-    fprintf(loader->report, "%s:%zu: ", loader->path, line);
-    return true;
-}
-
-static void show_text(struct loader *loader, const char *text, size_t length)
-{
-    size_t shown = length <= VALUE_SHOWN ? length : VALUE_SHOWN;
-    while (shown < length && ((unsigned char)text[shown] & 0xc0) == 0x80)
-        shown--;
-    bool plain = is_plain_text(text, shown);
-    fputc('\'', loader->report);
-    for (size_t i = 0; i < shown; i++)
-        fputc(plain || (text[i] >= ' ' && text[i] <= '~') ? text[i] : '?', loader->report);
-    fputs(shown < length ? "...'" : "'", loader->report);
-}
-
-static void show_value(struct loader *loader, const yaml_node_t *node)
-{
-    fputs("value ", loader->report);
-    if (node->type == YAML_SCALAR_NODE)
-        show_text(loader, (const char *)node->data.scalar.value, node->data.scalar.length);
-    else
-        fputs(node->type == YAML_SEQUENCE_NODE ? "is a list" : "is a mapping", loader->report);
-}
-
-/* FILE:LINE: key 'KEY': value 'VALUE': expected ... One without a value is missing. */
-__attribute__((format(printf, 5, 6))) static void problem(struct loader *loader, size_t line,
-                                                          const char *key, const yaml_node_t *value,
-                                                          const char *expected, ...)
-{
-    if (!begin_problem(loader, line))
-        return;
-    fputs("key ", loader->report);
-    show_text(loader, key, strlen(key));
-    fputs(": ", loader->report);
-    if (value)
-        show_value(loader, value);
-    else
-        fputs("missing", loader->report);
-    fputs(": expected ", loader->report);
-    va_list arguments;
-    va_start(arguments, expected);
-    vfprintf(loader->report, expected, arguments);
-    va_end(arguments);
-    fputc('\n', loader->report);
-}
-
-/* --- Mappings ----------------------------------------------------------------------------------------------------- */
+/* --- Mappings --------------------------------------------------------------------------------- */
 
 /* A key that a mapping may have. */
 struct key {
@@ -119,7 +63,8 @@ static size_t index_of(const struct key *keys, size_t count, const yaml_node_t *
     return i;
 }
 
-/* Finds the pair of each of the keys in a mapping, NULL when it is not there. Others and doubles are problems. */
+/* Finds the pair of each of the keys in a mapping, NULL when it is not there. Others and doubles
+ * are problems. */
 static void read_mapping(struct loader *loader, const yaml_node_t *mapping, const struct key *keys,
                          size_t count, const yaml_node_pair_t **ret_pairs)
 {
@@ -131,10 +76,11 @@ static void read_mapping(struct loader *loader, const yaml_node_t *mapping, cons
         const char *name = key->type == YAML_SCALAR_NODE ? (char *)key->data.scalar.value : "?";
         char names[128];
         if (i == count)
-            problem(loader, line_of(key), name, value, "one of the keys %s",
+            problem(&loader->problems, line_of(key), name, value, "one of the keys %s",
                     names_of(keys, count, names, sizeof names));
         else if (ret_pairs[i])
-            problem(loader, line_of(key), name, value, "this key once, line %zu has it already",
+            problem(&loader->problems, line_of(key), name, value,
+                    "this key once, line %zu has it already",
                     line_of(node_at(loader, ret_pairs[i]->key)));
         else
             ret_pairs[i] = pair;
@@ -154,11 +100,12 @@ static bool read_value(struct loader *loader, const struct key *key, const yaml_
             expected = key->read(text, length, target);
     }
     if (expected)
-        problem(loader, line_of(node_at(loader, pair->key)), key->name, value, "%s", expected);
+        problem(&loader->problems, line_of(node_at(loader, pair->key)), key->name, value, "%s",
+                expected);
     return !expected;
 }
 
-/* --- Targets ------------------------------------------------------------------------------------------------------ */
+/* --- Targets ---------------------------------------------------------------------------------- */
 
 static const char *read_name(const char *text, size_t length, struct target *target)
 {
@@ -218,7 +165,7 @@ static void check_double(struct loader *loader, const yaml_node_pair_t *pair,
     for (size_t i = 0; i < loader->config->count; i++) {
         const struct target *other = &loader->config->targets[i];
         if (strcmp(other->name, target->name) == 0) {
-            problem(loader, (size_t)target->line, "name", node_at(loader, pair->value),
+            problem(&loader->problems, (size_t)target->line, "name", node_at(loader, pair->value),
                     "a name of its own, line %d has it already", other->line);
             return;
         }
@@ -228,7 +175,7 @@ static void check_double(struct loader *loader, const yaml_node_pair_t *pair,
 static void read_target(struct loader *loader, const yaml_node_t *node)
 {
     if (node->type != YAML_MAPPING_NODE) {
-        problem(loader, line_of(node), "targets", node,
+        problem(&loader->problems, line_of(node), "targets", node,
                 "a target: a mapping with name and address");
         return;
     }
@@ -240,7 +187,8 @@ static void read_target(struct loader *loader, const yaml_node_t *node)
         if (pairs[i])
             good[i] = read_value(loader, &target_keys[i], pairs[i], &target);
         else if (target_keys[i].wanted)
-            problem(loader, line_of(node), target_keys[i].name, NULL, "%s", target_keys[i].wanted);
+            problem(&loader->problems, line_of(node), target_keys[i].name, NULL, "%s",
+                    target_keys[i].wanted);
     }
     if (!good[0])
         return;
@@ -254,12 +202,13 @@ static void read_targets(struct loader *loader, size_t line, const yaml_node_t *
     bool is_list = list->type == YAML_SEQUENCE_NODE;
     ptrdiff_t count = is_list ? list->data.sequence.items.top - list->data.sequence.items.start : 0;
     if (count < 1 || count > TARGETS_MOST) {
-        problem(loader, line, "targets", list, "a list of 1 to %d targets", TARGETS_MOST);
+        problem(&loader->problems, line, "targets", list, "a list of 1 to %d targets",
+                TARGETS_MOST);
         return;
     }
     loader->config->targets = calloc((size_t)count, sizeof *loader->config->targets);
     if (!loader->config->targets) {
-        problem(loader, line, "targets", list, "fewer of them, memory is short");
+        problem(&loader->problems, line, "targets", list, "fewer of them, memory is short");
         return;
     }
     for (ptrdiff_t i = 0; i < count; i++)
@@ -269,7 +218,8 @@ static void read_targets(struct loader *loader, size_t line, const yaml_node_t *
 static void read_defaults(struct loader *loader, const yaml_node_t *node)
 {
     if (node->type != YAML_MAPPING_NODE) {
-        problem(loader, line_of(node), "defaults", node, "a mapping of interval, timeout, retries");
+        problem(&loader->problems, line_of(node), "defaults", node,
+                "a mapping of interval, timeout, retries");
         return;
     }
     const yaml_node_pair_t *pairs[DEFAULT_KEYS];
@@ -284,7 +234,7 @@ static void read_root(struct loader *loader)
     static const struct key keys[] = {{"defaults", NULL, NULL}, {"targets", NULL, NULL}};
     const yaml_node_t *root = yaml_document_get_root_node(&loader->document);
     if (!root || root->type != YAML_MAPPING_NODE) {
-        problem(loader, root ? line_of(root) : 1, "targets", NULL,
+        problem(&loader->problems, root ? line_of(root) : 1, "targets", NULL,
                 "a mapping with a list of targets");
         return;
     }
@@ -296,32 +246,11 @@ static void read_root(struct loader *loader)
         read_targets(loader, line_of(node_at(loader, pairs[1]->key)),
                      node_at(loader, pairs[1]->value));
     else
-        problem(loader, line_of(root), "targets", NULL, "a list of 1 to %d targets", TARGETS_MOST);
+        problem(&loader->problems, line_of(root), "targets", NULL, "a list of 1 to %d targets",
+                TARGETS_MOST);
 }
 
-/* --- The file ----------------------------------------------------------------------------------------------------- */
-
-/* What is not YAML has no key: the line as it stands takes its place. */
-static void report_syntax(struct loader *loader, const yaml_parser_t *parser, const char *text,
-                          size_t length)
-{
-    size_t line = parser->problem_mark.line + 1, begin = 0, left = parser->problem_mark.line;
-    if (parser->error == YAML_READER_ERROR) {
-        line = 1;
-        for (size_t i = 0; i < parser->problem_offset && i < length; i++)
-            line += text[i] == '\n';
-        left = line - 1;
-    }
-    for (; left > 0 && begin < length; begin++)
-        left -= text[begin] == '\n';
-    if (!begin_problem(loader, line))
-        return;
-    fputs("line ", loader->report);
-    begin += strspn(text + begin, " ");
-    show_text(loader, text + begin, strcspn(text + begin, "\r\n"));
-    fprintf(loader->report, ": expected YAML: %s\n",
-            parser->problem ? parser->problem : "no memory");
-}
+/* --- The file --------------------------------------------------------------------------------- */
 
 /* One document: more would be silently ignored otherwise. */
 static void expect_end(struct loader *loader, yaml_parser_t *parser, const char *text,
@@ -329,12 +258,13 @@ static void expect_end(struct loader *loader, yaml_parser_t *parser, const char 
 {
     yaml_document_t second;
     if (!yaml_parser_load(parser, &second)) {
-        report_syntax(loader, parser, text, length);
+        problem_syntax(&loader->problems, parser, text, length);
         return;
     }
     const yaml_node_t *root = yaml_document_get_root_node(&second);
     if (root)
-        problem(loader, line_of(root), "---", root, "the end of the file, not a second document");
+        problem(&loader->problems, line_of(root), "---", root,
+                "the end of the file, not a second document");
     yaml_document_delete(&second);
 }
 
@@ -342,7 +272,7 @@ static void parse(struct loader *loader, const char *text, size_t length)
 {
     yaml_parser_t parser = {0};
     if (!yaml_parser_initialize(&parser)) {
-        report_syntax(loader, &parser, text, length);
+        problem_syntax(&loader->problems, &parser, text, length);
         return;
     }
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
@@ -351,7 +281,7 @@ static void parse(struct loader *loader, const char *text, size_t length)
         yaml_document_delete(&loader->document);
         expect_end(loader, &parser, text, length);
     } else {
-        report_syntax(loader, &parser, text, length);
+        problem_syntax(&loader->problems, &parser, text, length);
     }
     yaml_parser_delete(&parser);
 }
@@ -378,7 +308,7 @@ static int read_file(const char *path, char **ret_text, size_t *ret_length)
 int config_load(const char *path, FILE *report, struct config *ret_config)
 {
     *ret_config = (struct config){0};
-    struct loader loader = {.path = path, .report = report, .config = ret_config};
+    struct loader loader = {.problems = {path, report, 0}, .config = ret_config};
     loader.defaults =
         (struct target){.interval = COIR_SEC(5), .timeout = COIR_SEC(2), .retries = 1};
     char *text;
@@ -391,11 +321,10 @@ int config_load(const char *path, FILE *report, struct config *ret_config)
     }
     parse(&loader, text, length);
     free(text);
-    if (loader.problems > PROBLEMS_MOST)
-        fprintf(report, "%s: and %d more\n", path, loader.problems - PROBLEMS_MOST);
-    if (loader.problems > 0)
+    int count = problems_end(&loader.problems);
+    if (count > 0)
         config_free(ret_config);
-    return loader.problems;
+    return count;
 }
 
 void config_free(struct config *config)

@@ -1,7 +1,7 @@
 /* config.h: the targets file: what is watched, how often, how patiently.
  *
- * config_load reads a file whole and checks all of it before anything is started. Every problem is printed on one line
- * with the file, the line, the key, the value and what was expected.
+ * config_load reads a file whole and checks all of it before anything is started. Every problem is
+ * printed on one line with the file, the line, the key, the value and what was expected.
  */
 #ifndef PULSE_CONFIG_H
 #define PULSE_CONFIG_H

@@ -1,8 +1,9 @@
-/* main.c: Pulse, an uptime monitor: checks many services at once, keeps every result, shows them live.
+/* main.c: Pulse, an uptime monitor: checks many services at once, keeps every result, shows them
+ * live.
  *
- * Here are the command line and the plan of the whole: three tasks, from schedule.c over store.c to view.c, and what ends
- * when. A signal cancels the checks only; what they have found still reaches the file and the view, which are shielded
- * from the cancellation for half a second.
+ * Here are the command line and the plan of the whole: three tasks, from schedule.c over store.c to
+ * view.c, and what ends when. A signal cancels the checks only; what they have found still reaches
+ * the file and the view, which are shielded from the cancellation for half a second.
  */
 #include "pulse.h"
 #include "terminal.h"
@@ -35,7 +36,7 @@ static const char usage[] =
 
 enum { EXIT_USAGE = 2 };
 
-/* --- The program -------------------------------------------------------------------------------------------------- */
+/* --- The program ------------------------------------------------------------------------------ */
 
 static int first_failure(int first, int next)
 {
@@ -77,7 +78,7 @@ static int run(void *arg)
     return r == 0 && options->once && store.down > 0 ? 1 : r;
 }
 
-/* --- The command line --------------------------------------------------------------------------------------------- */
+/* --- The command line ------------------------------------------------------------------------- */
 
 static void complain(const char *what, const char *value)
 {

@@ -1,9 +1,10 @@
 /* pulse.h: what the parts of Pulse hand to each other.
  *
- * Results flow one way: the tasks of scheduler.c make them with check.c and send them to the store's task, which writes
- * them to the file and only then sends them on to the view's task. Each arrow is a channel with a limit, so a slow disk
- * or terminal slows the checks down instead of filling memory. The channels and everything that the tasks are given belong
- * to run() in main.c, which outlives them.
+ * Results flow one way: the tasks of scheduler.c make them with check.c and send them to the
+ * store's task, which writes them to the file and only then sends them on to the view's task. Each
+ * arrow is a channel with a limit, so a slow disk or terminal slows the checks down instead of
+ * filling memory. The channels and everything that the tasks are given belong to run() in main.c,
+ * which outlives them.
  */
 #ifndef PULSE_PULSE_H
 #define PULSE_PULSE_H
@@ -24,12 +25,12 @@ struct result {
 
 enum { CHANNEL_ROOM = 64 };
 
-/* check.c: connects to target and closes again, with its retries, inside its deadline. Returns 0 with *ret_result also
- * when the target is down; negative only when this task has to end. */
+/* check.c: connects to target and closes again, with its retries, inside its deadline. Returns 0
+ * with *ret_result also when the target is down; negative only when this task has to end. */
 int check_run(const struct target *target, struct result *ret_result);
 
-/* scheduler.c: checks all targets, each at its own rate and at most in_flight at once, until cancelled; with once, one
- * time. A task. */
+/* scheduler.c: checks all targets, each at its own rate and at most in_flight at once, until
+ * cancelled; with once, one time. A task. */
 struct schedule {
     const struct config *config;
     bool once;

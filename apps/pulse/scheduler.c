@@ -1,9 +1,10 @@
 /* scheduler.c: when each target is checked.
  *
- * Every target has a task. The times of its checks are fixed from the first one on (start, start + interval, start + 2 *
- * interval...), so that the rate does not drift with the time that checks take. A check that lasts beyond the next times
- * skips those: there is never more than one check of a target in flight and no burst afterwards. How many are in flight
- * in all is bounded by a semaphore, which is fair; a check's deadline begins when it has its permit.
+ * Every target has a task. The times of its checks are fixed from the first one on (start, start +
+ * interval, start + 2 * interval...), so that the rate does not drift with the time that checks
+ * take. A check that lasts beyond the next times skips those: there is never more than one check of
+ * a target in flight and no burst afterwards. How many are in flight in all is bounded by a
+ * semaphore, which is fair; a check's deadline begins when it has its permit.
  */
 #include "pulse.h"
 

@@ -1,9 +1,10 @@
 /* table.c: remembers what is known of each target and draws it, see table.h.
  *
- * A frame is text in which each line starts where the last one stood and erases what was right of it, so nothing
- * flickers and a resize needs no special care. Columns have a width that they would like; where the terminal is
- * narrower, fit() takes columns away from the least important ones first. What can change from second to second has a
- * fixed width, so the table stands still while its numbers move.
+ * A frame is text in which each line starts where the last one stood and erases what was right of
+ * it, so nothing flickers and a resize needs no special care. Columns have a width that they would
+ * like; where the terminal is narrower, fit() takes columns away from the least important ones
+ * first. What can change from second to second has a fixed width, so the table stands still while
+ * its numbers move.
  */
 #include "table.h"
 #include "text.h"
@@ -14,6 +15,7 @@
 #include <time.h>
 
 enum { HISTORY = 20, ERROR_LEAST = 18, MARK = 2, GAP = 2, MARGIN = 1, LINES_AROUND = 5 };
+enum { AGO = sizeof ", 59 min ago" - 1, WIDTH_LEAST = 64 };
 enum state { UNKNOWN, UP, DOWN };
 enum column { NAME, ADDRESS, STATE, LATENCY, SINCE, CHECKS, ERROR, COLUMNS };
 
@@ -54,7 +56,17 @@ static const struct {
 static const char *const state_names[] = {"unknown", "up", "down"};
 static const char *const state_colours[] = {"2", "32", "31"};
 
-/* --- What is known ------------------------------------------------------------------------------------------------ */
+/* --- What is known ---------------------------------------------------------------------------- */
+
+static int larger(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
 
 int table_open(const struct config *config, struct table **ret_table)
 {
@@ -92,8 +104,7 @@ void table_take(struct table *table, const struct result *result)
     }
     row->failed = coir_now();
     snprintf(row->error, sizeof row->error, "%s", coir_error_text(result->code));
-    int width = text_width(row->error);
-    table->error_width = width > table->error_width ? width : table->error_width;
+    table->error_width = larger(table->error_width, text_width(row->error));
 }
 
 static size_t count_of(const struct table *table, size_t first, enum state state)
@@ -104,13 +115,13 @@ static size_t count_of(const struct table *table, size_t first, enum state state
     return count;
 }
 
-/* --- Widths ------------------------------------------------------------------------------------------------------- */
+/* --- Widths ----------------------------------------------------------------------------------- */
 
 /* What becomes narrower first, and down to what; 0 takes the column away. */
 static const struct {
     enum column column;
     int least;
-} steps[] = {{ERROR, 16}, {ADDRESS, 18}, {CHECKS, 10}, {NAME, 16},   {ADDRESS, 0}, {CHECKS, 0},
+} steps[] = {{ERROR, 16}, {ADDRESS, 18}, {CHECKS, 12}, {NAME, 16},   {ADDRESS, 0}, {CHECKS, 0},
              {ERROR, 10}, {SINCE, 0},    {NAME, 8},    {LATENCY, 0}, {ERROR, 0},   {NAME, 1}};
 
 static int total(const int *widths)
@@ -121,26 +132,40 @@ static int total(const int *widths)
     return sum;
 }
 
-static void fit(struct frame *frame)
+/* What the columns would like to have. */
+static void wish(const struct table *table, int *widths)
 {
-    int *widths = frame->widths;
-    memcpy(widths, (int[COLUMNS]){4, 7, 7, 8, 6, HISTORY, frame->table->error_width},
-           sizeof frame->widths);
-    for (size_t i = 0; i < frame->table->count; i++) {
-        const struct target *target = frame->table->rows[i].target;
-        int name = text_width(target->name), address = text_width(target->label);
-        widths[NAME] = name > widths[NAME] ? name : widths[NAME];
-        widths[ADDRESS] = address > widths[ADDRESS] ? address : widths[ADDRESS];
-    }
-    for (size_t i = 0; i < COIR_COUNT(steps) && total(widths) > frame->width; i++) {
-        int *width = &widths[steps[i].column], excess = total(widths) - frame->width;
-        int left = steps[i].least > 0 ? *width - excess : 0;
-        if (*width > steps[i].least)
-            *width = left > steps[i].least ? left : steps[i].least;
+    static const int least[COLUMNS] = {4, 7, 7, 8, 6, HISTORY, 0};
+    memcpy(widths, least, sizeof least);
+    widths[ERROR] = table->error_width + AGO;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct target *target = table->rows[i].target;
+        widths[NAME] = larger(widths[NAME], text_width(target->name));
+        widths[ADDRESS] = larger(widths[ADDRESS], text_width(target->label));
     }
 }
 
-/* --- Drawing ------------------------------------------------------------------------------------------------------ */
+/* Takes away what the screen has no room for, then hands out again what the last step took too
+ * much. */
+static void fit(struct frame *frame)
+{
+    static const enum column needy[] = {ERROR, CHECKS, NAME, ADDRESS};
+    int *widths = frame->widths, wished[COLUMNS];
+    wish(frame->table, wished);
+    memcpy(widths, wished, sizeof wished);
+    for (size_t i = 0; i < COIR_COUNT(steps) && total(widths) > frame->width; i++) {
+        int *width = &widths[steps[i].column], excess = total(widths) - frame->width;
+        *width = steps[i].least > 0 ? larger(*width - excess, smaller(*width, steps[i].least)) : 0;
+    }
+    for (size_t i = 0; i < COIR_COUNT(needy); i++) {
+        int *width = &widths[needy[i]], room = frame->width - total(widths);
+        if (*width > 0 && room > 0)
+            *width = smaller(*width + room, wished[needy[i]]);
+    }
+    frame->width = smaller(frame->width, larger(total(widths), WIDTH_LEAST));
+}
+
+/* --- Drawing ---------------------------------------------------------------------------------- */
 
 /* Begins a line, unless the screen is full. */
 static bool begin_line(struct frame *frame)
@@ -281,8 +306,10 @@ static void draw_head(struct frame *frame)
     localtime_r(&now, &parts);
     strftime(clock, sizeof clock, "%H:%M:%S", &parts);
     snprintf(text[0], sizeof text[0], "%zu target%s", table->count, table->count == 1 ? "" : "s");
-    snprintf(text[1], sizeof text[1], "%zu up", count_of(table, 0, UP));
-    snprintf(text[2], sizeof text[2], "%zu down", count_of(table, 0, DOWN));
+    size_t up = count_of(table, 0, UP), down = count_of(table, 0, DOWN);
+    snprintf(text[1], sizeof text[1], "%zu up", up);
+    snprintf(text[2], sizeof text[2], "%zu down", down);
+    const char *const colours[] = {"0", up ? "32" : "2", down ? "1;31" : "2"};
 
     if (!begin_line(frame))
         return;
@@ -294,7 +321,7 @@ static void draw_head(struct frame *frame)
         if (left <= wanted)
             break;
         fputs("   ", frame->out);
-        put(frame, i == 0 ? "0" : state_colours[i], text[i], wanted - 3, LEFT);
+        put(frame, colours[i], text[i], wanted - 3, LEFT);
         left -= wanted;
     }
     put(frame, "2", clock, left + 8, RIGHT);

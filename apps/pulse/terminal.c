@@ -1,8 +1,9 @@
 /* terminal.c: takes the terminal over and gives it back, see terminal.h.
  *
- * It is given back in three ways: by terminal_leave, which the view calls on each of its paths; before a stop by Ctrl-Z;
- * and in a handler for the signals that end or crash a process, which then lets the signal take its course. (SIGINT and
- * SIGTERM are not among those: they cancel the main task, and the view leaves.) Only a SIGKILL leaves it as it is.
+ * It is given back in three ways: by terminal_leave, which the view calls on each of its paths;
+ * before a stop by Ctrl-Z; and in a handler for the signals that end or crash a process, which then
+ * lets the signal take its course. (SIGINT and SIGTERM are not among those: they cancel the main
+ * task, and the view leaves.) Only a SIGKILL leaves it as it is.
  */
 #include "terminal.h"
 
@@ -22,9 +23,9 @@ static struct sigaction before[COIR_COUNT(fatal)];
 static volatile sig_atomic_t entered, echo_is_off;
 static struct termios found;
 
-/* Alternate screen, cleared, without cursor; and back. */
-static const char enter_screen[] = "\033[?1049h\033[?25l\033[2J";
-static const char leave_screen[] = "\033[0m\033[?25h\033[?1049l";
+/* Alternate screen, cleared, without cursor and without wrapping of long lines; and back. */
+static const char enter_screen[] = "\033[?1049h\033[?25l\033[?7l\033[2J";
+static const char leave_screen[] = "\033[0m\033[?7h\033[?25h\033[?1049l";
 
 bool terminal_is_there(void)
 {

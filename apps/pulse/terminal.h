@@ -1,7 +1,8 @@
-/* terminal.h: standard output as a screen of its own: entered, drawn on, and always left as it was found.
+/* terminal.h: standard output as a screen of its own: entered, drawn on, and always left as it was
+ * found.
  *
- * Between terminal_enter and terminal_leave the alternate screen is shown, the cursor hidden, and typed keys are not
- * echoed. There is one terminal, so there is no object.
+ * Between terminal_enter and terminal_leave the alternate screen is shown, the cursor hidden, and
+ * typed keys are not echoed. There is one terminal, so there is no object.
  */
 #ifndef PULSE_TERMINAL_H
 #define PULSE_TERMINAL_H
@@ -15,7 +16,8 @@ struct terminal_size {
 /* Whether standard output is a terminal that can move its cursor. */
 bool terminal_is_there(void);
 
-/* Takes the terminal over, until terminal_leave or the end of the process by whatever signal can be caught. */
+/* Takes the terminal over, until terminal_leave or the end of the process by whatever signal can
+ * be caught. */
 void terminal_enter(void);
 
 /* Gives it back. Without terminal_enter it does nothing. */
@@ -26,7 +28,8 @@ void terminal_stop(void);
 
 struct terminal_size terminal_size(void);
 
-/* Writes to standard output, a terminal or not, waiting as long as it takes no more. Returns 0 or a negative code. */
+/* Writes to standard output, a terminal or not, waiting as long as it takes no more. Returns 0
+ * or a negative code. */
 int output_write(const char *text, size_t length);
 
 #endif

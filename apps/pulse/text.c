@@ -1,7 +1,7 @@
 /* text.c: text for people, see text.h.
  *
- * Characters are taken apart under the C.UTF-8 locale whatever the user's is, because the targets file is UTF-8 always;
- * the user's locale decides only what is sent to the terminal.
+ * Characters are taken apart under the C.UTF-8 locale whatever the user's is, because the targets
+ * file is UTF-8 always; the user's locale decides only what is sent to the terminal.
  */
 #include "text.h"
 

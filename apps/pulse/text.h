@@ -1,6 +1,7 @@
 /* text.h: text for people: how wide it is on a terminal, cut and padded cells, durations and times.
  *
- * Widths are counted in terminal columns of UTF-8 text. Where the terminal does not speak UTF-8, everything is ASCII.
+ * Widths are counted in terminal columns of UTF-8 text. Where the terminal does not speak UTF-8,
+ * everything is ASCII.
  */
 #ifndef PULSE_TEXT_H
 #define PULSE_TEXT_H

@@ -1,7 +1,7 @@
 /* value.c: parsers of the values in a targets file, see value.h.
  *
- * They are strict: what is not understood to its last byte is refused, so that a slip of the pen never becomes a
- * surprising interval or address.
+ * They are strict: what is not understood to its last byte is refused, so that a slip of the pen
+ * never becomes a surprising interval or address.
  */
 #include "value.h"
 
@@ -49,8 +49,18 @@ bool parse_integer(const char *text, long *ret_value)
     return isdigit((unsigned char)text[0]) && *end == 0 && errno == 0;
 }
 
-/* Characters that would move the cursor, break a line or turn its direction: C0, DEL, C1, and the marks of Unicode
- * for lines, paragraphs and directions. The text is valid UTF-8, the YAML reader has seen to that. */
+/* The bytes of the UTF-8 character at a place that is not the end, 0 when there is none. */
+static size_t character_length(const unsigned char *at)
+{
+    size_t length = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    for (size_t i = 1; i < length; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return at[0] < 0xf5 ? length : 0;
+}
+
+/* Characters that would move the cursor, break a line or turn its direction: C0, DEL, C1, and
+ * the marks of Unicode for lines, paragraphs and directions. */
 static bool moves_cursor(const unsigned char *at)
 {
     if (at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0))
@@ -63,9 +73,13 @@ static bool moves_cursor(const unsigned char *at)
 
 bool is_plain_text(const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        if (moves_cursor((const unsigned char *)text + i))
+    const unsigned char *at = (const unsigned char *)text, *end = at + length;
+    while (at < end) {
+        size_t bytes = moves_cursor(at) ? 0 : character_length(at);
+        if (bytes == 0)
             return false;
+        at += bytes;
+    }
     return true;
 }
 

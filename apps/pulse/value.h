@@ -1,7 +1,7 @@
 /* value.h: the values that stand in a targets file: durations, numbers, names and addresses.
  *
- * The parsers take the text as it stands in the file; most give back NULL, or the words that say what was expected
- * there. Nothing here knows about YAML, lines, keys or ranges: that is config.c.
+ * The parsers take the text as it stands in the file; most give back NULL, or the words that say
+ * what was expected there. Nothing here knows about YAML, lines, keys or ranges: that is config.c.
  */
 #ifndef PULSE_VALUE_H
 #define PULSE_VALUE_H

@@ -1,7 +1,8 @@
 /* view.c: shows what the store has written: a table that is alive, or one line for each result.
  *
- * The table is drawn when something in it has changed, but at most ten times a second, and once a second for its clock
- * and ages. What is shown last stays: when the task ends, the last table is left in the scrollback.
+ * The table is drawn when something in it has changed, but at most ten times a second, and once a
+ * second for its clock and ages. What is shown last stays: when the task ends, the last table is
+ * left in the scrollback.
  */
 #include "pulse.h"
 #include "table.h"
@@ -14,7 +15,7 @@
 
 static const coir_time frame_time = COIR_MS(100), second = COIR_SEC(1);
 
-/* --- Lines -------------------------------------------------------------------------------------------------------- */
+/* --- Lines ------------------------------------------------------------------------------------ */
 
 static int name_width(const struct config *config)
 {
@@ -51,7 +52,7 @@ static int show_lines(struct view *view)
     return 0;
 }
 
-/* --- Table -------------------------------------------------------------------------------------------------------- */
+/* --- Table ------------------------------------------------------------------------------------ */
 
 static int draw(const struct view *view, const struct table *table, bool live)
 {
@@ -66,8 +67,8 @@ static int draw(const struct view *view, const struct table *table, bool live)
     return r;
 }
 
-/* Waits until a frame is due: at when, or at once after a resize, a stop or a continuation; takes in the results that
- * come meanwhile. Returns 1, or 0 when no results are left to come. */
+/* Waits until a frame is due: at when, or at once after a resize, a stop or a continuation;
+ * takes in the results that come meanwhile. Returns 1, or 0 when no results are left to come. */
 static int wait_for_frame(struct view *view, struct table *table, coir_time drawn)
 {
     coir_time when = drawn + second;

@@ -1,7 +1,8 @@
 /* coir/base.h: the words that every other header is written in.
  *
- * Owns the time type, borrowed bytes, automatic closing (COIR_AUTO, COIR_CLOSER, COIR_TAKE), call sites, and COIR_TRY. Nothing
- * here touches a loop except the failure path of COIR_TRY, which adds a line to the current task's return trace.
+ * Owns the time type, borrowed bytes, automatic closing (COIR_AUTO, COIR_CLOSER, COIR_TAKE), call
+ * sites, and COIR_TRY. Nothing here touches a loop except the failure path of COIR_TRY, which adds
+ * a line to the current task's return trace.
  */
 #ifndef COIR_BASE_H
 #define COIR_BASE_H
@@ -13,12 +14,18 @@
 #ifdef __cplusplus
 #define COIR__BEGIN extern "C" {
 #define COIR__END }
-#define COIR__ZERO {}
+#define COIR__ZERO                                                                                 \
+    {                                                                                              \
+    }
 #else
 #define COIR__BEGIN
 #define COIR__END
-#define COIR__ZERO {0}
-/* Jumping over the opening of a scope would run its closer on garbage: an error in C as it is in C++. */
+#define COIR__ZERO                                                                                 \
+    {                                                                                              \
+        0                                                                                          \
+    }
+/* Jumping over the opening of a scope would run its closer on garbage: an error in C as it is in
+ * C++. */
 #ifdef __clang__
 #pragma clang diagnostic error "-Wsometimes-uninitialized"
 #else
@@ -35,7 +42,8 @@
 
 COIR__BEGIN
 
-/* A point in time or a duration, in nanoseconds. Points are on the loop's monotonic clock (virtual in tests). */
+/* A point in time or a duration, in nanoseconds. Points are on the loop's monotonic clock (virtual
+ * in tests). */
 typedef int64_t coir_time;
 
 #define COIR_NS(n) ((coir_time)(n))
@@ -53,7 +61,8 @@ typedef struct coir_bytes {
     size_t length;
 } coir_bytes;
 
-/* Where in the user's source a call was made. The macros that spawn, open, join and try make one each, in read-only data. */
+/* Where in the user's source a call was made. The macros that spawn, open, join and try make one
+ * each, in read-only data. */
 typedef struct coir_site {
     const char *file;
     const char *function;
@@ -62,53 +71,54 @@ typedef struct coir_site {
 } coir_site;
 
 /* A pointer to a static coir_site for this line. */
-#define COIR_SITE(text)                                                                                      \
-    (__extension__({                                                                                         \
-        static const coir_site coir__site = {__FILE__, __func__, text, __LINE__};                            \
-        &coir__site;                                                                                         \
+#define COIR_SITE(text)                                                                            \
+    (__extension__({                                                                               \
+        static const coir_site coir__site = {__FILE__, __func__, text, __LINE__};                  \
+        &coir__site;                                                                               \
     }))
 
 /* The function that every task runs. Returns 0 (or a positive result) or a negative code. */
 typedef int (*coir_fn)(void *arg);
 
-/* Evaluates expr once. When it is negative, adds this line to the return trace and returns the code from the enclosing
- * function; otherwise its value is the value of expr. */
-#define COIR_TRY(expr)                                                                                       \
-    (__extension__({                                                                                         \
-        int coir__r = (expr);                                                                                \
-        if (__builtin_expect(coir__r < 0, 0))                                                                \
-            return coir__trace(coir__r, __builtin_frame_address(0), COIR_SITE(NULL));                       \
-        coir__r;                                                                                             \
+/* Evaluates expr once. When it is negative, adds this line to the return trace and returns the code
+ * from the enclosing function; otherwise its value is the value of expr. */
+#define COIR_TRY(expr)                                                                             \
+    (__extension__({                                                                               \
+        int coir__r = (expr);                                                                      \
+        if (__builtin_expect(coir__r < 0, 0))                                                      \
+            return coir__trace(coir__r, __builtin_frame_address(0), COIR_SITE(NULL));              \
+        coir__r;                                                                                   \
     }))
 
-/* Adds a line to the return trace of the current task and returns code unchanged. Called by COIR_TRY. */
+/* Adds a line to the return trace of the current task and returns code unchanged. Called by
+ * COIR_TRY. */
 COIR__PUBLIC int coir__trace(int code, const void *frame, const coir_site *site);
 
-/* COIR_AUTO(type) *x closes what x points to when the block ends, on every path. The type's closer is named by
- * COIR_CLOSER(type, fn) for pointers (fn takes type * and accepts NULL) or by COIR_CLOSER_VALUE(type, fn) for plain structs
- * (fn takes the address and accepts a zeroed one). */
+/* COIR_AUTO(type) *x closes what x points to when the block ends, on every path. The type's closer
+ * is named by COIR_CLOSER(type, fn) for pointers (fn takes type * and accepts NULL) or by
+ * COIR_CLOSER_VALUE(type, fn) for plain structs (fn takes the address and accepts a zeroed one). */
 #define COIR_AUTO(type) __attribute__((cleanup(coir__auto_##type))) type
 
-#define COIR_CLOSER(type, fn)                                                                                \
-    static inline __attribute__((unused)) void coir__auto_##type(type **coir__x)                             \
-    {                                                                                                        \
-        fn(*coir__x);                                                                                        \
-    }                                                                                                        \
+#define COIR_CLOSER(type, fn)                                                                      \
+    static inline __attribute__((unused)) void coir__auto_##type(type **coir__x)                   \
+    {                                                                                              \
+        fn(*coir__x);                                                                              \
+    }                                                                                              \
     struct coir__closer_##type
 
-#define COIR_CLOSER_VALUE(type, fn)                                                                          \
-    static inline __attribute__((unused)) void coir__auto_##type(type *coir__x)                              \
-    {                                                                                                        \
-        fn(coir__x);                                                                                         \
-    }                                                                                                        \
+#define COIR_CLOSER_VALUE(type, fn)                                                                \
+    static inline __attribute__((unused)) void coir__auto_##type(type *coir__x)                    \
+    {                                                                                              \
+        fn(coir__x);                                                                               \
+    }                                                                                              \
     struct coir__closer_##type
 
 /* Takes a pointer out of its variable, leaving NULL, so that COIR_AUTO no longer closes it. */
-#define COIR_TAKE(variable)                                                                                  \
-    (__extension__({                                                                                         \
-        __typeof__(variable) coir__taken = (variable);                                                       \
-        (variable) = NULL;                                                                                   \
-        coir__taken;                                                                                         \
+#define COIR_TAKE(variable)                                                                        \
+    (__extension__({                                                                               \
+        __typeof__(variable) coir__taken = (variable);                                             \
+        (variable) = NULL;                                                                         \
+        coir__taken;                                                                               \
     }))
 
 COIR__END

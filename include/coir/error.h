@@ -1,8 +1,10 @@
-/* coir/error.h: codes, their names and texts, and the records that say why and where something failed.
+/* coir/error.h: codes, their names and texts, and the records that say why and where something
+ * failed.
  *
- * A failing call returns a negative code: -errno, or -COIR_E… from the table below. The code alone is enough to act on; the text
- * and the return trace for people live in a record that belongs to the task which failed, and move with the failure from the
- * child to its group and to whoever joins it. Records come from a fixed pool of the loop: nothing is allocated when things fail.
+ * A failing call returns a negative code: -errno, or -COIR_E… from the table below. The code alone
+ * is enough to act on; the text and the return trace for people live in a record that belongs to
+ * the task which failed, and move with the failure from the child to its group and to whoever joins
+ * it. Records come from a fixed pool of the loop: nothing is allocated when things fail.
  */
 #ifndef COIR_ERROR_H
 #define COIR_ERROR_H
@@ -35,7 +37,8 @@ enum coir_code {
 #undef COIR__X
 };
 
-/* Why something failed: a code, a text, a return trace across tasks, and what failed while cleaning up. */
+/* Why something failed: a code, a text, a return trace across tasks, and what failed while cleaning
+ * up. */
 typedef struct coir_error coir_error;
 
 /* The symbol of a code of either sign: "ECONNREFUSED", "COIR_ECLOSED"; "E?" when unknown.
@@ -46,17 +49,17 @@ COIR__PUBLIC const char *coir_error_name(int code);
  * Returns a static string. Cancel safety: never waits. Thread safety: any thread. */
 COIR__PUBLIC const char *coir_error_text(int code);
 
-/* Starts a record for a failure of the current task and gives back code, so that it can be returned:
- *     return coir_fail(-ENOENT, "no target named '%s'", name);
- * format makes the text (cut at 159 bytes). Outside a task, or with the pool of records empty, only the code is kept.
- * Returns code. Cancel safety: never waits. Thread safety: the loop's thread. */
-#define coir_fail(code, ...)                                                                                 \
+/* Starts a record for a failure of the current task and gives back code, so that it can be
+ * returned: return coir_fail(-ENOENT, "no target named '%s'", name); format makes the text (cut at
+ * 159 bytes). Outside a task, or with the pool of records empty, only the code is kept. Returns
+ * code. Cancel safety: never waits. Thread safety: the loop's thread. */
+#define coir_fail(code, ...)                                                                       \
     coir_fail_at((code), __builtin_frame_address(0), COIR_SITE(NULL), __VA_ARGS__)
-COIR__PUBLIC int coir_fail_at(int code, const void *frame, const coir_site *site, const char *format, ...)
-    COIR__PRINTF(4, 5);
+COIR__PUBLIC int coir_fail_at(int code, const void *frame, const coir_site *site,
+                              const char *format, ...) COIR__PRINTF(4, 5);
 
-/* The record of the last failure that this task saw (its own, or one that coir_join, a group, gather or map handed to it), or
- * NULL. Borrowed: it lives until the next failure of this task.
+/* The record of the last failure that this task saw (its own, or one that coir_join, a group,
+ * gather or map handed to it), or NULL. Borrowed: it lives until the next failure of this task.
  * Returns the record or NULL. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC const coir_error *coir_last_error(void);
 
@@ -64,24 +67,26 @@ COIR__PUBLIC const coir_error *coir_last_error(void);
  * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_clear_error(void);
 
-/* The code of a record (negative). Returns it. Cancel safety: never waits. Thread safety: the loop's thread. */
+/* The code of a record (negative). Returns it. Cancel safety: never waits. Thread safety: the
+ * loop's thread. */
 COIR__PUBLIC int coir_error_code(const coir_error *error);
 
-/* The text of a record: what failed, with its values. Returns a string that lives as long as the record.
- * Cancel safety: never waits. Thread safety: the loop's thread. */
+/* The text of a record: what failed, with its values. Returns a string that lives as long as the
+ * record. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC const char *coir_error_message(const coir_error *error);
 
-/* What else failed with it: the next failure of the same group, or one met while closing. NULL at the end.
- * Returns a borrowed record or NULL. Cancel safety: never waits. Thread safety: the loop's thread. */
+/* What else failed with it: the next failure of the same group, or one met while closing. NULL at
+ * the end. Returns a borrowed record or NULL. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
 COIR__PUBLIC const coir_error *coir_error_next(const coir_error *error);
 
-/* Writes the record as text, one line for the cause and one per frame and task boundary, without a newline at the end:
- *     error: ECONNREFUSED: connect 127.0.0.1:6379: connection refused
+/* Writes the record as text, one line for the cause and one per frame and task boundary, without a
+ * newline at the end: error: ECONNREFUSED: connect 127.0.0.1:6379: connection refused
  *       coir_tcp_connect    net/tcp.c:88
  *       task 'listener' spawned at chat.c:60, joined by 'main' at chat.c:74
  * error may be NULL, then only code is described. The text is cut to size, and always terminated.
- * Returns the length that the whole text has, as snprintf does. Cancel safety: never waits. Thread safety: the loop's
- * thread. */
+ * Returns the length that the whole text has, as snprintf does. Cancel safety: never waits. Thread
+ * safety: the loop's thread. */
 COIR__PUBLIC size_t coir_error_format(const coir_error *error, int code, char *text, size_t size);
 
 COIR__END

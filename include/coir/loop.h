@@ -1,8 +1,9 @@
 /* coir/loop.h: event loops, from coir_main to callbacks and posts.
  *
- * A loop runs its tasks on one thread. Most programs only call coir_main; tests, embedders and programs with many loops open their
- * own. Callbacks (call_soon, call_later, call_at, timers, posts) run on the loop's own stack, outside any task: they must not
- * wait, and a call that would wait returns -COIR_ENOTASK there.
+ * A loop runs its tasks on one thread. Most programs only call coir_main; tests, embedders and
+ * programs with many loops open their own. Callbacks (call_soon, call_later, call_at, timers,
+ * posts) run on the loop's own stack, outside any task: they must not wait, and a call that would
+ * wait returns -COIR_ENOTASK there.
  */
 #ifndef COIR_LOOP_H
 #define COIR_LOOP_H
@@ -15,14 +16,14 @@ typedef struct coir_loop coir_loop;
 
 /* What the report hook is told about: mistakes and events that no return value can carry. */
 typedef enum coir_report_kind {
-    COIR_REPORT_DEADLOCK,     /* nothing can ever wake the tasks that wait */
-    COIR_REPORT_UNREAD,       /* a failure that nobody read */
-    COIR_REPORT_UNJOINED,     /* a task whose handle was never joined */
-    COIR_REPORT_LEFT,         /* something that was left open when the loop closed */
-    COIR_REPORT_SLOW_LEAVE,   /* leaving a group has waited a second for a child */
-    COIR_REPORT_IGNORED,      /* a task ignored a thousand cancellations in a row */
-    COIR_REPORT_OVERFLOW,     /* a stack overflow; the process ends after it */
-    COIR_REPORT_MISUSE,       /* a programming error that was survived */
+    COIR_REPORT_DEADLOCK,   /* nothing can ever wake the tasks that wait */
+    COIR_REPORT_UNREAD,     /* a failure that nobody read */
+    COIR_REPORT_UNJOINED,   /* a task whose handle was never joined */
+    COIR_REPORT_LEFT,       /* something that was left open when the loop closed */
+    COIR_REPORT_SLOW_LEAVE, /* leaving a group has waited a second for a child */
+    COIR_REPORT_IGNORED,    /* a task ignored a thousand cancellations in a row */
+    COIR_REPORT_OVERFLOW,   /* a stack overflow; the process ends after it */
+    COIR_REPORT_MISUSE,     /* a programming error that was survived */
 } coir_report_kind;
 
 /* A report. Everything is borrowed for the duration of the hook. */
@@ -36,75 +37,85 @@ typedef struct coir_report {
 
 typedef void (*coir_report_fn)(const coir_report *report, void *arg);
 
-/* Writes a report to standard error. What coir_main, coir_run and the test runner use when no hook is given.
- * Cancel safety: never waits. Thread safety: any thread. */
+/* Writes a report to standard error. What coir_main, coir_run and the test runner use when no hook
+ * is given. Cancel safety: never waits. Thread safety: any thread. */
 COIR__PUBLIC void coir_report_to_stderr(const coir_report *report, void *arg);
 
 /* Zero means the default for each field. */
 typedef struct coir_loop_opts {
-    const char *backend;       /* "uring", "epoll", "sim"; NULL: $COIR_BACKEND, else the best that works */
-    size_t stack_size;         /* default stack of its tasks in bytes; 0: 256 KiB */
-    uint64_t seed;             /* not 0: run ready tasks in an order drawn from it */
-    bool virtual_clock;        /* time jumps to the next timer when nothing else can happen */
-    bool expects_posts;        /* other threads will post: waiting for ever is no deadlock */
-    bool fp_control;           /* save and restore floating-point control words at each switch */
-    coir_report_fn report;     /* NULL: coir_main and coir_run write to standard error, other loops only count */
+    const char
+        *backend;       /* "uring", "epoll", "sim"; NULL: $COIR_BACKEND, else the best that works */
+    size_t stack_size;  /* default stack of its tasks in bytes; 0: 256 KiB */
+    uint64_t seed;      /* not 0: run ready tasks in an order drawn from it */
+    bool virtual_clock; /* time jumps to the next timer when nothing else can happen */
+    bool expects_posts; /* other threads will post: waiting for ever is no deadlock */
+    bool fp_control;    /* save and restore floating-point control words at each switch */
+    coir_report_fn
+        report; /* NULL: coir_main and coir_run write to standard error, other loops only count */
     void *report_arg;
     size_t coir__reserved[8];
 } coir_loop_opts;
 
-/* Runs fn(arg) as the main task of a loop of its own, and the process around it: SIGINT and SIGTERM cancel the main task, a
- * second one ends the process at once (signals that the program ignores or handles already are left alone); a failure prints its
- * trace on standard error. Exactly one call in a process, from main.
- * Returns the exit code: 0 after SIGTERM with 0 or -ECANCELED; 0..125 as fn returned them; 1 for other failures. After SIGINT
- * with 0 or -ECANCELED it raises SIGINT again with its default action. Cancel safety: not called in a task. Thread safety: the
- * main thread. */
+/* Runs fn(arg) as the main task of a loop of its own, and the process around it: SIGINT and SIGTERM
+ * cancel the main task, a second one ends the process at once (signals that the program ignores or
+ * handles already are left alone); a failure prints its trace on standard error. Exactly one call
+ * in a process, from main. Returns the exit code: 0 after SIGTERM with 0 or -ECANCELED; 0..125 as
+ * fn returned them; 1 for other failures. After SIGINT with 0 or -ECANCELED it raises SIGINT again
+ * with its default action. Cancel safety: not called in a task. Thread safety: the main thread. */
 COIR__PUBLIC int coir_main(coir_fn fn, void *arg);
 
-/* Opens a loop, runs fn(arg) as its main task, and closes it. opts may be NULL. With ret_result, fn's result is written there and
- * the call's own value speaks of the loop only; with NULL it is the call's.
- * Returns 0 (or, with NULL, the result). Errors: -EBUSY inside a loop that runs, -ENOMEM, -EINVAL, -ENOTSUP for a backend that
- * does not work here, -EDEADLK after a deadlock. Cancel safety: not called in a task. Thread safety: any thread. */
+/* Opens a loop, runs fn(arg) as its main task, and closes it. opts may be NULL. With ret_result,
+ * fn's result is written there and the call's own value speaks of the loop only; with NULL it is
+ * the call's. Returns 0 (or, with NULL, the result). Errors: -EBUSY inside a loop that runs,
+ * -ENOMEM, -EINVAL, -ENOTSUP for a backend that does not work here, -EDEADLK after a deadlock.
+ * Cancel safety: not called in a task. Thread safety: any thread. */
 COIR__PUBLIC int coir_run(coir_fn fn, void *arg, const coir_loop_opts *opts, int *ret_result);
 
-/* Opens a loop for the calling thread; opts may be NULL. Returns 0, and writes *ret_loop. Errors: as coir_run. Cancel safety:
- * never waits. Thread safety: any thread; the loop is then used by the thread that runs it. */
+/* Opens a loop for the calling thread; opts may be NULL. Returns 0, and writes *ret_loop. Errors:
+ * as coir_run. Cancel safety: never waits. Thread safety: any thread; the loop is then used by the
+ * thread that runs it. */
 COIR__CHECKED int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop);
 
 /* Cancels and joins what still runs, reports what was left, and frees the loop. NULL is accepted.
- * Returns 0. Errors: -EBUSY while it runs; then nothing happened. Cancel safety: not called in one of its tasks. Thread safety:
- * the loop's thread. */
+ * Returns 0. Errors: -EBUSY while it runs; then nothing happened. Cancel safety: not called in one
+ * of its tasks. Thread safety: the loop's thread. */
 COIR__PUBLIC int coir_loop_close(coir_loop *loop);
 
 /* Starts fn(arg) as a task of loop from outside a task, owned by the loop. As coir_spawn otherwise.
- * Returns 0. Errors: -ENOMEM, -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread. */
-#define coir_loop_spawn(loop, fn, arg, ret_task)                                                             \
+ * Returns 0. Errors: -ENOMEM, -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the
+ * loop's thread. */
+#define coir_loop_spawn(loop, fn, arg, ret_task)                                                   \
     coir_loop_spawn_at((loop), (fn), (arg), (ret_task), COIR_SITE(#fn))
 COIR__CHECKED int coir_loop_spawn_at(coir_loop *loop, coir_fn fn, void *arg, coir_task **ret_task,
                                      const coir_site *site);
 
 /* Runs loop until task, one of its own, has ended, and joins it. As coir_join for ret_result.
- * Returns 0 (or, with NULL, the result). Errors: -EBUSY, -EDEADLK after a deadlock, -COIR_ECLOSED when coir_loop_stop came first.
- * Cancel safety: not called in a task. Thread safety: the loop's thread. */
+ * Returns 0 (or, with NULL, the result). Errors: -EBUSY, -EDEADLK after a deadlock, -COIR_ECLOSED
+ * when coir_loop_stop came first. Cancel safety: not called in a task. Thread safety: the loop's
+ * thread. */
 COIR__PUBLIC int coir_loop_run_until(coir_loop *loop, coir_task *task, int *ret_result);
 
-/* Runs loop until coir_loop_stop. A loop that runs forever counts on posts and signals: it has no deadlock.
- * Returns 0. Errors: -EBUSY. Cancel safety: not called in a task. Thread safety: the loop's thread. */
+/* Runs loop until coir_loop_stop. A loop that runs forever counts on posts and signals: it has no
+ * deadlock. Returns 0. Errors: -EBUSY. Cancel safety: not called in a task. Thread safety: the
+ * loop's thread. */
 COIR__PUBLIC int coir_loop_run_forever(coir_loop *loop);
 
-/* Makes a running loop return from its run at the end of this turn; before a run, at the end of its first turn. Cancel safety:
- * never waits. Thread safety: the loop's thread; from others post a callback that calls it. */
+/* Makes a running loop return from its run at the end of this turn; before a run, at the end of its
+ * first turn. Cancel safety: never waits. Thread safety: the loop's thread; from others post a
+ * callback that calls it. */
 COIR__PUBLIC void coir_loop_stop(coir_loop *loop);
 
-/* The loop that runs on this thread. Returns it or NULL. Cancel safety: never waits. Thread safety: any thread. */
+/* The loop that runs on this thread. Returns it or NULL. Cancel safety: never waits. Thread safety:
+ * any thread. */
 COIR__PUBLIC coir_loop *coir_loop_current(void);
 
 /* Now, on the current loop's clock (the process's monotonic clock outside a loop), read afresh.
  * Returns nanoseconds. Cancel safety: never waits. Thread safety: any thread. */
 COIR__PUBLIC coir_time coir_now(void);
 
-/* The time at which this turn of the loop began: cheaper than coir_now, and the same for all that runs in the turn.
- * Returns nanoseconds. Cancel safety: never waits. Thread safety: the loop's thread. */
+/* The time at which this turn of the loop began: cheaper than coir_now, and the same for all that
+ * runs in the turn. Returns nanoseconds. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
 COIR__PUBLIC coir_time coir_loop_time(const coir_loop *loop);
 
 /* A callback that waits to be called, by value; stale ones are recognised. Zero is none. */
@@ -112,34 +123,38 @@ typedef struct coir_callback {
     uint32_t coir__slot, coir__generation;
 } coir_callback;
 
-/* Calls fn(arg) once at the loop's next turn, after what was asked for before. ret_callback may be NULL.
- * Returns 0. Errors: -ENOMEM. Cancel safety: never waits. Thread safety: the loop's thread; see coir_post for others. */
+/* Calls fn(arg) once at the loop's next turn, after what was asked for before. ret_callback may be
+ * NULL. Returns 0. Errors: -ENOMEM. Cancel safety: never waits. Thread safety: the loop's thread;
+ * see coir_post for others. */
 COIR__CHECKED int coir_call_soon(coir_loop *loop, void (*fn)(void *arg), void *arg,
                                  coir_callback *ret_callback);
 
-/* Calls fn(arg) once, delay nanoseconds from now. Returns 0. Errors: -ENOMEM. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
-COIR__CHECKED int coir_call_later(coir_loop *loop, coir_time delay, void (*fn)(void *arg), void *arg,
-                                  coir_callback *ret_callback);
+/* Calls fn(arg) once, delay nanoseconds from now. Returns 0. Errors: -ENOMEM. Cancel safety: never
+ * waits. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_call_later(coir_loop *loop, coir_time delay, void (*fn)(void *arg),
+                                  void *arg, coir_callback *ret_callback);
 
-/* Calls fn(arg) once at a point in time, in the order of the times and then of the calls. Returns 0. Errors: -ENOMEM. Cancel
- * safety: never waits. Thread safety: the loop's thread. */
+/* Calls fn(arg) once at a point in time, in the order of the times and then of the calls. Returns
+ * 0. Errors: -ENOMEM. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_call_at(coir_loop *loop, coir_time when, void (*fn)(void *arg), void *arg,
                                coir_callback *ret_callback);
 
-/* Takes a callback back. Returns 0. Errors: -ENOENT when it was called or taken back already. Cancel safety: never waits. Thread
- * safety: the loop's thread. */
+/* Takes a callback back. Returns 0. Errors: -ENOENT when it was called or taken back already.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC int coir_callback_cancel(coir_loop *loop, coir_callback callback);
 
-/* Starts a timer in memory of the caller: fn(arg) is called once at when, from the loop. A running one is moved. Nothing is
- * allocated. Cancel safety: never waits. Thread safety: the loop's thread. */
-COIR__PUBLIC void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg),
-                                   void *arg);
+/* Starts a timer in memory of the caller: fn(arg) is called once at when, from the loop. A running
+ * one is moved. Nothing is allocated. Cancel safety: never waits. Thread safety: the loop's thread.
+ */
+COIR__PUBLIC void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when,
+                                   void (*fn)(void *arg), void *arg);
 
-/* Stops a timer; one that does not run is left as it is. Cancel safety: never waits. Thread safety: the loop's thread. */
+/* Stops a timer; one that does not run is left as it is. Cancel safety: never waits. Thread safety:
+ * the loop's thread. */
 COIR__PUBLIC void coir_timer_stop(coir_loop *loop, coir_timer *timer);
 
-/* Whether a timer runs. Returns true or false. Cancel safety: never waits. Thread safety: the loop's thread. */
+/* Whether a timer runs. Returns true or false. Cancel safety: never waits. Thread safety: the
+ * loop's thread. */
 COIR__PUBLIC bool coir_timer_running(const coir_timer *timer);
 
 /* A message to a loop in memory of the caller. Zero is one that is not under way. */
@@ -150,21 +165,22 @@ typedef struct coir_post_node {
     int coir__queued; /* atomic */
 } coir_post_node;
 
-/* Asks the loop to call fn(arg) once, soon. node stays the loop's until fn is called; posting a node that is under way changes
- * nothing (its first fn and arg hold). The only call that is safe from other threads and from signal handlers.
- * Returns 0. Errors: -EALREADY when it is under way, -COIR_ECLOSED when the loop is closing. Cancel safety: never waits. Thread
- * safety: any thread and any signal handler, as long as the loop is not freed. */
+/* Asks the loop to call fn(arg) once, soon. node stays the loop's until fn is called; posting a
+ * node that is under way changes nothing (its first fn and arg hold). The only call that is safe
+ * from other threads and from signal handlers. Returns 0. Errors: -EALREADY when it is under way,
+ * -COIR_ECLOSED when the loop is closing. Cancel safety: never waits. Thread safety: any thread and
+ * any signal handler, as long as the loop is not freed. */
 COIR__PUBLIC int coir_post(coir_loop *loop, coir_post_node *node, void (*fn)(void *arg), void *arg);
 
 /* Live things and totals of a loop. Every number is exact. */
 typedef struct coir_stats {
-    uint64_t tasks, tasks_total;    /* that run; that ever started */
-    uint64_t handles;               /* tasks that have ended and wait for their join */
-    uint64_t timers;                /* running: deadlines, sleeps, callbacks, the user's */
-    uint64_t callbacks;             /* of call_soon, call_later, call_at that wait */
-    uint64_t operations;            /* that the kernel (or its simulation) works on */
-    uint64_t descriptors;           /* open ones of the library */
-    uint64_t memory;                /* blocks that the library holds, process-wide, the loop's own left out */
+    uint64_t tasks, tasks_total; /* that run; that ever started */
+    uint64_t handles;            /* tasks that have ended and wait for their join */
+    uint64_t timers;             /* running: deadlines, sleeps, callbacks, the user's */
+    uint64_t callbacks;          /* of call_soon, call_later, call_at that wait */
+    uint64_t operations;         /* that the kernel (or its simulation) works on */
+    uint64_t descriptors;        /* open ones of the library */
+    uint64_t memory; /* blocks that the library holds, process-wide, the loop's own left out */
     uint64_t stacks, stacks_cached; /* in use; kept warm */
     uint64_t turns;                 /* total */
     uint64_t errors;                /* records in use */
@@ -172,8 +188,8 @@ typedef struct coir_stats {
     uint64_t coir__reserved[8];
 } coir_stats;
 
-/* Reads the counters. NULL for loop: the current one. Returns nothing; without a loop all are zero. Cancel safety: never waits.
- * Thread safety: the loop's thread. */
+/* Reads the counters. NULL for loop: the current one. Returns nothing; without a loop all are zero.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_loop_stats(const coir_loop *loop, coir_stats *ret_stats);
 
 /* What this build and machine offer. */
@@ -183,13 +199,13 @@ typedef struct coir_information {
     const char *backend_why; /* how it was chosen */
     const char *guards;      /* "madvise" or "mprotect": how stacks are guarded */
     size_t stack_size;       /* default, bytes */
-    size_t stack_limit;      /* how many guarded stacks this kernel allows; 0: no limit of its own */
-    const char *text;        /* all of it as lines */
+    size_t stack_limit; /* how many guarded stacks this kernel allows; 0: no limit of its own */
+    const char *text;   /* all of it as lines */
     void *coir__reserved[8];
 } coir_information;
 
-/* What this build and machine offer. Returns a pointer to a thread's own static struct, refreshed by each call. Cancel safety:
- * never waits. Thread safety: any thread. */
+/* What this build and machine offer. Returns a pointer to a thread's own static struct, refreshed
+ * by each call. Cancel safety: never waits. Thread safety: any thread. */
 COIR__PUBLIC const coir_information *coir_info(void);
 
 /* Functions that the library takes its memory from. */
@@ -200,9 +216,9 @@ typedef struct coir_allocator {
     void *arg;
 } coir_allocator;
 
-/* Sets where the library's memory comes from; NULL: malloc. Stacks are mapped, not allocated. Before the first loop.
- * Returns 0. Errors: -EBUSY when the library holds memory, -EINVAL for a missing function. Cancel safety: never waits. Thread
- * safety: while no loop exists. */
+/* Sets where the library's memory comes from; NULL: malloc. Stacks are mapped, not allocated.
+ * Before the first loop. Returns 0. Errors: -EBUSY when the library holds memory, -EINVAL for a
+ * missing function. Cancel safety: never waits. Thread safety: while no loop exists. */
 COIR__PUBLIC int coir_set_allocator(const coir_allocator *allocator);
 
 COIR__END

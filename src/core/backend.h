@@ -1,10 +1,12 @@
 /* backend.h: what a backend is: the kernel (or its simulation) in completion style.
  *
- * The code above starts operations and is told when they are complete; it cannot tell whether io_uring, epoll or the simulation
- * is below. A backend is one static table; loop.c holds the list of those that were built. One loop has one backend.
+ * The code above starts operations and is told when they are complete; it cannot tell whether
+ * io_uring, epoll or the simulation is below. A backend is one static table; loop.c holds the list
+ * of those that were built. One loop has one backend.
  *
- * An operation is memory of the caller (embedded in a coir__file or on a waiting task's stack) and belongs to the backend from
- * start() until done() was called or cancel() answered true: until then its buffers may be written to.
+ * An operation is memory of the caller (embedded in a coir__file or on a waiting task's stack) and
+ * belongs to the backend from start() until done() was called or cancel() answered true: until then
+ * its buffers may be written to.
  */
 #ifndef COIR_CORE_BACKEND_H
 #define COIR_CORE_BACKEND_H
@@ -20,7 +22,8 @@ enum coir__op_kind {
     COIR__OP_WRITE,   /* write count vectors; result: bytes, possibly fewer than asked */
     COIR__OP_ACCEPT,  /* result: 0, and accepted holds the new file */
     COIR__OP_CONNECT, /* result: 0 */
-    COIR__OP_POLL,    /* wait until fd is ready for events (POLLIN, POLLOUT…); result: the events that are */
+    COIR__OP_POLL, /* wait until fd is ready for events (POLLIN, POLLOUT…); result: the events that
+                      are */
 };
 
 /* One operation. Results are 0 or more, or a negative errno. */
@@ -39,7 +42,8 @@ struct coir__op {
     socklen_t address_length;
     struct coir__file *accepted; /* COIR__OP_ACCEPT */
     long result;
-    /* Called by poll(), never from inside start() or cancel(); active is false again, so it may start op anew. */
+    /* Called by poll(), never from inside start() or cancel(); active is false again, so it may
+     * start op anew. */
     void (*done)(struct coir__op *op);
     struct coir_task *task; /* for the caller */
     void *user;             /* for the caller */
@@ -49,53 +53,61 @@ struct coir__op {
 /* start() answers this when done() will be called. */
 #define COIR__STARTED LONG_MIN
 
-/* A descriptor that the library owns. One reader and one writer at a time. A backend keeps it inside a larger record of its own. */
+/* A descriptor that the library owns. One reader and one writer at a time. A backend keeps it
+ * inside a larger record of its own. */
 struct coir__file {
     int fd;              /* of the kernel, or the simulation's number */
     uint32_t generation; /* differs for each file that ever had this number */
     struct coir_loop *loop;
     struct coir__op read, write; /* accept uses read, connect uses write */
-    bool closing;                /* the caller's close waits for the operations that are under way */
-    bool abrupt;                 /* how it will be closed */
-    void *user;                  /* for the caller: the stream that it belongs to */
+    bool closing; /* the caller's close waits for the operations that are under way */
+    bool abrupt;  /* how it will be closed */
+    void *user;   /* for the caller: the stream that it belongs to */
 };
 
 struct coir__backend {
     const char *name;
-    bool simulated; /* there is no kernel: what is under way completes in poll(), or by timers of the loop, or never */
+    bool simulated; /* there is no kernel: what is under way completes in poll(), or by timers of
+                       the loop, or never */
     /* Opens it for loop; loop->backend_state is its own. why (of size bytes) says how it went. */
     int (*open)(struct coir_loop *loop, char *why, size_t size);
     void (*close)(struct coir_loop *loop);
-    /* Completes what can be, waiting up to timeout ns for the first (0: not at all; COIR_FOREVER). May return early. Returns how
-     * many operations it completed, or a negative errno. The simulation waits (for wake() only) when timeout is not 0. */
+    /* Completes what can be, waiting up to timeout ns for the first (0: not at all; COIR_FOREVER).
+     * May return early. Returns how many operations it completed, or a negative errno. The
+     * simulation waits (for wake() only) when timeout is not 0. */
     int (*poll)(struct coir_loop *loop, coir_time timeout);
     /* Ends a poll() that waits. Called from other threads and signal handlers. */
     void (*wake)(struct coir_loop *loop);
 
     /* Starts op: its result when it was complete at once, else COIR__STARTED. */
     long (*start)(struct coir_loop *loop, struct coir__op *op);
-    /* Withdraws op. True: it is over, nothing happened, done() is not called. False: done() comes, with -ECANCELED or with what
-     * had happened before. Asking again is allowed. */
+    /* Withdraws op. True: it is over, nothing happened, done() is not called. False: done() comes,
+     * with -ECANCELED or with what had happened before. Asking again is allowed. */
     bool (*cancel)(struct coir_loop *loop, struct coir__op *op);
 
     /* Files. type is SOCK_STREAM and so on; the backend adds non-blocking and close-on-exec. */
     int (*file_socket)(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
-    int (*file_adopt)(struct coir_loop *loop, int fd, struct coir__file **ret_file); /* takes fd over; -EOPNOTSUPP in sim */
-    int (*file_bind)(struct coir_loop *loop, struct coir__file *file, const struct sockaddr *address, socklen_t length);
+    int (*file_adopt)(struct coir_loop *loop, int fd,
+                      struct coir__file **ret_file); /* takes fd over; -EOPNOTSUPP in sim */
+    int (*file_bind)(struct coir_loop *loop, struct coir__file *file,
+                     const struct sockaddr *address, socklen_t length);
     int (*file_listen)(struct coir_loop *loop, struct coir__file *file, int backlog);
     int (*file_shutdown)(struct coir_loop *loop, struct coir__file *file, int how);
-    int (*file_option)(struct coir_loop *loop, struct coir__file *file, int level, int name, const void *value,
-                       socklen_t length);
-    int (*file_name)(struct coir_loop *loop, struct coir__file *file, bool peer, struct sockaddr *ret_address,
-                     socklen_t *length);
+    int (*file_option)(struct coir_loop *loop, struct coir__file *file, int level, int name,
+                       const void *value, socklen_t length);
+    int (*file_name)(struct coir_loop *loop, struct coir__file *file, bool peer,
+                     struct sockaddr *ret_address, socklen_t *length);
     /* How many bytes have arrived and were not read: closing with some resets the peer. */
     int (*file_unread)(struct coir_loop *loop, struct coir__file *file);
-    /* Closes and frees file; no operation of it is under way. abrupt: reset the peer instead of a goodbye. */
+    /* Closes and frees file; no operation of it is under way. abrupt: reset the peer instead of a
+     * goodbye. */
     void (*file_close)(struct coir_loop *loop, struct coir__file *file, bool abrupt);
 
-    /* Names of Unix sockets in the file system (or its simulation). Sets the permissions of path. */
+    /* Names of Unix sockets in the file system (or its simulation). Sets the permissions of path.
+     */
     int (*path_mode)(struct coir_loop *loop, const char *path, unsigned mode);
-    /* Removes path; with file only when file was bound to it and nobody has replaced it since. -ENOTSOCK for other things. */
+    /* Removes path; with file only when file was bound to it and nobody has replaced it since.
+     * -ENOTSOCK for other things. */
     int (*path_remove)(struct coir_loop *loop, const char *path, struct coir__file *file);
 };
 

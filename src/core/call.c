@@ -1,7 +1,8 @@
 /* call.c: callbacks that the loop calls: soon, later, at a time.
  *
- * A callback is named by the slot of a table and the slot's generation, so a name that outlived its callback is recognised. Slots
- * are reused; the table only grows. What must not allocate uses coir_timer or coir_post instead.
+ * A callback is named by the slot of a table and the slot's generation, so a name that outlived its
+ * callback is recognised. Slots are reused; the table only grows. What must not allocate uses
+ * coir_timer or coir_post instead.
  */
 #include <string.h>
 
@@ -44,7 +45,8 @@ static struct callback *add_slot(struct coir__callbacks *callbacks)
     return callback;
 }
 
-static struct callback *take(struct coir_loop *loop, void (*fn)(void *arg), void *arg, coir_callback *ret_callback)
+static struct callback *take(struct coir_loop *loop, void (*fn)(void *arg), void *arg,
+                             coir_callback *ret_callback)
 {
     if (loop->callbacks == NULL) {
         loop->callbacks = coir__alloc_own(sizeof *loop->callbacks);
@@ -110,7 +112,8 @@ int coir_call_soon(coir_loop *loop, void (*fn)(void *arg), void *arg, coir_callb
     return 0;
 }
 
-int coir_call_at(coir_loop *loop, coir_time when, void (*fn)(void *arg), void *arg, coir_callback *ret_callback)
+int coir_call_at(coir_loop *loop, coir_time when, void (*fn)(void *arg), void *arg,
+                 coir_callback *ret_callback)
 {
     struct callback *callback = take(loop, fn, arg, ret_callback);
     if (callback == NULL)

@@ -1,14 +1,18 @@
-/* core.h: the inside of the scheduler, for core and the rooms that may see it (sync, io, debug, testing).
+/* core.h: the inside of the scheduler, for core and the rooms that may see it (sync, io, debug,
+ * testing).
  *
- * Owns the task record, the loop record, the ready queue, parking and waking. The hot path is here as inline functions, because a
- * park that ends in a tail call of coir__switch costs no mispredicted return.
+ * Owns the task record, the loop record, the ready queue, parking and waking. The hot path is here
+ * as inline functions, because a park that ends in a tail call of coir__switch costs no
+ * mispredicted return.
  *
  * The rules that all of it keeps:
  * - Everything of a loop is touched by its thread only, but for the inbox (post.c).
- * - A task is in exactly one state: running (loop->current), ready (in the queue), parked (task->wait is set) or done.
- * - A suspending call first asks coir__enter(): a pending cancellation is reported before anything happens.
- * - Whoever ends a wait unlinks the waiter, stores the result and calls coir__wake(); what was finished wins over a cancellation
- *   that comes later, since a woken task is no longer parked.
+ * - A task is in exactly one state: running (loop->current), ready (in the queue), parked
+ *   (task->wait is set) or done.
+ * - A suspending call first asks coir__enter(): a pending cancellation is reported before anything
+ *   happens.
+ * - Whoever ends a wait unlinks the waiter, stores the result and calls coir__wake(); what was
+ *   finished wins over a cancellation that comes later, since a woken task is no longer parked.
  */
 #ifndef COIR_CORE_CORE_H
 #define COIR_CORE_CORE_H
@@ -45,11 +49,13 @@ struct coir__ready {
 
 /* ---- waiting ---- */
 
-/* A kind of waiting: static, one for each reason to park. It feeds dumps, deadlock reports and cancellation. */
+/* A kind of waiting: static, one for each reason to park. It feeds dumps, deadlock reports and
+ * cancellation. */
 struct coir__wait {
     const char *verb; /* "waits for lock" */
-    /* Withdraws the wait of a parked task. True: done, the caller wakes the task. False: not possible at once, the wait's own
-     * completion wakes it later. NULL: this wait cannot be interrupted. */
+    /* Withdraws the wait of a parked task. True: done, the caller wakes the task. False: not
+     * possible at once, the wait's own completion wakes it later. NULL: this wait cannot be
+     * interrupted. */
     bool (*abort)(struct coir_task *task);
     /* Writes what follows the verb, as snprintf; NULL: nothing. */
     size_t (*describe)(const struct coir_task *task, char *text, size_t size);
@@ -67,21 +73,21 @@ enum coir__scope_kind {
 enum coir__shield_state { COIR__SHIELD_NONE, COIR__SHIELD_UP, COIR__SHIELD_DOWN };
 
 enum coir__task_flag {
-    COIR__TASK_HANDLE = 1 << 0,     /* the user holds a handle that was not joined */
+    COIR__TASK_HANDLE = 1 << 0, /* the user holds a handle that was not joined */
     COIR__TASK_DONE = 1 << 1,
-    COIR__TASK_OWN_GROUP = 1 << 2,  /* own_group is open */
-    COIR__TASK_READ = 1 << 4,       /* somebody looked at its result */
-    COIR__TASK_NAMED = 1 << 5,      /* name is set; else the spawn site's text is the name */
-    COIR__TASK_READY = 1 << 6,      /* it has said coir_ready() */
+    COIR__TASK_OWN_GROUP = 1 << 2, /* own_group is open */
+    COIR__TASK_READ = 1 << 4,      /* somebody looked at its result */
+    COIR__TASK_NAMED = 1 << 5,     /* name is set; else the spawn site's text is the name */
+    COIR__TASK_READY = 1 << 6,     /* it has said coir_ready() */
 };
 
-/* A task's record. It lies at the top of the task's own stack. A cached stack keeps it with everything between the marks zero, so
- * that a spawn only writes what differs. */
+/* A task's record. It lies at the top of the task's own stack. A cached stack keeps it with
+ * everything between the marks zero, so that a spawn only writes what differs. */
 struct coir_task {
     struct coir__context context;
     struct coir__ready ready;
     struct coir_loop *loop;
-    int pending; /* 0, -ETIME or -ECANCELED: what every suspending call reports; a copy of scope->coir__effective */
+    int pending; /* what every suspending call reports; a copy of scope->coir__effective */
     int result;
     uint32_t flags;
     uint32_t ignored; /* cancellations reported in a row */
@@ -105,7 +111,7 @@ struct coir_task {
     struct coir__waitlist watchers; /* coir_wait_*, select */
     struct coir__done *on_done;     /* callbacks */
     struct coir__value *locals;
-    struct coir_error *error; /* last failure seen */
+    struct coir_error *error;  /* last failure seen */
     struct coir_task *starter; /* of opts.ready: the task that waits for coir_ready() */
     /* …to here */
     struct coir_group own_group; /* valid when COIR__TASK_OWN_GROUP */
@@ -118,11 +124,11 @@ struct coir_task {
 
 /* ---- the loop ---- */
 
-enum coir__slow { /* reasons why parking and spawning take the long way; 0 in production */
+/* Reasons why parking and spawning take the long way; none in production. */
+enum coir__slow {
     COIR__SLOW_SEED = 1 << 0,
     COIR__SLOW_FP = 1 << 1,
     COIR__SLOW_HOOK = 1 << 2, /* park_hook is set (torture) */
-    COIR__SLOW_DEBUG = 1 << 3,
 };
 
 #define COIR__BUDGET 256  /* switches per turn, then I/O and timers are looked at */
@@ -160,15 +166,16 @@ struct coir_loop {
     uint64_t descriptors, tasks, tasks_total, handles, callbacks_live, turns, reports, next_id;
     coir_loop_opts opts;
     uint64_t random; /* state of the seeded order */
-    int (*park_hook)(struct coir_task *task, void *arg); /* called at each entry of a suspending call; may cancel */
+    /* Called at each entry of a suspending call; may cancel, or give the code to return. */
+    int (*park_hook)(struct coir_task *task, void *arg);
     void *park_hook_arg;
     bool running, stop, forever, expects_posts, deadlocked;
     unsigned stack_class;   /* of tasks that ask for no size */
     uint64_t jobs;          /* blocking work that threads do for this loop */
     struct coir_task *done; /* the run is until this one has ended */
-    void *thread_fiber; /* of TSan: the thread's own */
-    void *dead_fiber;   /* of TSan: of the task that ended last, destroyed by who runs next */
-    void *fake;         /* of ASan */
+    void *thread_fiber;     /* of TSan: the thread's own */
+    void *dead_fiber;       /* of TSan: of the task that ended last, destroyed by who runs next */
+    void *fake;             /* of ASan */
     const void *thread_stack;
     size_t thread_stack_size;
     struct coir_error *error; /* last failure outside tasks */
@@ -187,7 +194,8 @@ extern _Thread_local struct coir_loop *coir__loop __attribute__((tls_model("init
 #endif
 #endif
 
-/* Saves the running context in from and resumes to; returns from->result when from is resumed. Sanitizers are told of it. */
+/* Saves the running context in from and resumes to; returns from->result when from is resumed.
+ * Sanitizers are told of it. */
 #ifdef COIR__SANITIZED
 int coir__switch(struct coir__context *from, struct coir__context *to);
 #else
@@ -251,8 +259,9 @@ static inline struct coir_task *coir__self(void)
     return coir__loop != NULL ? coir__loop->current : NULL;
 }
 
-/* What a suspending call asks first. 0: go on; else the code to return (nothing has happened). Takes one charge, and yields when
- * the turn's are used up, so that a task whose calls never wait cannot starve the others. */
+/* What a suspending call asks first. 0: go on; else the code to return (nothing has happened).
+ * Takes one charge, and yields when the turn's are used up, so that a task whose calls never wait
+ * cannot starve the others. */
 static inline int coir__enter(struct coir_task *self)
 {
     if (coir__unlikely(self == NULL))
@@ -263,9 +272,10 @@ static inline int coir__enter(struct coir_task *self)
     return 0;
 }
 
-/* Parks the running task. Ends in coir__switch: return its value directly, so that it is a tail call. Returns what coir__wake
- * was given, or the pending code after an abort. */
-static inline int coir__park(struct coir_task *self, const struct coir__wait *wait, const void *object)
+/* Parks the running task. Ends in coir__switch: return its value directly, so that it is a tail
+ * call. Returns what coir__wake was given, or the pending code after an abort. */
+static inline int coir__park(struct coir_task *self, const struct coir__wait *wait,
+                             const void *object)
 {
     struct coir_loop *loop = self->loop;
     self->wait = wait;
@@ -313,7 +323,8 @@ static inline void coir__waiter_unlink(struct coir__waiter *waiter)
     waiter->list = NULL;
 }
 
-/* Ends the wait of a linked waiter: unlinks it, and wakes its task with result or settles its case. */
+/* Ends the wait of a linked waiter: unlinks it, and wakes its task with result or settles its case.
+ */
 static inline void coir__waiter_wake(struct coir__waiter *waiter, int result)
 {
     coir__waiter_unlink(waiter);
@@ -323,10 +334,10 @@ static inline void coir__waiter_wake(struct coir__waiter *waiter, int result)
         coir__wake(waiter->task, result);
 }
 
-/* Parks the running task in list, through the waiter of its record; slot is left for whoever wakes it. Tail-call it. wait->abort
- * is usually coir__abort_waiter. */
-static inline int coir__wait_in(struct coir_task *self, struct coir__waitlist *list, const struct coir__wait *wait,
-                                const void *object, void *slot)
+/* Parks the running task in list, through the waiter of its record; slot is left for whoever wakes
+ * it. Tail-call it. wait->abort is usually coir__abort_waiter. */
+static inline int coir__wait_in(struct coir_task *self, struct coir__waitlist *list,
+                                const struct coir__wait *wait, const void *object, void *slot)
 {
     self->waiter.task = self;
     self->waiter.slot = slot;
@@ -337,18 +348,22 @@ static inline int coir__wait_in(struct coir_task *self, struct coir__waitlist *l
 /* The abort function of waits in a waitlist by the record's waiter: unlinks it. */
 bool coir__abort_waiter(struct coir_task *task);
 
-/* Parks the running task so that no cancellation ends the wait (joins, memory that the kernel owns). wait->abort must be NULL.
- * Pending cancellations are not looked at. */
-int coir__park_uninterruptibly(struct coir_task *self, const struct coir__wait *wait, const void *object);
+/* Parks the running task so that no cancellation ends the wait (joins, memory that the kernel
+ * owns). wait->abort must be NULL. Pending cancellations are not looked at. */
+int coir__park_uninterruptibly(struct coir_task *self, const struct coir__wait *wait,
+                               const void *object);
 
-/* ---- the waitable interface: what coir_select can wait for (tables are named by the COIR_ON_… macros) ---- */
+/* ---- the waitable interface: what coir_select can wait for (tables are named by the COIR_ON_…
+ * macros) ---- */
 
 struct coir_case;
 struct coir__waitable {
     const char *verb;
-    /* 1: the case is settled now and its value taken; 0: not ready; negative: an error of the case. */
+    /* 1: the case is settled now and its value taken; 0: not ready; negative: an error of the case.
+     */
     int (*attempt)(struct coir_case *wanted);
-    /* Arranges that the case's waiter fires once when it can be settled; whoever fires it has delivered the value. */
+    /* Arranges that the case's waiter fires once when it can be settled; whoever fires it has
+     * delivered the value. */
     int (*begin)(struct coir_case *wanted);
     /* Withdraws begin, when another case won. Must succeed at once. */
     void (*withdraw)(struct coir_case *wanted);
@@ -371,8 +386,8 @@ struct coir_scope *coir__scope_next(struct coir_scope *root, struct coir_scope *
 
 /* ---- tasks and groups (task.c, group.c) ---- */
 
-int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg, size_t stack_size,
-                const coir_site *site, struct coir_task **ret_task);
+int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
+                size_t stack_size, const coir_site *site, struct coir_task **ret_task);
 void coir__task_release(struct coir_task *task);
 void coir__group_open(struct coir_group *group, struct coir_loop *loop, struct coir_scope *parent,
                       struct coir_task *owner, coir_policy policy, const coir_site *site);
@@ -380,7 +395,8 @@ void coir__join_failed(struct coir_task *task, struct coir_task *joiner, const c
 void coir__group_child_failed(struct coir_group *group, struct coir_task *task);
 void coir__group_child_ended(struct coir_group *group, struct coir_task *task);
 int coir__group_join(struct coir_group *group); /* uninterruptibly */
-void coir__group_end(struct coir_group *group); /* releases handles and records, unlinks the scope */
+void coir__group_end(
+    struct coir_group *group); /* releases handles and records, unlinks the scope */
 void coir__locals_release(struct coir__value *locals);
 void coir__locals_inherit(struct coir_task *child, struct coir_task *parent);
 void coir__done_callbacks(struct coir_task *task);
@@ -389,7 +405,8 @@ void coir__done_callbacks(struct coir_task *task);
 
 struct coir__timers *coir__timers_open(coir_time now);
 void coir__timers_close(struct coir__timers *timers);
-void coir__timer_start(struct coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg), void *arg);
+void coir__timer_start(struct coir_loop *loop, coir_timer *timer, coir_time when,
+                       void (*fn)(void *arg), void *arg);
 void coir__timer_stop(struct coir_loop *loop, coir_timer *timer);
 uint64_t coir__timers_live(const struct coir__timers *timers);
 /* A time before which nothing expires: exact or earlier; COIR_FOREVER without timers. */
@@ -408,7 +425,7 @@ void coir__stack_bounds(const struct coir_task *task, char **ret_low, char **ret
 unsigned coir__stack_class(size_t size);
 size_t coir__stack_limit(void);
 const char *coir__stack_guards(void);
-void coir__stack_watch_thread(void);   /* installs the overflow handler for this thread */
+void coir__stack_watch_thread(void); /* installs the overflow handler for this thread */
 void coir__stack_unwatch_thread(void);
 void coir__stacks_count(const struct coir_loop *loop, uint64_t *ret_used, uint64_t *ret_cached);
 
@@ -418,20 +435,23 @@ struct coir__errors *coir__errors_open(void);
 void coir__errors_close(struct coir__errors *errors);
 uint64_t coir__errors_live(const struct coir__errors *errors);
 /* A record with a text, or NULL when none is free. */
-struct coir_error *coir__error_new(struct coir_loop *loop, int code, const char *format, ...) COIR__PRINTF(3, 4);
-void coir__error_free(struct coir_loop *loop, struct coir_error *error); /* the chain; NULL is accepted */
-struct coir_error *coir__error_copy(struct coir_loop *loop, const struct coir_error *error); /* without what follows it */
+struct coir_error *coir__error_new(struct coir_loop *loop, int code, const char *format, ...)
+    COIR__PRINTF(3, 4);
+void coir__error_free(struct coir_loop *loop,
+                      struct coir_error *error); /* the chain; NULL is accepted */
+struct coir_error *coir__error_copy(struct coir_loop *loop,
+                                    const struct coir_error *error); /* without what follows it */
 struct coir_error *coir__error_copy_chain(struct coir_loop *loop, const struct coir_error *error);
 void coir__error_append(struct coir_error *chain, struct coir_error *more);
 /* Notes that the failure crossed from task to joiner (NULL: the loop) at site. */
-void coir__error_crossed(struct coir_error *error, const struct coir_task *task, const struct coir_task *joiner,
-                         const coir_site *site);
+void coir__error_crossed(struct coir_error *error, const struct coir_task *task,
+                         const struct coir_task *joiner, const coir_site *site);
 /* Makes error (taken over) the last failure of task. */
 void coir__error_give(struct coir_task *task, struct coir_error *error);
 void coir__error_set_code(struct coir_error *error, int code);
 /* Sends a report to the loop's hook. */
-void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_task *task, const struct coir_error *error,
-                  const char *format, ...) COIR__PRINTF(5, 6);
+void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_task *task,
+                  const struct coir_error *error, const char *format, ...) COIR__PRINTF(5, 6);
 void coir__report_deadlock(struct coir_loop *loop);
 /* One line about a task: name, age, what it waits for, where it was spawned. */
 size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
@@ -439,7 +459,7 @@ size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
 /* ---- the loop (loop.c, post.c) ---- */
 
 void coir__inbox_drain(struct coir_loop *loop);
-coir_time coir__clock(void); /* CLOCK_MONOTONIC */
+coir_time coir__clock(void);                            /* CLOCK_MONOTONIC */
 coir_time coir__clock_of(const struct coir_loop *loop); /* now, on the loop's clock */
 uint64_t coir__random(uint64_t *state);
 void coir__callbacks_close(struct coir_loop *loop);

@@ -1,11 +1,12 @@
 /* error.c: codes and their texts, and the records of failures.
  *
- * Owns coir_error. Each loop has a fixed pool of records, so failing allocates nothing; when it is empty only codes travel. A
- * record belongs to exactly one place at a time: a task (its last failure), a group (its children's), or a scope (why it was
- * cancelled). A chain of records is one failure with those that came with it.
+ * Owns coir_error. Each loop has a fixed pool of records, so failing allocates nothing; when it is
+ * empty only codes travel. A record belongs to exactly one place at a time: a task (its last
+ * failure), a group (its children's), or a scope (why it was cancelled). A chain of records is one
+ * failure with those that came with it.
  *
- * The return trace: COIR_TRY adds its line when the code is that of the task's record and its frame lies above the last one
- * noted; otherwise it is a new failure and begins a new record.
+ * The return trace: COIR_TRY adds its line when the code is that of the task's record and its frame
+ * lies above the last one noted; otherwise it is a new failure and begins a new record.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,11 +47,9 @@ struct coir__errors {
 const char *coir_error_name(int code)
 {
     switch (code < 0 ? -code : code) {
-    case 0:
-        return "OK";
-#define COIR__X(name, value, text)                                                                           \
-    case name:                                                                                               \
-        return #name;
+    case 0: return "OK";
+#define COIR__X(name, value, text)                                                                 \
+    case name: return #name;
         COIR_ERRORS(COIR__X)
 #undef COIR__X
     }
@@ -61,17 +60,12 @@ const char *coir_error_name(int code)
 const char *coir_error_text(int code)
 {
     switch (code < 0 ? -code : code) {
-    case 0:
-        return "success";
-    case ETIME:
-        return "the deadline passed";
-    case ECANCELED:
-        return "cancelled";
-    case ETIMEDOUT:
-        return "timed out";
-#define COIR__X(name, value, text)                                                                           \
-    case name:                                                                                               \
-        return text;
+    case 0: return "success";
+    case ETIME: return "the deadline passed";
+    case ECANCELED: return "cancelled";
+    case ETIMEDOUT: return "timed out";
+#define COIR__X(name, value, text)                                                                 \
+    case name: return text;
         COIR_ERRORS(COIR__X)
 #undef COIR__X
     }
@@ -136,10 +130,11 @@ void coir__error_free(struct coir_loop *loop, struct coir_error *error)
     }
 }
 
-static struct coir_error *new_record(struct coir_loop *loop, int code, const char *format, va_list args)
-    COIR__PRINTF(3, 0);
+static struct coir_error *new_record(struct coir_loop *loop, int code, const char *format,
+                                     va_list args) COIR__PRINTF(3, 0);
 
-static struct coir_error *new_record(struct coir_loop *loop, int code, const char *format, va_list args)
+static struct coir_error *new_record(struct coir_loop *loop, int code, const char *format,
+                                     va_list args)
 {
     struct coir_error *error = take(loop);
     if (error == NULL)
@@ -227,7 +222,8 @@ int coir_fail_at(int code, const void *frame, const coir_site *site, const char 
     return code;
 }
 
-/* Why the current task is being cancelled: the nearest scope outwards that has the code, in words. */
+/* Why the current task is being cancelled: the nearest scope outwards that has the code, in words.
+ */
 static struct coir_error *explain_pending(struct coir_loop *loop, int code)
 {
     const struct coir_scope *scope = loop->current != NULL ? loop->current->scope : NULL;
@@ -243,8 +239,10 @@ static struct coir_error *explain_pending(struct coir_loop *loop, int code)
     return coir__error_new(loop, code, NULL);
 }
 
-/* Whether a frame goes on with the trace of error: above the last one, or another function that was inlined into it. */
-static bool continues(const struct coir_error *error, int code, const void *frame, const coir_site *site)
+/* Whether a frame goes on with the trace of error: above the last one, or another function that was
+ * inlined into it. */
+static bool continues(const struct coir_error *error, int code, const void *frame,
+                      const coir_site *site)
 {
     if (error == NULL || error->code != code)
         return false;
@@ -274,15 +272,16 @@ int coir__trace(int code, const void *frame, const coir_site *site)
     return code;
 }
 
-void coir__error_crossed(struct coir_error *error, const struct coir_task *task, const struct coir_task *joiner,
-                         const coir_site *site)
+void coir__error_crossed(struct coir_error *error, const struct coir_task *task,
+                         const struct coir_task *joiner, const coir_site *site)
 {
     error->frame = NULL; /* the joiner's frames are on another stack */
     if (error->crossed == CROSSINGS)
         return;
     struct crossing *crossing = &error->crossings[error->crossed++];
     (void)snprintf(crossing->task, sizeof crossing->task, "%s", coir_task_name(task));
-    (void)snprintf(crossing->joiner, sizeof crossing->joiner, "%s", joiner != NULL ? coir_task_name(joiner) : "");
+    (void)snprintf(crossing->joiner, sizeof crossing->joiner, "%s",
+                   joiner != NULL ? coir_task_name(joiner) : "");
     crossing->spawned = task->site;
     crossing->joined = site;
     crossing->before_frame = error->frames;
@@ -349,11 +348,11 @@ static void add_crossings(struct text *text, const struct coir_error *error, uns
         const struct crossing *crossing = &error->crossings[i];
         if (crossing->before_frame != frame)
             continue;
-        add(text, "\n  task '%s' spawned at %s:%d", crossing->task, short_path(crossing->spawned->file),
-            crossing->spawned->line);
+        add(text, "\n  task '%s' spawned at %s:%d", crossing->task,
+            short_path(crossing->spawned->file), crossing->spawned->line);
         if (crossing->joiner[0] != '\0' && crossing->joined != NULL)
-            add(text, ", joined by '%s' at %s:%d", crossing->joiner, short_path(crossing->joined->file),
-                crossing->joined->line);
+            add(text, ", joined by '%s' at %s:%d", crossing->joiner,
+                short_path(crossing->joined->file), crossing->joined->line);
     }
 }
 

@@ -1,7 +1,8 @@
 /* gather.c: running many calls at once: unlike ones (gather) and one function over an array (map).
  *
- * Both are a group whose children are the calls, so failing, cancelling and joining are the group's. A limit is kept by letting
- * each child that ends start the next one: no task waits for its turn.
+ * Both are a group whose children are the calls, so failing, cancelling and joining are the
+ * group's. A limit is kept by letting each child that ends start the next one: no task waits for
+ * its turn.
  */
 #include <stdio.h>
 
@@ -52,7 +53,8 @@ static int map_child(void *arg);
 
 static int start_next(struct map *map)
 {
-    int r = coir__spawn(map->group->coir__loop, map->group, map_child, map, map->opts->stack_size, map->site, NULL);
+    int r = coir__spawn(map->group->coir__loop, map->group, map_child, map, map->opts->stack_size,
+                        map->site, NULL);
     if (r < 0)
         map->failed = r;
     else

@@ -1,8 +1,9 @@
 /* group.c: groups: who owns which tasks, what happens when one of them fails, and joining them all.
  *
- * Owns coir_group. A group is a scope with a count of running children; the children's own scopes are its children in the tree of
- * scopes, which is also the list of its tasks. Joining cannot be interrupted, since children use the memory of whoever opened the
- * group. Failures are kept as records, first one first, until they are handed out or reported.
+ * Owns coir_group. A group is a scope with a count of running children; the children's own scopes
+ * are its children in the tree of scopes, which is also the list of its tasks. Joining cannot be
+ * interrupted, since children use the memory of whoever opened the group. Failures are kept as
+ * records, first one first, until they are handed out or reported.
  */
 #include <stdio.h>
 
@@ -51,7 +52,8 @@ int coir_group_init_at(coir_group *group, coir_policy policy, const coir_site *s
 
 /* ---- what children do to it ---- */
 
-/* A copy of the child's record for the group, because the one that the child has goes to its joiner. */
+/* A copy of the child's record for the group, because the one that the child has goes to its
+ * joiner. */
 static struct coir_error *record_for_group(struct coir_group *group, struct coir_task *task)
 {
     struct coir_error *error = task->error;
@@ -60,7 +62,8 @@ static struct coir_error *record_for_group(struct coir_group *group, struct coir
     if (task->flags & COIR__TASK_HANDLE) {
         error = coir__error_copy(group->coir__loop, error);
         if (error != NULL)
-            coir__error_crossed(error, task, group->coir__scope.coir__owner, group->coir__scope.coir__site);
+            coir__error_crossed(error, task, group->coir__scope.coir__owner,
+                                group->coir__scope.coir__site);
         return error;
     }
     task->error = NULL;
@@ -70,11 +73,12 @@ static struct coir_error *record_for_group(struct coir_group *group, struct coir
 
 static void report_failure(struct coir_task *task)
 {
-    coir__report(task->loop, COIR_REPORT_UNREAD, task, task->error, "task '%s' failed and nobody joins it",
-                 coir_task_name(task));
+    coir__report(task->loop, COIR_REPORT_UNREAD, task, task->error,
+                 "task '%s' failed and nobody joins it", coir_task_name(task));
 }
 
-/* The own group of a task and the loop's take no decisions: a failure with a handle waits for its join, one without is told. */
+/* The own group of a task and the loop's take no decisions: a failure with a handle waits for its
+ * join, one without is told. */
 static bool is_background(const struct coir_group *group)
 {
     return group->coir__scope.coir__owner == NULL && group->coir__policy == COIR_COLLECT;
@@ -102,7 +106,8 @@ void coir__group_child_failed(struct coir_group *group, struct coir_task *task)
     }
     if (group->coir__policy == COIR_FAIL_FAST && group->coir__scope.coir__own != -ECANCELED)
         coir__scope_cancel(&group->coir__scope,
-                           coir__error_new(group->coir__loop, -ECANCELED, "task '%s' of the group failed: %s",
+                           coir__error_new(group->coir__loop, -ECANCELED,
+                                           "task '%s' of the group failed: %s",
                                            coir_task_name(task), coir_error_name(task->result)));
 }
 
@@ -111,9 +116,10 @@ void coir__group_child_ended(struct coir_group *group, struct coir_task *task)
     group->coir__running--;
     if (coir__unlikely(group->coir__policy == COIR_ANY && task->result >= 0 && !group->coir__won)) {
         group->coir__won = true;
-        coir__scope_cancel(&group->coir__scope, coir__error_new(group->coir__loop, -ECANCELED,
-                                                                "task '%s' of the group succeeded first",
-                                                                coir_task_name(task)));
+        coir__scope_cancel(&group->coir__scope,
+                           coir__error_new(group->coir__loop, -ECANCELED,
+                                           "task '%s' of the group succeeded first",
+                                           coir_task_name(task)));
     }
     if (group->coir__running == 0 && group->coir__waiter != NULL) {
         struct coir_task *waiter = group->coir__waiter;
@@ -151,10 +157,11 @@ static void report_slow_leave(void *arg)
             continue;
         char line[256];
         coir__task_line(task, line, sizeof line);
-        coir__report(group->coir__loop, COIR_REPORT_SLOW_LEAVE, task, NULL,
-                     "leaving group '%s' (%s:%d) has waited 1 s for %zu of its tasks; the first: %s",
-                     group->coir__scope.coir__site->what, group->coir__scope.coir__site->file,
-                     group->coir__scope.coir__site->line, group->coir__running, line);
+        coir__report(
+            group->coir__loop, COIR_REPORT_SLOW_LEAVE, task, NULL,
+            "leaving group '%s' (%s:%d) has waited 1 s for %zu of its tasks; the first: %s",
+            group->coir__scope.coir__site->what, group->coir__scope.coir__site->file,
+            group->coir__scope.coir__site->line, group->coir__running, line);
         return;
     }
 }
@@ -177,7 +184,8 @@ int coir__group_join(struct coir_group *group)
 static void cancel_children(struct coir_group *group, const char *reason)
 {
     if (group->coir__scope.coir__own != -ECANCELED)
-        coir__scope_cancel(&group->coir__scope, coir__error_new(group->coir__loop, -ECANCELED, "%s", reason));
+        coir__scope_cancel(&group->coir__scope,
+                           coir__error_new(group->coir__loop, -ECANCELED, "%s", reason));
 }
 
 /* What the children say when all have ended: 0 or the first failure, which is then read. */
@@ -255,7 +263,8 @@ void coir__group_end(struct coir_group *group)
     while (scope != NULL) {
         struct coir_scope *next = scope->coir__next;
         struct coir_task *task = task_of(scope);
-        assert(task != NULL && (task->flags & COIR__TASK_DONE) && "a scope is left before its group");
+        assert(task != NULL && (task->flags & COIR__TASK_DONE) &&
+               "a scope is left before its group");
         if (is_background(group) && task->result < 0 && !(task->flags & COIR__TASK_READ))
             coir__report(task->loop, COIR_REPORT_UNJOINED, task, task->error,
                          "task '%s' failed and its handle was never joined", coir_task_name(task));
@@ -281,7 +290,8 @@ void coir__group_leave(coir_group *group)
         return;
     struct coir_task *self = group->coir__scope.coir__owner;
     assert(self == coir__self() && "a group is left by the task that opened it");
-    assert(self->scope == &group->coir__scope && "groups and scopes are left in the reverse order of entering");
+    assert(self->scope == &group->coir__scope &&
+           "groups and scopes are left in the reverse order of entering");
     if (group->coir__running > 0)
         cancel_children(group, "the block of the group was left");
     (void)coir__group_join(group);
@@ -297,7 +307,8 @@ int coir_group_close_at(coir_group *group, const coir_site *site)
         return 0;
     if (self == NULL && group->coir__running > 0)
         return -COIR_ENOTASK;
-    for (struct coir_scope *scope = self != NULL ? self->scope : NULL; scope != NULL; scope = scope->coir__parent)
+    for (struct coir_scope *scope = self != NULL ? self->scope : NULL; scope != NULL;
+         scope = scope->coir__parent)
         if (scope == &group->coir__scope)
             return -EDEADLK;
     if (group->coir__running > 0)

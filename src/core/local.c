@@ -1,7 +1,8 @@
 /* local.c: task-local variables, and callbacks at a task's end.
  *
- * Values are a chain of counted links, newest first, shared between parent and child: inheriting is one count, looking up walks
- * the few links there are. A link that only this task sees is changed in place.
+ * Values are a chain of counted links, newest first, shared between parent and child: inheriting is
+ * one count, looking up walks the few links there are. A link that only this task sees is changed
+ * in place.
  */
 #include "core/core.h"
 
@@ -32,7 +33,8 @@ int coir_local_set(const coir_local *local, void *value)
     struct coir_task *self = coir__self();
     if (self == NULL)
         return -COIR_ENOTASK;
-    for (struct coir__value *link = self->locals; link != NULL && link->users == 1; link = link->outer) {
+    for (struct coir__value *link = self->locals; link != NULL && link->users == 1;
+         link = link->outer) {
         if (link->local == local) {
             link->value = value;
             return 0;
@@ -41,7 +43,8 @@ int coir_local_set(const coir_local *local, void *value)
     struct coir__value *link = coir__alloc(sizeof *link);
     if (link == NULL)
         return -ENOMEM;
-    *link = (struct coir__value){self->locals, local, value, 1}; /* takes over the task's count of the old one */
+    *link = (struct coir__value){self->locals, local, value,
+                                 1}; /* takes over the task's count of the old one */
     self->locals = link;
     return 0;
 }
@@ -49,7 +52,8 @@ int coir_local_set(const coir_local *local, void *value)
 void *coir_local_get(const coir_local *local)
 {
     struct coir_task *self = coir__self();
-    for (struct coir__value *link = self != NULL ? self->locals : NULL; link != NULL; link = link->outer)
+    for (struct coir__value *link = self != NULL ? self->locals : NULL; link != NULL;
+         link = link->outer)
         if (link->local == local)
             return link->value;
     return NULL;

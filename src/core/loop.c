@@ -1,8 +1,9 @@
 /* loop.c: the loop: opening, turning, running until, closing.
  *
- * A turn: run what is ready, within the budget; ask the backend what the kernel completed (waiting when there is nothing to run);
- * read the clock once; call what expired and what was posted. Tasks switch to each other directly and come back here when the queue
- * is empty, a callback is next, or the budget is spent. The loop is deadlocked when nothing is ready and nothing can come: no timer,
+ * A turn: run what is ready, within the budget; ask the backend what the kernel completed (waiting
+ * when there is nothing to run); read the clock once; call what expired and what was posted. Tasks
+ * switch to each other directly and come back here when the queue is empty, a callback is next, or
+ * the budget is spent. The loop is deadlocked when nothing is ready and nothing can come: no timer,
  * no operation, no hope from outside (signal waits, jobs, posts that were announced).
  */
 #include <stdio.h>
@@ -46,7 +47,8 @@ coir_time coir_loop_time(const coir_loop *loop)
 
 uint64_t coir__random(uint64_t *state)
 {
-    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15)); /* splitmix64, Steele, Lea and Flood 2014 */
+    uint64_t z =
+        (*state += UINT64_C(0x9e3779b97f4a7c15)); /* splitmix64, Steele, Lea and Flood 2014 */
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     return z ^ (z >> 31);
@@ -68,8 +70,8 @@ static int open_backend(struct coir_loop *loop)
         loop->backend = backends[i];
         char how[96] = "";
         r = backends[i]->open(loop, how, sizeof how);
-        (void)snprintf(loop->backend_why, sizeof loop->backend_why, "%s%s%s", any ? "first that works" : "asked for",
-                       how[0] != '\0' ? ", " : "", how);
+        (void)snprintf(loop->backend_why, sizeof loop->backend_why, "%s%s%s",
+                       any ? "first that works" : "asked for", how[0] != '\0' ? ", " : "", how);
         if (r >= 0 || !any)
             return r;
     }
@@ -111,7 +113,8 @@ int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop)
         loop->opts = *opts;
     loop->ready_last = &loop->ready_first;
     loop->expects_posts = loop->opts.expects_posts;
-    loop->stack_class = coir__stack_class(loop->opts.stack_size != 0 ? loop->opts.stack_size : COIR__STACK_SIZE);
+    loop->stack_class =
+        coir__stack_class(loop->opts.stack_size != 0 ? loop->opts.stack_size : COIR__STACK_SIZE);
     loop->random = loop->opts.seed;
     coir__loop_set_slow(loop, COIR__SLOW_SEED, loop->opts.seed != 0);
     coir__loop_set_slow(loop, COIR__SLOW_FP, loop->opts.fp_control);
@@ -189,8 +192,9 @@ static int sleep_in_backend(struct coir_loop *loop, coir_time timeout)
     return r;
 }
 
-/* How the clock moves while nothing is ready and time is virtual. It jumps to the next timer when nothing else can come first; while
- * the kernel works on something, it moves at the speed of the real one. */
+/* How the clock moves while nothing is ready and time is virtual. It jumps to the next timer when
+ * nothing else can come first; while the kernel works on something, it moves at the speed of the
+ * real one. */
 static void idle_virtually(struct coir_loop *loop, coir_time next)
 {
     bool simulated = loop->backend->simulated;
@@ -207,7 +211,8 @@ static void idle_virtually(struct coir_loop *loop, coir_time next)
     loop->now = now < next ? now : next;
 }
 
-/* Nothing is ready: waits for the first thing that can happen. Returns -EDEADLK when nothing can. */
+/* Nothing is ready: waits for the first thing that can happen. Returns -EDEADLK when nothing can.
+ */
 static int idle(struct coir_loop *loop)
 {
     coir_time next = coir__timers_next(loop->timers);
@@ -274,15 +279,16 @@ static void end_run(struct coir_loop *loop)
     coir__loop = NULL;
 }
 
-/* A deadlock is reported, and everything is cancelled so that the tasks can release what they hold. When even that wakes nobody,
- * the run is given up. */
+/* A deadlock is reported, and everything is cancelled so that the tasks can release what they hold.
+ * When even that wakes nobody, the run is given up. */
 static int break_deadlock(struct coir_loop *loop)
 {
     if (loop->deadlocked)
         return -EDEADLK;
     loop->deadlocked = true;
     coir__report_deadlock(loop);
-    coir__scope_cancel(&loop->root, coir__error_new(loop, -ECANCELED, "nothing could wake any task: deadlock"));
+    coir__scope_cancel(&loop->root,
+                       coir__error_new(loop, -ECANCELED, "nothing could wake any task: deadlock"));
     return loop->ready_first != NULL ? 0 : -EDEADLK;
 }
 
@@ -315,7 +321,8 @@ static bool no_tasks(struct coir_loop *loop)
 
 static const coir_site run_site = {__FILE__, "coir_loop_run_until", NULL, __LINE__};
 
-/* Takes the result of the task that the run was for; the failure's record becomes the loop's last error. */
+/* Takes the result of the task that the run was for; the failure's record becomes the loop's last
+ * error. */
 static int take_result(struct coir_loop *loop, struct coir_task *task, int *ret_result)
 {
     int result = task->result;
@@ -387,8 +394,8 @@ static int report_left(coir_task *task, void *arg)
 static void report_count(struct coir_loop *loop, uint64_t count, const char *what)
 {
     if (count > 0)
-        coir__report(loop, COIR_REPORT_LEFT, NULL, NULL, "the loop closed with %llu %s", (unsigned long long)count,
-                     what);
+        coir__report(loop, COIR_REPORT_LEFT, NULL, NULL, "the loop closed with %llu %s",
+                     (unsigned long long)count, what);
 }
 
 /* Cancels what runs and lets it end. */
@@ -414,7 +421,8 @@ int coir_loop_close(coir_loop *loop)
     atomic_store_explicit(&loop->closing, true, memory_order_release);
     if (loop->tasks == 0)
         coir__group_end(&loop->background);
-    report_count(loop, coir__timers_live(loop->timers) - coir__callbacks_timers(loop), "timers that still run");
+    report_count(loop, coir__timers_live(loop->timers) - coir__callbacks_timers(loop),
+                 "timers that still run");
     report_count(loop, loop->callbacks_live, "callbacks that were not called");
     report_count(loop, loop->descriptors, "open descriptors");
     coir__error_free(loop, loop->error);

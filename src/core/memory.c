@@ -1,7 +1,8 @@
 /* memory.c: where the library's memory comes from, and how much of it is held.
  *
- * One table of functions for the whole process (coir_set_allocator), one counter of live blocks. A loop's own records are taken
- * by coir__alloc_own and left out of the count, so that a test can compare before and after. Stacks are mapped, see stack.c.
+ * One table of functions for the whole process (coir_set_allocator), one counter of live blocks. A
+ * loop's own records are taken by coir__alloc_own and left out of the count, so that a test can
+ * compare before and after. Stacks are mapped, see stack.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ static void system_release(void *block, void *arg)
     free(block);
 }
 
-static const coir_allocator system_allocator = {system_allocate, system_reallocate, system_release, NULL};
+static const coir_allocator system_allocator = {system_allocate, system_reallocate, system_release,
+                                                NULL};
 static coir_allocator table = {system_allocate, system_reallocate, system_release, NULL};
 static atomic_uint_fast64_t live, live_own;
 

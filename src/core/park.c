@@ -1,13 +1,14 @@
 /* park.c: the slow halves of parking, and the calls that only wait: yield and sleep.
  *
- * The fast halves are inline in core.h. Here is what happens when a cancellation is pending, when a turn's charges are used up,
- * or when a test or a debugging aid wants to see every wait.
+ * The fast halves are inline in core.h. Here is what happens when a cancellation is pending, when a
+ * turn's charges are used up, or when a test or a debugging aid wants to see every wait.
  */
 #include <stdio.h>
 
 #include "core/core.h"
 
-#define IGNORED_YIELD 16    /* from this report in a row on, the call really yields, so that the loop stays alive */
+#define IGNORED_YIELD                                                                              \
+    16 /* from this report in a row on, the call really yields, so that the loop stays alive */
 #define IGNORED_REPORT 1000 /* and this one is a bug */
 
 /* Switches away from a task that is parked or ready. */
@@ -38,8 +39,8 @@ static int report_pending(struct coir_task *self)
     uint32_t times = ++self->ignored;
     if (times == IGNORED_REPORT)
         coir__report(self->loop, COIR_REPORT_IGNORED, self, NULL,
-                     "task '%s' ignored %d cancellations in a row (spawned at %s:%d)", coir_task_name(self),
-                     IGNORED_REPORT, self->site->file, self->site->line);
+                     "task '%s' ignored %d cancellations in a row (spawned at %s:%d)",
+                     coir_task_name(self), IGNORED_REPORT, self->site->file, self->site->line);
     int code = self->pending;
     if (times >= IGNORED_YIELD)
         yield_uninterruptibly(self);
@@ -74,7 +75,8 @@ int coir__yield_slow(struct coir_task *self)
     return leave(self);
 }
 
-int coir__park_uninterruptibly(struct coir_task *self, const struct coir__wait *wait, const void *object)
+int coir__park_uninterruptibly(struct coir_task *self, const struct coir__wait *wait,
+                               const void *object)
 {
     assert(wait->abort == NULL);
     return coir__park(self, wait, object);

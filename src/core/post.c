@@ -1,9 +1,11 @@
 /* post.c: the inbox: the one way into a loop from other threads and from signal handlers.
  *
- * A lock-free stack that anybody pushes to and the loop takes whole (Treiber, 1986), turned round so that posts are called in
- * their order. The handshake with a loop that is about to sleep: the loop sets asleep, then looks at the inbox once more; a poster
- * pushes, then looks at asleep, and wakes the loop when it finds it set. Both orders are sequentially consistent, so one of the two
- * sees the other. No memory is allocated and no lock is taken, which is what makes it safe in a signal handler.
+ * A lock-free stack that anybody pushes to and the loop takes whole (Treiber, 1986), turned round
+ * so that posts are called in their order. The handshake with a loop that is about to sleep: the
+ * loop sets asleep, then looks at the inbox once more; a poster pushes, then looks at asleep, and
+ * wakes the loop when it finds it set. Both orders are sequentially consistent, so one of the two
+ * sees the other. No memory is allocated and no lock is taken, which is what makes it safe in a
+ * signal handler.
  */
 #include "core/backend.h"
 #include "core/core.h"
@@ -44,7 +46,8 @@ void coir__inbox_drain(struct coir_loop *loop)
         first = node->coir__next;
         void (*fn)(void *arg) = node->coir__fn;
         void *arg = node->coir__arg;
-        __atomic_store_n(&node->coir__queued, 0, __ATOMIC_RELEASE); /* from here it is the poster's again */
+        __atomic_store_n(&node->coir__queued, 0,
+                         __ATOMIC_RELEASE); /* from here it is the poster's again */
         fn(arg);
     }
 }

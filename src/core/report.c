@@ -1,7 +1,8 @@
 /* report.c: reports to the loop's hook, and tasks in words.
  *
- * A report is a mistake or an event that no return value can carry. Everything is formatted on the stack of whoever notices it;
- * the hook gets borrowed text. Without a hook a report is only counted.
+ * A report is a mistake or an event that no return value can carry. Everything is formatted on the
+ * stack of whoever notices it; the hook gets borrowed text. Without a hook a report is only
+ * counted.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,8 +20,8 @@ static void send_report(struct coir_loop *loop, const coir_report *report)
         loop->opts.report(report, loop->opts.report_arg);
 }
 
-void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_task *task, const struct coir_error *error,
-                  const char *format, ...)
+void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_task *task,
+                  const struct coir_error *error, const char *format, ...)
 {
     char text[REPORT_SIZE];
     va_list args;
@@ -39,12 +40,14 @@ void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_tas
 void coir_report_to_stderr(const coir_report *report, void *arg)
 {
     (void)arg;
-    static const char *const kinds[] = {"deadlock", "unread failure", "unjoined task", "left open",
-                                        "slow leave", "ignored cancellation", "stack overflow", "misuse"};
+    static const char *const kinds[] = {"deadlock",       "unread failure", "unjoined task",
+                                        "left open",      "slow leave",     "ignored cancellation",
+                                        "stack overflow", "misuse"};
     char line[REPORT_SIZE + 64];
     int n = snprintf(line, sizeof line, "coir: %s: %s\n", kinds[report->kind], report->text);
     size_t length = n < (int)sizeof line ? (size_t)n : sizeof line - 1;
-    ssize_t written = write(STDERR_FILENO, line, length); /* one write, so that lines of threads do not mix */
+    ssize_t written =
+        write(STDERR_FILENO, line, length); /* one write, so that lines of threads do not mix */
     (void)written;
 }
 
@@ -53,7 +56,8 @@ size_t coir_task_describe(const coir_task *task, char *text, size_t size)
     if (task->flags & COIR__TASK_DONE)
         return (size_t)snprintf(text, size, "has ended with %s", coir_error_name(task->result));
     if (task->wait == NULL)
-        return (size_t)snprintf(text, size, "%s", task == coir__self() ? "runs" : "is ready to run");
+        return (size_t)snprintf(text, size, "%s",
+                                task == coir__self() ? "runs" : "is ready to run");
     size_t length = (size_t)snprintf(text, size, "%s", task->wait->verb);
     if (task->wait->describe == NULL)
         return length;
@@ -67,8 +71,8 @@ size_t coir__task_line(const struct coir_task *task, char *text, size_t size)
     char waits[192];
     (void)coir_task_describe(task, waits, sizeof waits);
     double age = (double)(task->loop->now - task->born) / 1e9;
-    return (size_t)snprintf(text, size, "'%s' %s (%.3g s old, spawned at %s:%d)", coir_task_name(task), waits, age,
-                            task->site->file, task->site->line);
+    return (size_t)snprintf(text, size, "'%s' %s (%.3g s old, spawned at %s:%d)",
+                            coir_task_name(task), waits, age, task->site->file, task->site->line);
 }
 
 int coir_task_each(int (*fn)(coir_task *task, void *arg), void *arg)
@@ -103,8 +107,8 @@ static int list_task(coir_task *task, void *arg)
         listing->omitted++;
         return 0;
     }
-    listing->length += (size_t)snprintf(listing->text + listing->length, sizeof listing->text - listing->length,
-                                        "\n  %s", line);
+    listing->length += (size_t)snprintf(listing->text + listing->length,
+                                        sizeof listing->text - listing->length, "\n  %s", line);
     return 0;
 }
 
@@ -115,6 +119,7 @@ void coir__report_deadlock(struct coir_loop *loop)
     if (listing.omitted > 0)
         (void)snprintf(listing.text + listing.length, sizeof listing.text - listing.length,
                        "\n  … and %llu more", (unsigned long long)listing.omitted);
-    coir__report(loop, COIR_REPORT_DEADLOCK, NULL, NULL, "nothing can wake these %llu tasks:%.3900s",
-                 (unsigned long long)loop->tasks, listing.text);
+    coir__report(loop, COIR_REPORT_DEADLOCK, NULL, NULL,
+                 "nothing can wake these %llu tasks:%.3900s", (unsigned long long)loop->tasks,
+                 listing.text);
 }

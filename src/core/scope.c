@@ -1,8 +1,9 @@
 /* scope.c: the tree of scopes, and what each task in it has to report.
  *
- * Owns coir_scope. Every scope keeps its effective state: its own (expired, cancelled) combined with that of its parent, where
- * cancellation outranks expiry and a raised shield lets nothing through. A change is pushed down the tree at once; the task whose
- * innermost scope changes gets it as task->pending and, when it is parked, is woken. Reading is thus one load for a suspending
+ * Owns coir_scope. Every scope keeps its effective state: its own (expired, cancelled) combined
+ * with that of its parent, where cancellation outranks expiry and a raised shield lets nothing
+ * through. A change is pushed down the tree at once; the task whose innermost scope changes gets it
+ * as task->pending and, when it is parked, is woken. Reading is thus one load for a suspending
  * call, however deep the nesting. States only grow, so a push stops where nothing changes.
  */
 #include "core/core.h"
@@ -59,15 +60,16 @@ static int effective(const struct coir_scope *scope)
     return outside != 0 ? outside : scope->coir__own;
 }
 
-/* Tells a task what its innermost scope says now, and wakes it when it waits. A wait that was asked to end before and could not
- * is left alone: its own completion comes. */
+/* Tells a task what its innermost scope says now, and wakes it when it waits. A wait that was asked
+ * to end before and could not is left alone: its own completion comes. */
 void coir__task_notify(struct coir_task *task, int code)
 {
     int before = task->pending;
     task->pending = code;
     if (code == 0)
         task->ignored = 0;
-    else if (before == 0 && task->wait != NULL && task->wait->abort != NULL && task->wait->abort(task))
+    else if (before == 0 && task->wait != NULL && task->wait->abort != NULL &&
+             task->wait->abort(task))
         coir__wake(task, code);
 }
 
@@ -86,7 +88,8 @@ static void start_shield(struct coir_loop *loop, struct coir_scope *scope)
     if (scope->coir__parent->coir__effective == 0 || scope->coir__timer.coir__next != NULL ||
         scope->coir__bound == COIR_FOREVER)
         return;
-    coir__timer_start(loop, &scope->coir__timer, coir_now() + scope->coir__bound, lower_shield, scope);
+    coir__timer_start(loop, &scope->coir__timer, coir_now() + scope->coir__bound, lower_shield,
+                      scope);
 }
 
 /* Recomputes one scope. Returns whether what is inside may have changed. */
@@ -229,7 +232,8 @@ coir_time coir_scope_when(const coir_scope *scope)
 int coir_scope_move(coir_scope *scope, coir_time when)
 {
     struct coir_task *owner = scope->coir__owner;
-    if (scope->coir__kind != COIR__SCOPE_BLOCK || scope->coir__shield != COIR__SHIELD_NONE || owner == NULL)
+    if (scope->coir__kind != COIR__SCOPE_BLOCK || scope->coir__shield != COIR__SHIELD_NONE ||
+        owner == NULL)
         return -EINVAL;
     if (scope->coir__expired)
         return -ETIME;

@@ -1,13 +1,14 @@
 /* stack.c: memory for stacks: mapped in slabs, guarded, cached warm, and watched for overflow.
  *
- * Stacks come in classes of 64 KiB times a power of four. A slab is one mapping of many stacks of a class, so a million of them are
- * a handful of mappings. The lowest sixteenth of a stack is its guard: a marker in the page table (MADV_GUARD_INSTALL, Linux 6.13
- * and later), which does not split the mapping, or else mprotect, which does and is bounded by vm.max_map_count. A stack that is
- * given back goes on top of its class's list and stays as it is, pages included: a warm stack is worth thousands of cycles. Slabs are
- * unmapped when the loop closes.
+ * Stacks come in classes of 64 KiB times a power of four. A slab is one mapping of many stacks of a
+ * class, so a million of them are a handful of mappings. The lowest sixteenth of a stack is its
+ * guard: a marker in the page table (MADV_GUARD_INSTALL, Linux 6.13 and later), which does not
+ * split the mapping, or else mprotect, which does and is bounded by vm.max_map_count. A stack that
+ * is given back goes on top of its class's list and stays as it is, pages included: a warm stack is
+ * worth thousands of cycles. Slabs are unmapped when the loop closes.
  *
- * Layout, from the top: a few unused cache lines (so that the hot ends of stacks do not fall into the same cache sets), the task
- * record, the first frame, … , the guard.
+ * Layout, from the top: a few unused cache lines (so that the hot ends of stacks do not fall into
+ * the same cache sets), the task record, the first frame, … , the guard.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -34,7 +35,9 @@
 #define GUARD_SIZE(class) (CLASS_SIZE(class) / 16)
 #define COLOURS 32 /* cache lines that the tops of neighbouring stacks are apart by */
 #define LINE 64
-#define SLAB_FIRST ((size_t)2 << 20) /* bytes of a class's first slab; each further one is twice as large, up to… */
+#define SLAB_FIRST                                                                                 \
+    ((size_t)2                                                                                     \
+     << 20) /* bytes of a class's first slab; each further one is twice as large, up to… */
 #define SLAB_LAST ((size_t)256 << 20)
 
 struct slab {
@@ -43,9 +46,11 @@ struct slab {
     size_t size;
 };
 
-struct class {
-    struct coir__ready *free; /* records of cached stacks, linked by their ready node, last given first */
-    char *fresh, *fresh_end;  /* the part of the newest slab that was never used */
+struct class
+{
+    struct coir__ready
+        *free; /* records of cached stacks, linked by their ready node, last given first */
+    char *fresh, *fresh_end; /* the part of the newest slab that was never used */
     size_t slab_size;
 };
 
@@ -57,7 +62,8 @@ struct coir__stacks {
 
 /* ---- guards ---- */
 
-static int guard_kind; /* 0: not probed, 1: markers, 2: mprotect; written once with the same value by whoever is first */
+static int guard_kind; /* 0: not probed, 1: markers, 2: mprotect; written once with the same value
+                          by whoever is first */
 
 /* Whether the kernel sees a page as unreadable: it is asked to read a signal set from there. */
 static bool unreadable(void *page)
@@ -73,7 +79,8 @@ static int probe_guards(void)
     char *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return 2;
-    bool works = madvise(memory, page, MADV_GUARD_INSTALL) == 0 && unreadable(memory) && !unreadable(memory + page);
+    bool works = madvise(memory, page, MADV_GUARD_INSTALL) == 0 && unreadable(memory) &&
+                 !unreadable(memory + page);
     (void)munmap(memory, 2 * page);
     return works ? 1 : 2;
 }
@@ -146,7 +153,8 @@ static bool add_slab(struct coir__stacks *stacks, unsigned class_index)
     struct slab *slab = coir__alloc_own(sizeof *slab);
     if (slab == NULL)
         return false;
-    char *memory = coir__sys_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+    char *memory =
+        coir__sys_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
     if (memory == NULL) {
         coir__free_own(slab);
         return false;
@@ -247,10 +255,11 @@ static _Thread_local void *signal_stack;
 static void report_overflow(struct coir_loop *loop, struct coir_task *task)
 {
     char text[256];
-    (void)snprintf(text, sizeof text,
-                   "task '%s' overflowed its stack of %zu bytes (spawned at %s:%d); give it more with "
-                   "coir_spawn_opts.stack_size",
-                   coir_task_name(task), CLASS_SIZE(task->stack_class), task->site->file, task->site->line);
+    (void)snprintf(
+        text, sizeof text,
+        "task '%s' overflowed its stack of %zu bytes (spawned at %s:%d); give it more with "
+        "coir_spawn_opts.stack_size",
+        coir_task_name(task), CLASS_SIZE(task->stack_class), task->site->file, task->site->line);
     coir_report report = {.kind = COIR_REPORT_OVERFLOW, .text = text, .task = task};
     if (loop->opts.report != NULL)
         loop->opts.report(&report, loop->opts.report_arg);
@@ -258,8 +267,8 @@ static void report_overflow(struct coir_loop *loop, struct coir_task *task)
         coir_report_to_stderr(&report, NULL);
 }
 
-/* Runs on the signal stack. Names the task when the fault lies in its guard, then leaves the signal to whoever had it before: the
- * faulting instruction runs again under that disposition. */
+/* Runs on the signal stack. Names the task when the fault lies in its guard, then leaves the signal
+ * to whoever had it before: the faulting instruction runs again under that disposition. */
 static void on_fault(int number, siginfo_t *info, void *context)
 {
     struct coir_loop *loop = coir__loop;

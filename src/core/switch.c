@@ -1,7 +1,8 @@
 /* switch.c: contexts around the assembler switch: making one, and telling the sanitizers.
  *
- * A build without sanitizers calls coir__switch_raw itself (see core.h); AddressSanitizer and ThreadSanitizer must be told of
- * every change of stack, before and after it, which the functions here do. Nobody else touches a context's stack pointer.
+ * A build without sanitizers calls coir__switch_raw itself (see core.h); AddressSanitizer and
+ * ThreadSanitizer must be told of every change of stack, before and after it, which the functions
+ * here do. Nobody else touches a context's stack pointer.
  */
 #include <string.h>
 
@@ -114,7 +115,8 @@ int coir__switch_fp(struct coir__context *from, struct coir__context *to)
 void coir__context_default_fp(void)
 {
 #if defined(__x86_64__)
-    fp_write((struct fp_control){.mxcsr = 0x1f80, .x87 = 0x037f}); /* what the ABI says a program starts with */
+    fp_write((struct fp_control){.mxcsr = 0x1f80,
+                                 .x87 = 0x037f}); /* what the ABI says a program starts with */
 #else
     fp_write((struct fp_control){0});
 #endif
@@ -132,11 +134,13 @@ void coir__context_default_fp(void)
 static struct coir_loop *owner(struct coir__context *context, struct coir_task **ret_task)
 {
     struct coir_loop *loop = coir__loop;
-    *ret_task = context == &loop->context ? NULL : coir__container(context, struct coir_task, context);
+    *ret_task =
+        context == &loop->context ? NULL : coir__container(context, struct coir_task, context);
     return loop;
 }
 
-static void announce(struct coir_task *from, void **fake, struct coir_task *to, struct coir_loop *loop)
+static void announce(struct coir_task *from, void **fake, struct coir_task *to,
+                     struct coir_loop *loop)
 {
     (void)from, (void)fake, (void)to, (void)loop;
 #ifdef COIR__ASAN
@@ -160,7 +164,8 @@ static void arrived(struct coir_loop *loop, struct coir_task *task, void *fake)
     const void *bottom;
     size_t size;
     __sanitizer_finish_switch_fiber(fake, &bottom, &size);
-    if (task != NULL && loop->thread_stack == NULL) { /* the first switch of a run comes from the thread */
+    if (task != NULL &&
+        loop->thread_stack == NULL) { /* the first switch of a run comes from the thread */
         loop->thread_stack = bottom;
         loop->thread_stack_size = size;
     }
@@ -187,7 +192,8 @@ COIR__UNINSTRUMENTED int coir__switch(struct coir__context *from, struct coir__c
     return result;
 }
 
-COIR__UNINSTRUMENTED _Noreturn void coir__switch_final(struct coir_task *from, struct coir__context *to)
+COIR__UNINSTRUMENTED _Noreturn void coir__switch_final(struct coir_task *from,
+                                                       struct coir__context *to)
 {
     struct coir_task *entering;
     struct coir_loop *loop = owner(to, &entering);

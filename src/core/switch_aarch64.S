@@ -1,8 +1,9 @@
 /* switch_aarch64.S: the stack switch for the AArch64 procedure call standard.
  *
- * Keeps what a callee must keep (x19 to x30, d8 to d15) on the stack of the context that stops, and the stack pointer in its
- * record. The return address is signed before it is stored and authenticated before it is used (a no-op where the processor
- * does not know how). Returns by ret, since branch targets without a landing pad may not be jumped to.
+ * Keeps what a callee must keep (x19 to x30, d8 to d15) on the stack of the context that stops,
+ * and the stack pointer in its record. The return address is signed before it is stored and
+ * authenticated before it is used (a no-op where the processor does not know how). Returns by
+ * ret, since branch targets without a landing pad may not be jumped to.
  *
  * Offsets in struct coir__context: sp 0, result 8.
  */
@@ -81,7 +82,8 @@ coir__switch_to_raw:                    /* x0: to */
         .cfi_endproc
         .size coir__switch_to_raw, .-coir__switch_to_raw
 
-/* Signs the return address of a new context for its stack: x0 is the stack pointer that it will have, x1 the address. */
+/* Signs the return address of a new context for its stack: x0 is the stack pointer that it will
+ * have, x1 the address. */
         .p2align 4
         .globl coir__sign_return
         .hidden coir__sign_return

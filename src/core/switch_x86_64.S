@@ -1,8 +1,9 @@
 /* switch_x86_64.S: the stack switch for the System V ABI.
  *
- * Keeps what a callee must keep (rbx, rbp, r12 to r15) on the stack of the context that stops, and the stack pointer in its
- * record. It leaves by an indirect jump instead of a ret: the return-address predictor knows nothing of the other stack, so
- * every ret would be mispredicted (2.6 ns against 8.0 ns). notrack, because return addresses carry no landing pad.
+ * Keeps what a callee must keep (rbx, rbp, r12 to r15) on the stack of the context that stops,
+ * and the stack pointer in its record. It leaves by an indirect jump instead of a ret: the
+ * return-address predictor knows nothing of the other stack, so every ret would be mispredicted
+ * (2.6 ns against 8.0 ns). notrack, because return addresses carry no landing pad.
  *
  * Offsets in struct coir__context: sp 0, result 8.
  */
@@ -99,7 +100,8 @@ coir__task_entry:
         .cfi_endproc
         .size coir__task_entry, .-coir__task_entry
 
-/* Indirect-branch tracking is kept (bit 0); shadow stacks (bit 1) are not, so the loader turns them off for the program. */
+/* Indirect-branch tracking is kept (bit 0); shadow stacks (bit 1) are not, so the loader turns
+ * them off for the program. */
         .section .note.gnu.property, "a"
         .p2align 3
         .long 4, 16, 5

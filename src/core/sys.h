@@ -1,8 +1,9 @@
 /* sys.h: every system call that the library makes, behind one fault hook.
  *
- * Each wrapper returns what the kernel does, with failures as -errno. A test can install coir__sys_fault to make the n-th call
- * fail by an errno of its choice, or to shorten a transfer to one byte; in production the hook is NULL and costs one predicted
- * branch. Calls are added here when a room needs them, and nowhere else.
+ * Each wrapper returns what the kernel does, with failures as -errno. A test can install
+ * coir__sys_fault to make the n-th call fail by an errno of its choice, or to shorten a transfer to
+ * one byte; in production the hook is NULL and costs one predicted branch. Calls are added here
+ * when a room needs them, and nowhere else.
  */
 #ifndef COIR_CORE_SYS_H
 #define COIR_CORE_SYS_H
@@ -66,16 +67,17 @@ enum coir__sys_call {
         COIR__SYS_COUNT
 };
 
-/* Returns 0 to let the call go on (with *length shortened, where length is not NULL), or the -errno that it fails with. */
+/* Returns 0 to let the call go on (with *length shortened, where length is not NULL), or the -errno
+ * that it fails with. */
 extern int (*coir__sys_fault)(enum coir__sys_call call, size_t *length);
 
-#define COIR__SYS_FAULT(call, length)                                                                        \
-    do {                                                                                                     \
-        if (__builtin_expect(coir__sys_fault != NULL, 0)) {                                                  \
-            int coir__failed = coir__sys_fault((call), (length));                                            \
-            if (coir__failed < 0)                                                                            \
-                return coir__failed;                                                                         \
-        }                                                                                                    \
+#define COIR__SYS_FAULT(call, length)                                                              \
+    do {                                                                                           \
+        if (__builtin_expect(coir__sys_fault != NULL, 0)) {                                        \
+            int coir__failed = coir__sys_fault((call), (length));                                  \
+            if (coir__failed < 0)                                                                  \
+                return coir__failed;                                                               \
+        }                                                                                          \
     } while (0)
 
 /* ---- sockets ---- */
@@ -235,8 +237,8 @@ static inline int coir__sys_epoll_ctl(int epfd, int operation, int fd, struct ep
     return epoll_ctl(epfd, operation, fd, event) < 0 ? -errno : 0;
 }
 
-/* Waits up to timeout nanoseconds (COIR_FOREVER: without end). *coarse remembers that this kernel only
- * knows milliseconds; then the time is rounded up, so that a timer is never early. */
+/* Waits up to timeout nanoseconds (COIR_FOREVER: without end). *coarse remembers that this kernel
+ * only knows milliseconds; then the time is rounded up, so that a timer is never early. */
 static inline int coir__sys_epoll_wait(int epfd, struct epoll_event *events, int count,
                                        coir_time timeout, bool *coarse)
 {

@@ -1,8 +1,9 @@
 /* task.c: a task's life: spawned, entered, ended, joined.
  *
- * Owns coir_task. The record lies at the top of the task's stack and is given back with it: by the end of the task when nobody
- * holds a handle, by the one join, or by the group's end. What a task returns is translated at its boundary: -ECANCELED and -ETIME
- * only have a meaning inside, so the joiner gets -COIR_ECANCELEDTASK and -ETIMEDOUT.
+ * Owns coir_task. The record lies at the top of the task's stack and is given back with it: by the
+ * end of the task when nobody holds a handle, by the one join, or by the group's end. What a task
+ * returns is translated at its boundary: -ECANCELED and -ETIME only have a meaning inside, so the
+ * joiner gets -COIR_ECANCELEDTASK and -ETIMEDOUT.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,8 +16,8 @@ static const struct coir__wait join_wait;
 /* ---- spawning ---- */
 
 /* Makes a task that is not in the ready queue yet. */
-static struct coir_task *make(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
-                              size_t stack_size, const coir_site *site)
+static struct coir_task *make(struct coir_loop *loop, struct coir_group *group, coir_fn fn,
+                              void *arg, size_t stack_size, const coir_site *site)
 {
     struct coir_task *task = coir__stack_take(loop, stack_size);
     if (task == NULL)
@@ -52,8 +53,8 @@ static void make_context(struct coir_task *task, size_t reserve)
     coir__context_make(task, (char *)task - ((reserve + 15) & ~(size_t)15));
 }
 
-int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg, size_t stack_size,
-                const coir_site *site, struct coir_task **ret_task)
+int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
+                size_t stack_size, const coir_site *site, struct coir_task **ret_task)
 {
     struct coir_task *task = make(loop, group, fn, arg, stack_size, site);
     if (coir__unlikely(task == NULL))
@@ -85,17 +86,20 @@ static int resolve_group(struct coir_group **group, const void *arg)
     char *low, *high;
     coir__stack_bounds(self, &low, &high);
     if ((const char *)arg >= low && (const char *)arg < high)
-        return coir_fail(-EINVAL, "spawn into the own group: the argument is on the caller's stack");
+        return coir_fail(-EINVAL,
+                         "spawn into the own group: the argument is on the caller's stack");
     if (!(self->flags & COIR__TASK_OWN_GROUP)) {
         self->own_group = (struct coir_group){0};
-        coir__group_open(&self->own_group, self->loop, &self->own, NULL, COIR_COLLECT, &own_group_site);
+        coir__group_open(&self->own_group, self->loop, &self->own, NULL, COIR_COLLECT,
+                         &own_group_site);
         self->flags |= COIR__TASK_OWN_GROUP;
     }
     *group = &self->own_group;
     return 0;
 }
 
-int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task, const coir_site *site)
+int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task,
+                  const coir_site *site)
 {
     int r = resolve_group(&group, arg);
     if (coir__unlikely(r < 0))
@@ -103,8 +107,8 @@ int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task
     return coir__spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
 }
 
-int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t size, coir_task **ret_task,
-                       const coir_site *site)
+int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t size,
+                       coir_task **ret_task, const coir_site *site)
 {
     if (size > 4096)
         return coir_fail(-E2BIG, "spawn with a copy of %zu bytes: at most 4096", size);
@@ -125,7 +129,8 @@ int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t s
     return 0;
 }
 
-int coir_loop_spawn_at(coir_loop *loop, coir_fn fn, void *arg, coir_task **ret_task, const coir_site *site)
+int coir_loop_spawn_at(coir_loop *loop, coir_fn fn, void *arg, coir_task **ret_task,
+                       const coir_site *site)
 {
     if (coir__loop != NULL && coir__loop != loop)
         return -COIR_EWRONGLOOP;
@@ -155,10 +160,12 @@ static bool abort_starter(struct coir_task *starter)
     return true;
 }
 
-static const struct coir__wait starter_wait = {"waits for a child to be ready", abort_starter, NULL};
+static const struct coir__wait starter_wait = {"waits for a child to be ready", abort_starter,
+                                               NULL};
 
 /* Waits for coir_ready() or the end of task. */
-static int await_ready(struct coir_task *self, struct coir_task *task, bool keep, const coir_site *site)
+static int await_ready(struct coir_task *self, struct coir_task *task, bool keep,
+                       const coir_site *site)
 {
     int r = 0;
     if (!(task->flags & COIR__TASK_DONE) && !(task->flags & COIR__TASK_READY)) {
@@ -260,7 +267,8 @@ static int translate(int result)
     return result == -ETIME ? -ETIMEDOUT : result;
 }
 
-/* Whether a negative result is a failure of the group, or only what a cancellation from outside made of the task. */
+/* Whether a negative result is a failure of the group, or only what a cancellation from outside
+ * made of the task. */
 static bool is_failure(const struct coir_task *task, int returned)
 {
     int code = task->own.coir__effective;
@@ -338,7 +346,8 @@ _Noreturn void coir__task_main(struct coir_task *task)
     task->flags |= COIR__TASK_DONE;
     if (task->joiner != NULL)
         settle_joiner(task);
-    if (coir__unlikely(task->starter != NULL || task->watchers.first != NULL || task->on_done != NULL))
+    if (coir__unlikely(task->starter != NULL || task->watchers.first != NULL ||
+                       task->on_done != NULL))
         tell_watchers(task);
     coir__group_child_ended(task->group, task);
     if (task->flags & COIR__TASK_HANDLE)

@@ -1,10 +1,12 @@
 /* timer.c: the timers of a loop, exact to the nanosecond, in constant time.
  *
- * A radix wheel: a timer lies in the bucket that is named by the highest group of six bits in which its time differs from the
- * wheel's (the level) and by the value of that group (the slot). The wheel's time only moves forward; when it reaches the begin
- * of a bucket, the bucket's timers move to lower levels, at most eleven times in a timer's life, until those of one nanosecond
- * share a bucket. Starting and stopping touch one list; lists are in order of starting, so equal times expire in that order.
- * Compared with a heap: no comparison depends on how many timers there are (Varghese and Lauck, SOSP 1987).
+ * A radix wheel: a timer lies in the bucket that is named by the highest group of six bits in which
+ * its time differs from the wheel's (the level) and by the value of that group (the slot). The
+ * wheel's time only moves forward; when it reaches the begin of a bucket, the bucket's timers move
+ * to lower levels, at most eleven times in a timer's life, until those of one nanosecond share a
+ * bucket. Starting and stopping touch one list; lists are in order of starting, so equal times
+ * expire in that order. Compared with a heap: no comparison depends on how many timers there are
+ * (Varghese and Lauck, SOSP 1987).
  *
  * Called by loop.c at each turn, and by whoever waits with a limit.
  */
@@ -17,11 +19,12 @@
 #define LEVELS 11 /* 11 times 6 bits hold a 64-bit time */
 
 struct coir__timers {
-    coir_time now;   /* of the wheel: no timer lies before it, but for those that were started late */
+    coir_time now; /* of the wheel: no timer lies before it, but for those that were started late */
     uint64_t live;
     uint32_t levels; /* bit l: level l may have timers */
     uint64_t slots[LEVELS];
-    /* Heads of circular lists. A head's coir__when is a time before which none of its timers expires. */
+    /* Heads of circular lists. A head's coir__when is a time before which none of its timers
+     * expires. */
     coir_timer heads[LEVELS][SLOTS];
 };
 
@@ -76,7 +79,8 @@ static inline void place(struct coir__timers *timers, coir_timer *timer)
     timers->levels |= 1u << level;
 }
 
-void coir__timer_start(struct coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg), void *arg)
+void coir__timer_start(struct coir_loop *loop, coir_timer *timer, coir_time when,
+                       void (*fn)(void *arg), void *arg)
 {
     struct coir__timers *timers = loop->timers;
     if (timer->coir__next != NULL)
@@ -97,9 +101,10 @@ void coir__timer_stop(struct coir_loop *loop, coir_timer *timer)
     loop->timers->live--;
 }
 
-/* The first bucket that has timers: the lowest slot of the lowest level. NULL when there are none. Marks of buckets that were
- * emptied by stopping are cleared on the way. */
-static coir_timer *first_bucket(struct coir__timers *timers, unsigned *ret_level, unsigned *ret_slot)
+/* The first bucket that has timers: the lowest slot of the lowest level. NULL when there are none.
+ * Marks of buckets that were emptied by stopping are cleared on the way. */
+static coir_timer *first_bucket(struct coir__timers *timers, unsigned *ret_level,
+                                unsigned *ret_slot)
 {
     while (timers->levels != 0) {
         unsigned level = (unsigned)__builtin_ctz(timers->levels);
@@ -122,7 +127,8 @@ static coir_timer *first_bucket(struct coir__timers *timers, unsigned *ret_level
 static coir_time bucket_begin(const struct coir__timers *timers, unsigned level, unsigned slot)
 {
     unsigned shift = level * BITS;
-    uint64_t above = shift + BITS >= 64 ? 0 : (uint64_t)timers->now >> (shift + BITS) << (shift + BITS);
+    uint64_t above =
+        shift + BITS >= 64 ? 0 : (uint64_t)timers->now >> (shift + BITS) << (shift + BITS);
     return (coir_time)(above | (uint64_t)slot << shift);
 }
 
@@ -192,7 +198,8 @@ void coir__timers_expire(struct coir_loop *loop, coir_time now)
     }
 }
 
-void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg), void *arg)
+void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg),
+                      void *arg)
 {
     coir__timer_start(loop, timer, when, fn, arg);
 }

@@ -1,7 +1,8 @@
-/* wait.c: waiting for one, the first failed, or all of several tasks; and how tasks are told apart for that.
+/* wait.c: waiting for one, the first failed, or all of several tasks; and how tasks are told apart
+ * for that.
  *
- * Each waited-for task gets a waiter in its list of watchers; the first that settles the question withdraws the others and wakes
- * the caller. Handles stay valid.
+ * Each waited-for task gets a waiter in its list of watchers; the first that settles the question
+ * withdraws the others and wakes the caller. Handles stay valid.
  */
 #include <stdio.h>
 
@@ -31,7 +32,8 @@ static void fired(struct coir__waiter *waiter, int result)
 {
     struct several *wanted = waiter->slot;
     wanted->left--;
-    bool settled = wanted->until == UNTIL_FIRST || wanted->left == 0 || (wanted->until == UNTIL_ERROR && result < 0);
+    bool settled = wanted->until == UNTIL_FIRST || wanted->left == 0 ||
+                   (wanted->until == UNTIL_ERROR && result < 0);
     if (!settled)
         return;
     withdraw(wanted);
