@@ -135,7 +135,8 @@ def stripped_kib(library):
 
 def measure_size(metric, directory, ours):
     """The stripped shared library, and libuv's, which Debian ships stripped, as the one peer."""
-    libraries = sorted((directory / "src").glob("libcoir.so.*.*.*")) if ours else []
+    libraries = [path for path in sorted((directory / "src").glob("libcoir.so.*"))
+                 if re.fullmatch(r"libcoir\.so\.\d+\.\d+\.\d+", path.name)] if ours else []
     found = []
     if libraries:
         found.append(Program("coir", "coir", []))

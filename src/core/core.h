@@ -79,6 +79,8 @@ enum coir__task_flag {
     COIR__TASK_READ = 1 << 4,      /* somebody looked at its result */
     COIR__TASK_NAMED = 1 << 5,     /* name is set; else the spawn site's text is the name */
     COIR__TASK_READY = 1 << 6,     /* it has said coir_ready() */
+    COIR__TASK_WATCHED = 1 << 7,   /* starter, watchers or on_done may be set */
+    COIR__TASK_BELONGINGS = 1 << 8, /* locals, error or own.coir__cause may be set */
 };
 
 /* A task's record. It lies at the top of the task's own stack. A cached stack keeps it with
@@ -135,6 +137,7 @@ enum coir__slow {
 #define COIR__CHARGES 128 /* operations that did not wait per turn, then the task yields */
 
 #define COIR__STACK_SIZE ((size_t)256 << 10) /* of tasks, unless asked otherwise */
+#define COIR__STACK_CLASSES 6                /* 64 KiB, 256 KiB, 1, 4, 16, 64 MiB */
 
 struct coir__stacks;
 struct coir__timers;
@@ -147,10 +150,13 @@ struct coir_loop {
     struct coir__ready *ready_first;
     struct coir__ready **ready_last; /* where the next one is linked */
     int budget, charges;
+    int hooked_charges; /* what is left of them while charges is kept at 1 for the park hook */
     uint32_t slow; /* enum coir__slow */
     coir_time now; /* of this turn */
     struct coir__timers *timers;
     struct coir__stacks *stacks;
+    /* Records of cached stacks by class, linked by their ready nodes, the one given last first. */
+    struct coir__ready *stack_free[COIR__STACK_CLASSES];
     struct coir_scope root;       /* every scope of the loop is below it */
     struct coir_group background; /* owns the tasks of coir_loop_spawn and main */
     struct coir__callbacks *callbacks;
@@ -205,11 +211,32 @@ int coir__switch_raw(struct coir__context *from, struct coir__context *to);
 /* As coir__switch, and keeps the floating-point control words of the context. */
 int coir__switch_fp(struct coir__context *from, struct coir__context *to);
 /* Leaves the running context for good; its stack may be reused from now on. */
+#ifdef COIR__SANITIZED
 _Noreturn void coir__switch_final(struct coir_task *from, struct coir__context *to);
+#else
+#define coir__switch_final(from, to) coir__switch_to_raw(to)
+#endif
+_Noreturn void coir__switch_to_raw(struct coir__context *to);
 /* Makes the context of a new task: it begins in coir__task_main(task) on the stack below top. */
+#if defined(__x86_64__) && !defined(COIR__SANITIZED)
+void coir__task_entry(void);
+static inline void coir__context_make(struct coir_task *task, char *top)
+{
+    void **sp = (void **)(void *)top - 7; /* what coir__switch_raw pops; top is aligned */
+    sp[0] = (void *)(uintptr_t)coir__task_entry;
+    sp[5] = task; /* rbx */
+    sp[6] = NULL; /* rbp: frame-pointer walks end here */
+    task->context.sp = sp;
+}
+#else
 void coir__context_make(struct coir_task *task, char *top);
-/* First thing on a new task's stack; last one before its record is given back. */
+#endif
+/* First thing on a new task's stack. */
+#ifdef COIR__SANITIZED
 void coir__context_entered(struct coir_task *task);
+#else
+#define coir__context_entered(task) ((void)(task))
+#endif
 /* Around a run of the loop on its thread's stack. */
 void coir__context_thread(struct coir_loop *loop);
 /* Sets the floating-point control words that tasks of a loop with fp_control start with. */
@@ -267,7 +294,7 @@ static inline int coir__enter(struct coir_task *self)
     if (coir__unlikely(self == NULL))
         return -COIR_ENOTASK;
     struct coir_loop *loop = self->loop;
-    if (coir__unlikely(self->pending != 0 || --loop->charges <= 0 || loop->slow != 0))
+    if (coir__unlikely(self->pending != 0 || --loop->charges <= 0))
         return coir__enter_slow(self);
     return 0;
 }
@@ -373,8 +400,25 @@ struct coir__waitable {
 
 /* ---- scopes (scope.c) ---- */
 
-void coir__scope_link(struct coir_scope *parent, struct coir_scope *scope);
-void coir__scope_unlink(struct coir_scope *scope);
+static inline void coir__scope_link(struct coir_scope *parent, struct coir_scope *scope)
+{
+    struct coir_scope *last = parent->coir__last;
+    scope->coir__parent = parent;
+    scope->coir__next = NULL;
+    scope->coir__previous = last;
+    *(last != NULL ? &last->coir__next : &parent->coir__first) = scope;
+    parent->coir__last = scope;
+}
+
+static inline void coir__scope_unlink(struct coir_scope *scope)
+{
+    struct coir_scope *parent = scope->coir__parent;
+    struct coir_scope *next = scope->coir__next, *previous = scope->coir__previous;
+    *(next != NULL ? &next->coir__previous : &parent->coir__last) = previous;
+    *(previous != NULL ? &previous->coir__next : &parent->coir__first) = next;
+    scope->coir__parent = NULL;
+}
+
 /* Cancels scope for cause (taken over, may be NULL). */
 void coir__scope_cancel(struct coir_scope *scope, struct coir_error *cause);
 /* Lets scope expire now, of whatever kind it is (torture). */
@@ -389,11 +433,28 @@ struct coir_scope *coir__scope_next(struct coir_scope *root, struct coir_scope *
 int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
                 size_t stack_size, const coir_site *site, struct coir_task **ret_task);
 void coir__task_release(struct coir_task *task);
+
+/* Links a waiter that is told of the task's end. */
+static inline void coir__task_watch(struct coir_task *task, struct coir__waiter *waiter)
+{
+    task->flags |= COIR__TASK_WATCHED;
+    coir__waiter_link(&task->watchers, waiter);
+}
+
 void coir__group_open(struct coir_group *group, struct coir_loop *loop, struct coir_scope *parent,
                       struct coir_task *owner, coir_policy policy, const coir_site *site);
 void coir__join_failed(struct coir_task *task, struct coir_task *joiner, const coir_site *site);
 void coir__group_child_failed(struct coir_group *group, struct coir_task *task);
-void coir__group_child_ended(struct coir_group *group, struct coir_task *task);
+void coir__group_settled(struct coir_group *group, struct coir_task *task);
+
+/* A child has ended: whoever waits for the last one goes on, and a race may be won. */
+static inline void coir__group_child_ended(struct coir_group *group, struct coir_task *task)
+{
+    size_t running = --group->coir__running;
+    if (coir__unlikely(group->coir__policy == COIR_ANY || (running == 0 && group->coir__waiter != NULL)))
+        coir__group_settled(group, task);
+}
+
 int coir__group_join(struct coir_group *group); /* uninterruptibly */
 void coir__group_end(
     struct coir_group *group); /* releases handles and records, unlinks the scope */
@@ -418,10 +479,28 @@ void coir__timers_expire(struct coir_loop *loop, coir_time now);
 
 struct coir__stacks *coir__stacks_open(void);
 void coir__stacks_close(struct coir__stacks *stacks);
-/* A task record on top of a stack of at least size bytes; NULL: no memory. */
-struct coir_task *coir__stack_take(struct coir_loop *loop, size_t size);
-void coir__stack_give(struct coir_loop *loop, struct coir_task *task);
+/* A task record on top of a stack that was never used; NULL: no memory, or no such class. */
+struct coir_task *coir__stack_carve(struct coir_loop *loop, unsigned class_index);
+
+/* A task record on top of a stack of a class; NULL: no memory, or no such class. */
+static inline struct coir_task *coir__stack_take(struct coir_loop *loop, unsigned class_index)
+{
+    if (coir__unlikely(class_index >= COIR__STACK_CLASSES || loop->stack_free[class_index] == NULL))
+        return coir__stack_carve(loop, class_index);
+    struct coir__ready *first = loop->stack_free[class_index];
+    loop->stack_free[class_index] = first->next;
+    return coir__container(first, struct coir_task, ready);
+}
+
+/* Gives a stack back to the cache, warm as it is. */
+static inline void coir__stack_give(struct coir_loop *loop, struct coir_task *task)
+{
+    task->ready.next = loop->stack_free[task->stack_class];
+    loop->stack_free[task->stack_class] = &task->ready;
+}
+
 void coir__stack_bounds(const struct coir_task *task, char **ret_low, char **ret_high);
+/* The class of the smallest stacks with at least size bytes; COIR__STACK_CLASSES when there is none. */
 unsigned coir__stack_class(size_t size);
 size_t coir__stack_limit(void);
 const char *coir__stack_guards(void);

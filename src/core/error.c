@@ -194,13 +194,18 @@ void coir__error_set_code(struct coir_error *error, int code)
 
 static struct coir_error **last_of(struct coir_loop *loop)
 {
-    return loop->current != NULL ? &loop->current->error : &loop->error;
+    struct coir_task *self = loop->current;
+    if (self == NULL)
+        return &loop->error;
+    self->flags |= COIR__TASK_BELONGINGS;
+    return &self->error;
 }
 
 void coir__error_give(struct coir_task *task, struct coir_error *error)
 {
     coir__error_free(task->loop, task->error);
     task->error = error;
+    task->flags |= COIR__TASK_BELONGINGS;
 }
 
 int coir_fail_at(int code, const void *frame, const coir_site *site, const char *format, ...)

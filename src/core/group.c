@@ -111,9 +111,8 @@ void coir__group_child_failed(struct coir_group *group, struct coir_task *task)
                                            coir_task_name(task), coir_error_name(task->result)));
 }
 
-void coir__group_child_ended(struct coir_group *group, struct coir_task *task)
+void coir__group_settled(struct coir_group *group, struct coir_task *task)
 {
-    group->coir__running--;
     if (coir__unlikely(group->coir__policy == COIR_ANY && task->result >= 0 && !group->coir__won)) {
         group->coir__won = true;
         coir__scope_cancel(&group->coir__scope,

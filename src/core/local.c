@@ -26,6 +26,7 @@ void coir__locals_inherit(struct coir_task *child, struct coir_task *parent)
 {
     child->locals = parent->locals;
     child->locals->users++;
+    child->flags |= COIR__TASK_BELONGINGS;
 }
 
 int coir_local_set(const coir_local *local, void *value)
@@ -46,6 +47,7 @@ int coir_local_set(const coir_local *local, void *value)
     *link = (struct coir__value){self->locals, local, value,
                                  1}; /* takes over the task's count of the old one */
     self->locals = link;
+    self->flags |= COIR__TASK_BELONGINGS;
     return 0;
 }
 
@@ -103,6 +105,7 @@ int coir_task_on_done(coir_task *task, void (*fn)(void *arg), void *arg)
     while (*end != NULL)
         end = &(*end)->next;
     *end = done;
+    task->flags |= COIR__TASK_WATCHED;
     if (task->flags & COIR__TASK_DONE)
         coir__done_callbacks(task);
     return 0;

@@ -57,6 +57,7 @@ uint64_t coir__random(uint64_t *state)
 void coir__loop_set_slow(struct coir_loop *loop, uint32_t flag, bool on)
 {
     loop->slow = on ? loop->slow | flag : loop->slow & ~flag;
+    loop->charges = 1; /* the next suspending call looks */
 }
 
 static int open_backend(struct coir_loop *loop)
@@ -157,7 +158,8 @@ static void run_ready(struct coir_loop *loop)
 {
     bool shuffled = loop->slow & COIR__SLOW_SEED;
     int left = COIR__BUDGET;
-    loop->charges = COIR__CHARGES;
+    loop->charges = loop->slow & COIR__SLOW_HOOK ? 1 : COIR__CHARGES;
+    loop->hooked_charges = COIR__CHARGES;
     loop->budget = COIR__BUDGET;
     while (loop->ready_first != NULL && left > 0 && loop->budget > 0 && !loop->stop) {
         struct coir__ready *ready = shuffled ? pop_shuffled(loop) : coir__ready_pop(loop);

@@ -50,14 +50,17 @@ static int report_pending(struct coir_task *self)
 int coir__enter_slow(struct coir_task *self)
 {
     struct coir_loop *loop = self->loop;
+    bool used_up = loop->charges <= 0;
     if (loop->slow & COIR__SLOW_HOOK) {
+        used_up = --loop->hooked_charges <= 0;
+        loop->charges = 1; /* so that the next call comes here too */
         int r = loop->park_hook(self, loop->park_hook_arg);
         if (r < 0)
             return r;
     }
     if (self->pending != 0)
         return report_pending(self);
-    if (loop->charges <= 0) {
+    if (used_up) {
         loop->budget = 0; /* end the turn: I/O and timers come first */
         yield_uninterruptibly(self);
         return self->pending != 0 ? report_pending(self) : 0;

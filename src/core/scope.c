@@ -8,32 +8,6 @@
  */
 #include "core/core.h"
 
-void coir__scope_link(struct coir_scope *parent, struct coir_scope *scope)
-{
-    scope->coir__parent = parent;
-    scope->coir__next = NULL;
-    scope->coir__previous = parent->coir__last;
-    if (parent->coir__last != NULL)
-        parent->coir__last->coir__next = scope;
-    else
-        parent->coir__first = scope;
-    parent->coir__last = scope;
-}
-
-void coir__scope_unlink(struct coir_scope *scope)
-{
-    struct coir_scope *parent = scope->coir__parent;
-    if (scope->coir__next != NULL)
-        scope->coir__next->coir__previous = scope->coir__previous;
-    else
-        parent->coir__last = scope->coir__previous;
-    if (scope->coir__previous != NULL)
-        scope->coir__previous->coir__next = scope->coir__next;
-    else
-        parent->coir__first = scope->coir__next;
-    scope->coir__parent = NULL;
-}
-
 /* The next scope after scope and all that is inside it. */
 static struct coir_scope *next_outside(struct coir_scope *root, struct coir_scope *scope)
 {
@@ -137,6 +111,8 @@ void coir__scope_cancel(struct coir_scope *scope, struct coir_error *cause)
     scope->coir__own = -ECANCELED;
     coir__error_free(loop, scope->coir__cause);
     scope->coir__cause = cause;
+    if (scope->coir__kind == COIR__SCOPE_TASK)
+        scope->coir__owner->flags |= COIR__TASK_BELONGINGS;
     refresh(scope);
 }
 

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/core.h"
@@ -30,7 +29,7 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
-#define CLASSES 6 /* 64 KiB, 256 KiB, 1, 4, 16, 64 MiB */
+#define CLASSES COIR__STACK_CLASSES
 #define CLASS_SIZE(class) ((size_t)65536 << (2 * (class)))
 #define GUARD_SIZE(class) (CLASS_SIZE(class) / 16)
 #define COLOURS 32 /* cache lines that the tops of neighbouring stacks are apart by */
@@ -57,7 +56,7 @@ struct class
 struct coir__stacks {
     struct class classes[CLASSES];
     struct slab *slabs;
-    uint64_t used, cached, made;
+    uint64_t made;
 };
 
 /* ---- guards ---- */
@@ -65,11 +64,10 @@ struct coir__stacks {
 static int guard_kind; /* 0: not probed, 1: markers, 2: mprotect; written once with the same value
                           by whoever is first */
 
-/* Whether the kernel sees a page as unreadable: it is asked to read a signal set from there. */
-static bool unreadable(void *page)
+/* Whether the kernel sees a page as unreadable: it is asked to read eight bytes from there. */
+static bool unreadable(int counter, const void *page)
 {
-    errno = 0;
-    return syscall(SYS_rt_sigprocmask, SIG_BLOCK, page, NULL, 8) < 0 && errno == EFAULT;
+    return write(counter, page, 8) < 0 && errno == EFAULT;
 }
 
 /* Probes by effect: an emulator may accept the advice and do nothing. */
@@ -79,8 +77,10 @@ static int probe_guards(void)
     char *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return 2;
-    bool works = madvise(memory, page, MADV_GUARD_INSTALL) == 0 && unreadable(memory) &&
-                 !unreadable(memory + page);
+    int counter = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    bool works = madvise(memory, page, MADV_GUARD_INSTALL) == 0 && unreadable(counter, memory) &&
+                 !unreadable(counter, memory + page);
+    (void)close(counter);
     (void)munmap(memory, 2 * page);
     return works ? 1 : 2;
 }
@@ -187,7 +187,7 @@ static struct coir_task *carve(struct coir__stacks *stacks, unsigned class_index
     return task;
 }
 
-static unsigned class_for(size_t size)
+unsigned coir__stack_class(size_t size)
 {
     unsigned class_index = 0;
     while (class_index < CLASSES && CLASS_SIZE(class_index) < size)
@@ -195,41 +195,11 @@ static unsigned class_for(size_t size)
     return class_index;
 }
 
-struct coir_task *coir__stack_take(struct coir_loop *loop, size_t size)
+struct coir_task *coir__stack_carve(struct coir_loop *loop, unsigned class_index)
 {
-    struct coir__stacks *stacks = loop->stacks;
-    unsigned class_index = coir__likely(size == 0) ? loop->stack_class : class_for(size);
-    if (coir__unlikely(class_index >= CLASSES))
+    if (class_index >= CLASSES)
         return NULL;
-    struct class *class = &stacks->classes[class_index];
-    struct coir_task *task;
-    if (coir__likely(class->free != NULL)) {
-        task = coir__container(class->free, struct coir_task, ready);
-        class->free = task->ready.next;
-        stacks->cached--;
-    } else {
-        task = carve(stacks, class_index);
-        if (task == NULL)
-            return NULL;
-    }
-    stacks->used++;
-    return task;
-}
-
-void coir__stack_give(struct coir_loop *loop, struct coir_task *task)
-{
-    struct coir__stacks *stacks = loop->stacks;
-    struct class *class = &stacks->classes[task->stack_class];
-    task->ready.next = class->free;
-    class->free = &task->ready;
-    stacks->used--;
-    stacks->cached++;
-}
-
-unsigned coir__stack_class(size_t size)
-{
-    unsigned class_index = class_for(size);
-    return class_index < CLASSES ? class_index : CLASSES - 1;
+    return carve(loop->stacks, class_index);
 }
 
 void coir__stack_bounds(const struct coir_task *task, char **ret_low, char **ret_high)
@@ -240,8 +210,8 @@ void coir__stack_bounds(const struct coir_task *task, char **ret_low, char **ret
 
 void coir__stacks_count(const struct coir_loop *loop, uint64_t *ret_used, uint64_t *ret_cached)
 {
-    *ret_used = loop->stacks->used;
-    *ret_cached = loop->stacks->cached;
+    *ret_used = loop->tasks + loop->handles; /* each has one, running or ended */
+    *ret_cached = loop->stacks->made - *ret_used;
 }
 
 /* ---- overflow ---- */

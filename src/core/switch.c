@@ -30,9 +30,9 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-_Noreturn void coir__switch_to_raw(struct coir__context *to);
 void coir__task_entry(void);
 
+#if defined(COIR__SANITIZED) || !defined(__x86_64__)
 static void make_fiber(struct coir_task *task)
 {
     (void)task;
@@ -40,21 +40,24 @@ static void make_fiber(struct coir_task *task)
     task->fiber = __tsan_create_fiber(0);
 #endif
 }
+#endif
 
 _Static_assert(offsetof(struct coir__context, sp) == 0, "known to switch_*.S");
 _Static_assert(offsetof(struct coir__context, result) == 8, "known to switch_*.S");
 
 #if defined(__x86_64__)
 
+#ifdef COIR__SANITIZED
 void coir__context_make(struct coir_task *task, char *top)
 {
-    void **sp = (void **)((uintptr_t)top & ~(uintptr_t)15) - 7;
+    void **sp = (void **)(void *)top - 7;
     sp[0] = (void *)(uintptr_t)coir__task_entry;
     sp[5] = task; /* rbx */
     sp[6] = NULL; /* rbp: frame-pointer walks end here */
     task->context.sp = sp;
     make_fiber(task);
 }
+#endif
 
 #elif defined(__aarch64__)
 
@@ -62,10 +65,9 @@ void *coir__sign_return(void *sp, void *address);
 
 void coir__context_make(struct coir_task *task, char *top)
 {
-    char *end = (char *)((uintptr_t)top & ~(uintptr_t)15);
-    void **sp = (void **)(end - 160);
+    void **sp = (void **)(void *)(top - 160);
     sp[0] = NULL; /* x29: frame-pointer walks end here */
-    sp[1] = coir__sign_return(end, (void *)(uintptr_t)coir__task_entry);
+    sp[1] = coir__sign_return(top, (void *)(uintptr_t)coir__task_entry);
     sp[2] = task; /* x19 */
     task->context.sp = sp;
     make_fiber(task);
@@ -222,17 +224,6 @@ void coir__context_thread(struct coir_loop *loop)
 }
 
 #else
-
-_Noreturn void coir__switch_final(struct coir_task *from, struct coir__context *to)
-{
-    (void)from;
-    coir__switch_to_raw(to);
-}
-
-void coir__context_entered(struct coir_task *task)
-{
-    (void)task;
-}
 
 void coir__context_thread(struct coir_loop *loop)
 {

@@ -264,6 +264,27 @@ static inline int coir__sys_epoll_wait(int epfd, struct epoll_event *events, int
     return n < 0 ? -errno : n;
 }
 
+/* Sleeps up to timeout nanoseconds until fd is readable, and empties it: the wake-up of a loop that has
+ * no kernel to ask. */
+static inline void coir__sys_wait_eventfd(int fd, coir_time timeout)
+{
+    struct timespec time = {.tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000};
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    uint64_t count;
+    if (ppoll(&one, 1, timeout == COIR_FOREVER ? NULL : &time, NULL) > 0)
+        (void)!read(fd, &count, sizeof count);
+}
+
+/* Async-signal-safe. It can only fail when the counter is full, and then the event is there. */
+static inline void coir__sys_wake_eventfd(int fd)
+{
+    int saved = errno;
+    uint64_t one = 1;
+    while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    errno = saved;
+}
+
 /* ---- files and signals ---- */
 
 static inline int coir__sys_lstat(const char *path, struct stat *ret_stat)

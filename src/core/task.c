@@ -16,11 +16,13 @@ static const struct coir__wait join_wait;
 /* ---- spawning ---- */
 
 /* Makes a task that is not in the ready queue yet. */
-static struct coir_task *make(struct coir_loop *loop, struct coir_group *group, coir_fn fn,
-                              void *arg, size_t stack_size, const coir_site *site)
+static inline struct coir_task *make(struct coir_loop *loop, struct coir_group *group, coir_fn fn,
+                                     void *arg, size_t stack_size, const coir_site *site)
 {
-    struct coir_task *task = coir__stack_take(loop, stack_size);
-    if (task == NULL)
+    bool standard = coir__likely(stack_size == 0);
+    unsigned class_index = standard ? loop->stack_class : coir__stack_class(stack_size);
+    struct coir_task *task = coir__stack_take(loop, class_index);
+    if (coir__unlikely(task == NULL))
         return NULL;
     struct coir_scope *outside = &group->coir__scope;
     task->ready.run = NULL;
@@ -53,8 +55,8 @@ static void make_context(struct coir_task *task, size_t reserve)
     coir__context_make(task, (char *)task - ((reserve + 15) & ~(size_t)15));
 }
 
-int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
-                size_t stack_size, const coir_site *site, struct coir_task **ret_task)
+static inline int spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
+                        size_t stack_size, const coir_site *site, struct coir_task **ret_task)
 {
     struct coir_task *task = make(loop, group, fn, arg, stack_size, site);
     if (coir__unlikely(task == NULL))
@@ -68,19 +70,18 @@ int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, vo
     return 0;
 }
 
+int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
+                size_t stack_size, const coir_site *site, struct coir_task **ret_task)
+{
+    return spawn(loop, group, fn, arg, stack_size, site, ret_task);
+}
+
 static const coir_site own_group_site = {__FILE__, "coir_spawn", "own group", __LINE__};
 
-/* Finds the group that a spawn asks for: NULL is the caller's own, opened when first used. */
-static int resolve_group(struct coir_group **group, const void *arg)
+/* Opens the running task's own group, for arguments that outlive its stack. */
+static int own_group(const void *arg, struct coir_group **ret_group)
 {
     struct coir_task *self = coir__self();
-    if (coir__likely(*group != NULL)) {
-        if (coir__likely((*group)->coir__loop == coir__loop && (*group)->coir__open))
-            return coir__loop != NULL ? 0 : -COIR_ENOTASK;
-        if ((*group)->coir__loop == NULL || coir__loop == NULL)
-            return -COIR_ENOTASK;
-        return (*group)->coir__open ? -COIR_EWRONGLOOP : -COIR_ECLOSED;
-    }
     if (self == NULL)
         return -COIR_ENOTASK;
     char *low, *high;
@@ -94,17 +95,37 @@ static int resolve_group(struct coir_group **group, const void *arg)
                          &own_group_site);
         self->flags |= COIR__TASK_OWN_GROUP;
     }
-    *group = &self->own_group;
+    *ret_group = &self->own_group;
+    return 0;
+}
+
+/* Why a group cannot be used here. */
+static int refused(const struct coir_group *group)
+{
+    if (group->coir__loop == NULL || coir__loop == NULL)
+        return -COIR_ENOTASK;
+    return group->coir__open ? -COIR_EWRONGLOOP : -COIR_ECLOSED;
+}
+
+/* The group that a spawn asks for: NULL is the caller's own. */
+static inline int resolve_group(struct coir_group *group, const void *arg,
+                                struct coir_group **ret_group)
+{
+    if (coir__unlikely(group == NULL))
+        return own_group(arg, ret_group);
+    if (coir__unlikely(!group->coir__open || group->coir__loop != coir__loop))
+        return refused(group);
+    *ret_group = group;
     return 0;
 }
 
 int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task,
                   const coir_site *site)
 {
-    int r = resolve_group(&group, arg);
+    int r = resolve_group(group, arg, &group);
     if (coir__unlikely(r < 0))
         return r;
-    return coir__spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
+    return spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
 }
 
 int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t size,
@@ -112,7 +133,7 @@ int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t s
 {
     if (size > 4096)
         return coir_fail(-E2BIG, "spawn with a copy of %zu bytes: at most 4096", size);
-    int r = resolve_group(&group, NULL);
+    int r = resolve_group(group, NULL, &group);
     if (r < 0)
         return r;
     struct coir_task *task = make(group->coir__loop, group, fn, NULL, 0, site);
@@ -170,6 +191,7 @@ static int await_ready(struct coir_task *self, struct coir_task *task, bool keep
     int r = 0;
     if (!(task->flags & COIR__TASK_DONE) && !(task->flags & COIR__TASK_READY)) {
         task->starter = self;
+        task->flags |= COIR__TASK_WATCHED;
         r = self->pending != 0 ? self->pending : coir__park(self, &starter_wait, task);
         task->starter = NULL;
     }
@@ -196,7 +218,7 @@ int coir_spawn_with_at(coir_group *group, coir_fn fn, void *arg, const coir_spaw
     struct coir_task *self = coir__self();
     if ((opts->eager || opts->ready) && self == NULL)
         return -COIR_ENOTASK;
-    int r = resolve_group(&group, arg);
+    int r = resolve_group(group, arg, &group);
     if (r < 0)
         return r;
     if (opts->ready && self->pending != 0)
@@ -234,29 +256,28 @@ void coir_ready(void)
 /* Gives back what a task holds beyond its record. */
 static void drop_belongings(struct coir_task *task)
 {
-    struct coir_loop *loop = task->loop;
-    if (coir__unlikely(task->locals != NULL)) {
-        coir__locals_release(task->locals);
-        task->locals = NULL;
-    }
-    if (coir__unlikely(task->error != NULL)) {
-        coir__error_free(loop, task->error);
-        task->error = NULL;
-    }
-    if (coir__unlikely(task->own.coir__cause != NULL)) {
-        coir__error_free(loop, task->own.coir__cause);
-        task->own.coir__cause = NULL;
-    }
+    coir__locals_release(task->locals);
+    coir__error_free(task->loop, task->error);
+    coir__error_free(task->loop, task->own.coir__cause);
+    task->locals = NULL;
+    task->error = NULL;
+    task->own.coir__cause = NULL;
+}
+
+static inline void release(struct coir_task *task)
+{
+    if (coir__unlikely(task->flags & COIR__TASK_BELONGINGS))
+        drop_belongings(task);
+    coir__scope_unlink(&task->own);
+    task->own.coir__own = 0;
+    coir__stack_give(task->loop, task);
 }
 
 void coir__task_release(struct coir_task *task)
 {
     if (task->flags & COIR__TASK_HANDLE)
         task->loop->handles--;
-    drop_belongings(task);
-    coir__scope_unlink(&task->own);
-    task->own.coir__own = 0;
-    coir__stack_give(task->loop, task);
+    release(task);
 }
 
 /* What the joiner gets for what the function returned. */
@@ -291,9 +312,8 @@ static void note_failure(struct coir_task *task, int returned)
 }
 
 /* Settles a join that waits: the joiner gets the result, and the handle is gone. */
-static void settle_joiner(struct coir_task *task)
+static inline void settle_joiner(struct coir_task *task, struct coir_task *joiner)
 {
-    struct coir_task *joiner = task->joiner;
     task->joiner = NULL;
     task->flags &= ~(uint32_t)COIR__TASK_HANDLE;
     if (coir__unlikely(task->result < 0))
@@ -345,15 +365,14 @@ _Noreturn void coir__task_main(struct coir_task *task)
     loop->tasks--;
     task->flags |= COIR__TASK_DONE;
     if (task->joiner != NULL)
-        settle_joiner(task);
-    if (coir__unlikely(task->starter != NULL || task->watchers.first != NULL ||
-                       task->on_done != NULL))
+        settle_joiner(task, task->joiner);
+    if (coir__unlikely(task->flags & COIR__TASK_WATCHED))
         tell_watchers(task);
     coir__group_child_ended(task->group, task);
     if (task->flags & COIR__TASK_HANDLE)
         loop->handles++;
     else
-        coir__task_release(task);
+        release(task);
     coir__switch_final(task, coir__next(loop));
 }
 

@@ -80,7 +80,7 @@ static int park_for(struct several *wanted, struct coir_task *self)
         if (wanted->tasks[i]->flags & COIR__TASK_DONE)
             continue;
         wanted->left++;
-        coir__waiter_link(&wanted->tasks[i]->watchers, waiter);
+        coir__task_watch(wanted->tasks[i], waiter);
     }
     return coir__park(self, &several_wait, wanted);
 }

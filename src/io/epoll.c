@@ -56,14 +56,9 @@ static void epoll_close(struct coir_loop *loop)
     loop->backend_state = NULL;
 }
 
-/* Async-signal-safe. It can only fail when the counter is full, and then the event is there. */
 static void epoll_wake(struct coir_loop *loop)
 {
-    int saved = errno;
-    uint64_t one = 1;
-    while (write(coir__epoll_of(loop)->wakefd, &one, sizeof one) < 0 && errno == EINTR)
-        ;
-    errno = saved;
+    coir__sys_wake_eventfd(coir__epoll_of(loop)->wakefd);
 }
 
 /* ---- trying: the result, or COIR__STARTED when the call would block ---- */

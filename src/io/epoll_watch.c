@@ -125,6 +125,18 @@ static bool deliver(struct coir__epoll *epoll, int fd, struct coir__op *op, uint
     return true;
 }
 
+/* Ends one of those who wait for fd, if there is any. Returns how many. */
+static int fail(struct coir__epoll *epoll, int fd, int code)
+{
+    struct coir__epoll_watch *watch = &epoll->watches[fd];
+    struct coir__op *op = watch->in != NULL ? watch->in : watch->out;
+    if (op == NULL)
+        return 0;
+    clear_waiter(watch, op);
+    coir__epoll_complete(epoll->loop, op, code);
+    return 1;
+}
+
 int coir__epoll_watch_event(struct coir__epoll *epoll, uint64_t data, uint32_t events)
 {
     int fd = (int)((data & UINT32_MAX) >> 1);
@@ -141,12 +153,8 @@ int coir__epoll_watch_event(struct coir__epoll *epoll, uint64_t data, uint32_t e
     watch = &epoll->watches[fd];
     if (watch->generation != generation || (watch->in == NULL && watch->out == NULL))
         return completed;
-    struct coir__op *left = watch->in != NULL ? watch->in : watch->out;
     int r = arm(epoll, fd, watch);
-    if (r < 0) {
-        clear_waiter(watch, left);
-        coir__epoll_complete(epoll->loop, left, r);
-        completed++;
-    }
+    if (r < 0)
+        completed += fail(epoll, fd, r) + fail(epoll, fd, r);
     return completed;
 }

@@ -166,10 +166,23 @@ static void print_tasks(struct coir_loop *loop)
     }
 }
 
+/* Records that the loop itself keeps until it is closed: why it was cancelled, its last failure. */
+static uint64_t records_of_loop(const struct coir_loop *loop)
+{
+    uint64_t count = 0;
+    const coir_error *error = loop->root.coir__cause;
+    for (; error != NULL; error = coir_error_next(error))
+        count++;
+    for (error = loop->error; error != NULL; error = coir_error_next(error))
+        count++;
+    return count;
+}
+
 static void check_counters(struct coir_loop *loop, const coir_stats *before)
 {
     coir_stats after;
     coir_loop_stats(loop, &after);
+    after.errors -= records_of_loop(loop);
     check_counter("tasks", before->tasks, after.tasks);
     if (after.tasks > before->tasks)
         print_tasks(loop);
@@ -191,7 +204,13 @@ static bool is_accountable(void)
     return !(coir_test_tortured() && early && (coir__run.test->flags & COIR__TAG_UNTIDY) != 0);
 }
 
-static int run_body(void *arg)
+/* Whether every call is counted: the slow paths are taken then, which ordinary runs should not. */
+static bool is_watched(void)
+{
+    return coir__run.counting || coir_test_tortured();
+}
+
+int coir__run_body(void *arg)
 {
     (void)arg;
     coir__run.test->body();
@@ -245,9 +264,12 @@ static bool run_in_loop(struct coir_loop *loop)
     struct coir_task *main = NULL;
     coir_stats before;
     coir_loop_stats(loop, &before);
-    if (coir__run.counting || coir_test_tortured())
+    if (is_watched())
         coir__inject_watch(loop);
-    int r = coir_loop_spawn_at(loop, run_body, NULL, &main, COIR_SITE("test"));
+    static coir_site site; /* the task is named after the test, and comes from where that stands */
+    const coir__test *test = coir__run.test;
+    site = (coir_site){test->file, test->name, test->name, test->line};
+    int r = coir_loop_spawn_at(loop, coir__run_body, NULL, &main, &site);
     if (r < 0) {
         if (!coir_test_tortured())
             coir__run_problem("the main task could not be started: -%s", coir_error_name(r));
@@ -303,7 +325,7 @@ void coir__run_test(const struct coir__run *run)
     each_descriptor(note_descriptor);
     int64_t blocks = coir__inject_blocks();
     coir__reports_begin();
-    coir__inject_begin(&run->point);
+    coir__inject_begin(&run->point, is_watched());
     if ((run->test->flags & COIR__TAG_OWN_LOOP) != 0)
         run->test->body();
     else

@@ -10,11 +10,12 @@
 
 #include "testing/kit.h"
 
-/* Starts the text of a failure: where, in which task, and what was expected. */
+/* Starts the text of a failure: where, and in which task when it is not the main one. */
 static void begin(const char *file, int line)
 {
     fprintf(stderr, "%s:%d: ", file, line);
-    if (coir_current() != NULL)
+    const coir_task *task = coir_current();
+    if (task != NULL && task->fn != coir__run_body)
         fprintf(stderr, "in '%s': ", coir_task_name(NULL));
 }
 

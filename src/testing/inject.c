@@ -136,7 +136,7 @@ void coir_test_cancel_at_park(coir_task *task, unsigned call)
 
 /* ---- one run ---- */
 
-void coir__inject_begin(const struct coir__point *point)
+void coir__inject_begin(const struct coir__point *point, bool watch)
 {
     static const coir_allocator counting = {allocate, reallocate, release, NULL};
     inject.point = *point;
@@ -151,7 +151,8 @@ void coir__inject_begin(const struct coir__point *point)
     /* Refused when an earlier run of this process left memory behind: then this table is set. */
     (void)coir_set_allocator(&counting);
     atomic_store(&inject.active, true);
-    coir__sys_fault = at_system_call;
+    /* Not in ordinary runs: under the hook sendmsg and the like go another way. */
+    coir__sys_fault = watch ? at_system_call : NULL;
 }
 
 void coir__inject_end(struct coir__outcome *outcome)

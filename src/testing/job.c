@@ -34,8 +34,7 @@ void coir__job_close(struct coir__job *job)
     munmap(job->outcome, sizeof *job->outcome);
 }
 
-/* Descriptors 0, 1 and 2 of the child; all others of the runner are closed, so that the numbers which
- * the test gets do not depend on what else runs. */
+/* Descriptors 0, 1 and 2 of the child. */
 static void redirect(int output)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -63,7 +62,7 @@ static void __attribute__((noreturn)) run_child(struct coir__job *job, pid_t run
     if (getppid() != runner)
         _exit(1);
     redirect(job->output);
-    close(job->output);
+    coir__runner_close_outputs();
     restore_signals();
     coir__run_test(&job->run);
     exit(job->outcome->verdict == COIR__FAILED ? 1 : 0);
@@ -84,8 +83,10 @@ int coir__job_start(struct coir__job *job)
     if (pid == 0)
         run_child(job, runner);
     if (pid < 0) {
+        int error = errno;
         close(output);
-        return -errno;
+        job->output = -1;
+        return -error;
     }
     setpgid(pid, pid); /* here too: the first signal to the group may come before the child runs */
     job->pid = pid;

@@ -117,6 +117,8 @@ extern struct coir__run coir__run;
 
 /* Runs it; the verdict is in its outcome. */
 void coir__run_test(const struct coir__run *run);
+/* The main task's function. */
+int coir__run_body(void *arg);
 /* Writes a complaint that fails the run, also a tortured one. */
 void coir__run_problem(const char *format, ...) COIR__PRINTF(1, 2);
 /* Counts a failed expectation; false: the run is tortured, say nothing. */
@@ -124,8 +126,8 @@ bool coir__run_unmet(void);
 
 /* ---- injection (inject.c) ---- */
 
-/* From now on counts, and makes point fail. */
-void coir__inject_begin(const struct coir__point *point);
+/* From now on counts, system calls only with watch, and makes point fail. */
+void coir__inject_begin(const struct coir__point *point, bool watch);
 void coir__inject_end(struct coir__outcome *outcome);
 /* Watches the suspending calls of loop. */
 void coir__inject_watch(struct coir_loop *loop);
@@ -184,6 +186,9 @@ void coir__job_clean(struct coir__job *job);
 /* Removes a directory and all that is in it. */
 void coir__remove_tree(const char *path);
 
+/* In a child: closes what belongs to the runner, so that the numbers of the descriptors which a test
+ * gets do not depend on what else runs. */
+void coir__runner_close_outputs(void);
 /* Runs all that was asked for. Returns the exit code. */
 int coir__runner_main(const struct coir__kit_options *options);
 

@@ -18,7 +18,6 @@
 #define SAMPLE_MOST 64           /* points of one kind in one test */
 #define FAULTS_MOST 5            /* failed points of one test, then the rest is left */
 #define LIMIT_DEFAULT COIR_SEC(10)
-#define GRACE COIR_SEC(1)        /* between asking a test what it waits for, and killing it */
 
 enum stage { WAITING, BASE, POINTS, ENDED };
 
@@ -103,6 +102,14 @@ static struct entry *next_run(struct coir__run *run)
     run->point = runner.options->point;
     run->counting = is_tortured(entry);
     return entry;
+}
+
+void coir__runner_close_outputs(void)
+{
+    for (size_t i = 0; i < runner.job_count; i++) {
+        if (runner.jobs[i].output >= 0)
+            close(runner.jobs[i].output);
+    }
 }
 
 static coir_time limit_of(const coir__test *test)
@@ -222,12 +229,13 @@ static coir_time enforce_limits(void)
         struct coir__job *job = &runner.jobs[i];
         if (job->pid == 0)
             continue;
-        coir_time due = job->started + job->limit + job->signals * GRACE;
+        coir_time grace = job->limit / 10; /* between asking what it waits for, and killing it */
+        coir_time due = job->started + job->limit + job->signals * grace;
         if (now >= due && job->signals < 2) {
             (void)kill(job->signals == 0 ? job->pid : -job->pid,
                        job->signals == 0 ? SIGQUIT : SIGKILL);
             job->signals++;
-            due += GRACE;
+            due += grace;
         }
         if (job->signals < 2 && due < next)
             next = due;

@@ -1,0 +1,394 @@
+"""The tests of apps/pulse as a user would try it: pulse.py CASE BUILD, where CASE is a function below.
+
+Each case runs the real program in a directory of its own. Real time passes, but nothing is asserted about how little
+of it, except where Pulse promises a second. Exit status 0 passed, 1 failed, 77 skipped.
+"""
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(sys.argv[2]).resolve()
+PULSE = BUILD / "apps/pulse/pulse"
+RUN = [ROOT / "apps/pulse/run.sh", BUILD]
+DEMO = ("127.0.0.1", 7801)
+LINE = re.compile(r"(\S+Z)  (up|down) +(\S+) +(.+)")
+PATIENCE = 30
+started = []
+
+
+def skip(why):
+    print(f"skipped: {why}")
+    sys.exit(77)
+
+
+def expect(truth, *what):
+    if not truth:
+        raise AssertionError(" ".join(map(str, what)))
+
+
+def equal(got, wanted, what=""):
+    expect(got == wanted, f"{what}: got {got!r}, expected {wanted!r}")
+
+
+# --- what is watched -------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def service(address):
+    """Accepts and closes; yields the address as it stands in a targets file."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.bind(address)
+        listener.listen()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"unix:{address}" if family == socket.AF_UNIX else "tcp://%s:%d" % listener.getsockname()
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def silent_service():
+    """A listener whose queue is full: a connection to it neither stands nor fails."""
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield "tcp://%s:%d" % listener.getsockname()
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return "tcp://%s:%d" % probe.getsockname()
+
+
+def write_targets(targets, **defaults):
+    """A targets file from name=address; JSON is YAML."""
+    items = [{"name": name, "address": address} for name, address in targets.items()]
+    pathlib.Path("targets.yaml").write_text(json.dumps({"defaults": defaults, "targets": items}))
+
+
+# --- running it ------------------------------------------------------------------------------------------------------
+
+
+def plain_signals():
+    """What a shell's foreground command starts with, however the tests were started."""
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def start(*command, **more):
+    more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more}
+    started.append(subprocess.Popen([str(part) for part in command], preexec_fn=plain_signals, **more))
+    return started[-1]
+
+
+def pulse(*arguments, status=0):
+    """Runs it to its end; returns what it printed to standard output and to standard error."""
+    process = start(PULSE, *arguments)
+    out, err = process.communicate(timeout=PATIENCE)
+    equal(process.returncode, status, f"exit status, standard error is {err!r}")
+    return out, err
+
+
+def shown(text):
+    lines = text.splitlines()
+    found = [LINE.fullmatch(line) for line in lines]
+    expect(all(found), "a line of another form:", lines)
+    return [match.groups() for match in found]
+
+
+def stored(path="results.jsonl"):
+    return [json.loads(line) for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def check_stored(lines, results):
+    """Every line that was shown is in the file, in the same order."""
+    keys = [(result["time"], result["state"], result["target"]) for result in results]
+    equal([line[:3] for line in lines], keys[: len(lines)], "shown and stored")
+    for result in results:
+        up = result["state"] == "up"
+        wanted = {"time", "target", "address", "state", "attempts"} | ({"latency_ms"} if up else {"code", "error"})
+        equal(set(result), wanted, "keys of a result")
+
+
+def end(process, number, status):
+    """Sends a signal; the process has to end within the second, with that status."""
+    begin = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=PATIENCE)
+    took = time.monotonic() - begin
+    equal(process.returncode, status, f"exit status, standard error is {err!r}")
+    expect(took < 1, f"{signal.Signals(number).name} took {took:.2f} s")
+    return out
+
+
+def refuses(address):
+    with socket.socket() as probe:
+        return probe.connect_ex(address) != 0
+
+
+# --- the cases -------------------------------------------------------------------------------------------------------
+
+
+def demo():
+    """The demo in lines: the flapping service goes and comes, SIGTERM ends everything, a second demo says why not."""
+    if not refuses(DEMO):
+        skip("something listens where the demo's service would")
+    process = start(*RUN)
+    lines, states, begin = [], [], time.monotonic()
+    while not any(states[i : i + 3] == ["up", "down", "up"] for i in range(len(states))):
+        expect(time.monotonic() - begin < PATIENCE, "the flapping service did not go and come:", lines)
+        line = process.stdout.readline()
+        expect(line, "Pulse has ended:", line or process.stderr.read())
+        lines += shown(line)
+        if lines[-1][2] == "flapper" and states[-1:] != [lines[-1][1]]:
+            states.append(lines[-1][1])
+
+    second = start(*RUN, "--results", "second.jsonl")
+    _, err = second.communicate(timeout=PATIENCE)
+    expect(second.returncode == 1 and "127.0.0.1:7801" in err, "a second demo:", second.returncode, err)
+
+    lines += shown(end(process, signal.SIGTERM, 0))
+    check_stored(lines, stored())
+    equal({state for _, state, name, _ in lines if name == "greeter"}, {"up"}, "states of the greeter")
+    services_end()
+
+
+def services_end():
+    deadline = time.monotonic() + 5
+    while not refuses(DEMO):
+        expect(time.monotonic() < deadline, "the demo's services outlive Pulse")
+        time.sleep(0.01)
+    expect(not os.path.exists("/tmp/pulse-demo.sock"), "the flapping service left its socket")
+
+
+def killed():
+    """The services end with Pulse even when it is killed."""
+    if not refuses(DEMO):
+        skip("something listens where the demo's service would")
+    process = start(*RUN)
+    expect(process.stdout.readline(), "no line")
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    services_end()
+
+
+def signals():
+    """SIGTERM and SIGINT in the middle of connects that would last for minutes, and from a shell."""
+    with silent_service() as silent:
+        write_targets({f"silent {i}": silent for i in range(20)}, timeout="5m", interval="5m")
+        for number, status in (signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT):
+            process = start(PULSE, "--targets", "targets.yaml", "--in-flight", 10)
+            time.sleep(0.5)
+            expect(process.poll() is None, "it has ended by itself")
+            equal(end(process, number, status), "", "shown")
+        script = f"'{PULSE}' --targets targets.yaml & child=$!; sleep 0.5; kill -TERM $child; wait $child; echo $?"
+        equal(start("sh", "-c", script).communicate(timeout=PATIENCE)[0], "0\n", "status in the shell")
+        script = f"timeout --foreground --preserve-status -s INT 0.5 '{PULSE}' --targets targets.yaml; echo $?"
+        equal(start("sh", "-c", script).communicate(timeout=PATIENCE)[0], "130\n", "status in the shell")
+
+
+def once():
+    """Both kinds of address, up and down, the exit status, the attempts, the deadline, and how many are in flight."""
+    with service(("127.0.0.1", 0)) as tcp, service("socket") as unix, silent_service() as silent:
+        write_targets({"tcp": tcp, "unix": unix}, timeout="5s")
+        out, _ = pulse("--targets", "targets.yaml", "--once")
+        lines = shown(out)
+        equal(sorted(line[1:3] for line in lines), [("up", "tcp"), ("up", "unix")], "states")
+        check_stored(lines, stored())
+
+        write_targets({"tcp": tcp, "closed": closed_port(), "nowhere": "unix:nowhere"}, retries=2, timeout="5s")
+        out, _ = pulse("--targets", "targets.yaml", "--once", "--results", "b.jsonl", status=1)
+        check_stored(shown(out), stored("b.jsonl"))
+        results = {result["target"]: result for result in stored("b.jsonl")}
+        equal((results["closed"]["code"], results["closed"]["attempts"]), ("ECONNREFUSED", 3), "the closed port")
+        equal((results["nowhere"]["code"], results["nowhere"]["attempts"]), ("ENOENT", 3), "the missing socket")
+        equal(results["tcp"]["attempts"], 1, "attempts of what is up")
+
+        write_targets({f"silent{i}": silent for i in range(4)}, timeout="300ms")
+        took = []
+        for in_flight in 4, 1:
+            begin = time.monotonic()
+            pulse("--targets", "targets.yaml", "--once", "--in-flight", in_flight, "--results", "c.jsonl", status=1)
+            took.append(time.monotonic() - begin)
+        equal({result["code"] for result in stored("c.jsonl")}, {"ETIMEDOUT"}, "codes of what is silent")
+        expect(0.3 <= took[0] and 1.2 <= took[1], "four checks at once and one by one took", took)
+
+
+def wrong():
+    """Each wrong file of tests/data/pulse/wrong.txt gets its messages, exit status 2, and nothing is started."""
+    text = (ROOT / "tests/data/pulse/wrong.txt").read_text(encoding="utf-8")
+    sections = re.split(r"^=== (.*)\n", text, flags=re.MULTILINE)[1:]
+    expect(len(sections) > 20, "the table is empty")
+    for title, body in zip(sections[::2], sections[1::2]):
+        lines = body.splitlines(keepends=True)
+        pathlib.Path("wrong.yaml").write_text("".join(line for line in lines if not line.startswith("! ")))
+        wanted = "".join("wrong.yaml:" + line[2:] for line in lines if line.startswith("! "))
+        out, err = pulse("--targets", "wrong.yaml", status=2)
+        equal((out, err), ("", wanted), title)
+    expect("nowhere.yaml: expected a readable file" in pulse("--targets", "nowhere.yaml", status=2)[1], "no file")
+    pathlib.Path("bytes.yaml").write_bytes(b"targets:\n  - name: \xff\x9b2J\n")
+    expect(pulse("--targets", "bytes.yaml", status=2)[1].startswith("bytes.yaml:2: line "), "bytes")
+    pathlib.Path("big.yaml").write_bytes(b"#" * (1 << 20) + b"\n")
+    expect("1 MiB" in pulse("--targets", "big.yaml", status=2)[1], "a big file")
+    for options in ["--in-flight", "0"], ["--in-flight", "many"], ["--unknown"], ["word"], ["--targets"]:
+        pulse(*options, status=2)
+    equal(sorted(os.listdir()), ["big.yaml", "bytes.yaml", "wrong.yaml"], "files")
+
+
+def results():
+    """The file of results: appended to, a torn line ended, one writer, and nothing is shown that it does not hold."""
+    with service(("127.0.0.1", 0)) as tcp:
+        write_targets({"tcp": tcp}, interval="100ms")
+        pathlib.Path("results.jsonl").write_text('{"torn": ')
+        pulse("--targets", "targets.yaml", "--once")
+        pulse("--targets", "targets.yaml", "--once")
+        text = pathlib.Path("results.jsonl").read_text().splitlines()
+        equal((len(text), text[0], json.loads(text[2])["target"]), (3, '{"torn": ', "tcp"), "the file")
+
+        out, err = pulse("--targets", "targets.yaml", "--results", "/dev/full", status=1)
+        expect(out == "" and "no space left" in err, "a full disk:", out, err)
+        _, err = pulse("--targets", "targets.yaml", "--results", "no/such/directory", status=1)
+        expect("no such file or directory" in err, err)
+        process = start(PULSE, "--targets", "targets.yaml")
+        expect(process.stdout.readline(), "no line")
+        expect("another Pulse" in pulse("--targets", "targets.yaml", status=1)[1], "a second writer")
+        end(process, signal.SIGTERM, 0)
+
+
+class Terminal:
+    """Pulse on a terminal of its own."""
+
+    def __init__(self, columns=100, **environment):
+        self.master, slave = pty.openpty()
+        self.text = ""
+        self.resize(columns)
+        self.process = start(PULSE, "--targets", "targets.yaml", stdin=slave, stdout=slave, stderr=slave, text=False,
+                             start_new_session=True, env={"TERM": "xterm", "LANG": "C.UTF-8", **environment},
+                             cwd=os.getcwd())
+        self.slave = slave
+        os.set_blocking(self.master, False)
+
+    def resize(self, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def read(self, seconds=0.0):
+        if select.select([self.master], [], [], seconds)[0]:
+            with contextlib.suppress(BlockingIOError):
+                self.text += os.read(self.master, 1 << 16).decode("utf-8", "replace")
+
+    def wait_for(self, pattern):
+        deadline = time.monotonic() + PATIENCE
+        while not re.search(pattern, self.text):
+            expect(time.monotonic() < deadline, f"no {pattern!r} on the terminal:", repr(self.text[-2000:]))
+            self.read(0.1)
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)
+
+    def finish(self, status):
+        begin = time.monotonic()
+        while self.process.poll() is None:
+            expect(time.monotonic() - begin < 1, "it did not end within the second")
+            self.read(0.01)
+        self.read(0.1)
+        equal(self.process.returncode, status, "exit status")
+        left = self.text.rfind("\033[?1049l")
+        expect(left > self.text.rfind("\033[?1049h"), "the alternate screen was not left")
+        expect(self.text.rfind("\033[?25h") > self.text.rfind("\033[?25l"), "the cursor was not shown again")
+        expect(self.echoes(), "the terminal does not echo any more")
+        os.close(self.master)
+        os.close(self.slave)
+        return self.text[left:]
+
+
+def terminal():
+    """The table on a terminal, after a resize, a stop, and every way to end it; the terminal is as it was."""
+    with service(("127.0.0.1", 0)) as tcp:
+        write_targets({"Bücher 図書": tcp, "closed": closed_port()}, interval="100ms", retries=0)
+        ways = [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT), (signal.SIGHUP, -signal.SIGHUP),
+                (signal.SIGQUIT, -signal.SIGQUIT), (signal.SIGABRT, -signal.SIGABRT)]
+        for number, status in ways:
+            screen = Terminal()
+            screen.wait_for("●.*Bücher 図書.*up")
+            screen.wait_for("✗.*closed.*down.*connection refused")
+            expect(not screen.echoes(), "keys are echoed")
+            screen.process.send_signal(number)
+            last = screen.finish(status)
+            expect(status != 0 or "Bücher 図書" in last, "the last table is not left behind:", last)
+        plain = Terminal(NO_COLOR="1", LANG="C")
+        plain.wait_for(r"\+ .*B\?cher \?\?\?\? .*up")
+        equal(re.findall("\033\\[[0-9;]*m|[^\0-\x7f]", plain.text), [], "colours and UTF-8 where neither is wanted")
+        plain.process.terminate()
+        plain.finish(0)
+
+
+def keys():
+    """Ctrl-Z gives the terminal back and Ctrl-C ends it; a resize is followed at once."""
+    with service(("127.0.0.1", 0)) as tcp:
+        write_targets({"tcp": tcp}, interval="1h")
+        # A stop needs a shell in the same session that would continue it: orphaned groups are never stopped.
+        script = f"'{PULSE}' --targets targets.yaml"
+        pid, master = pty.fork()
+        if pid == 0:
+            plain_signals()
+            os.environ.update(TERM="xterm", LANG="C.UTF-8")
+            os.execvp("bash", ["bash", "--norc", "-ic", f"{script}; echo stopped with $?; fg; echo ended with $?"])
+        screen = Terminal.__new__(Terminal)
+        screen.master, screen.text = master, ""
+        os.set_blocking(master, False)
+        screen.resize(100)
+        screen.wait_for("tcp.*up")
+        screen.text = ""
+        screen.resize(60)
+        screen.wait_for("(?s)Pulse.*NAME.*up")
+        os.write(master, b"\x1a")
+        screen.wait_for("\033\\[\\?1049l(?s:.*)stopped with 1")
+        screen.wait_for("\033\\[\\?1049h(?s:.*)tcp.*up")
+        os.write(master, b"\x03")
+        screen.wait_for("\033\\[\\?1049l")
+        os.close(master)
+        os.waitpid(pid, 0)
+
+
+def main():
+    case = {f.__name__: f for f in (demo, killed, signals, once, wrong, results, terminal, keys)}[sys.argv[1]]
+    if not PULSE.exists():
+        skip("Pulse is not built")
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
+        try:
+            case()
+        finally:
+            os.chdir(ROOT)
+            for process in started:
+                if process.poll() is None:
+                    process.kill()
+
+
+main()
