@@ -47,7 +47,7 @@ CASES = (
     simple("spawn_join/1", "ns", "switch_floor", target=20, floor_ratio=2.5),
     simple("spawn_join/1000", "ns", "switch_floor", target=20, floor_ratio=2.5),
     simple("channel/0", "ns", "chan_floor"),
-    simple("channel/1", "ns", "chan_floor", target=30, floor_ratio=1.8),
+    simple("channel/1", "ns", "chan_floor", target=30),
     simple("channel/64", "ns", "chan_floor", target=8, floor_ratio=6.7),
     simple("timers/1m", "ns", "timer_floor", target=35, floor_ratio=2.0),
     simple("timers/churn", "ns", "timer_floor", target=5, floor_ratio=1.06),

@@ -179,14 +179,14 @@ def make_row(case, metric, backend, programs, rounds):
             "runs": rounds, "command": f"./dev bench {case.call}"}
 
 
-def details(metric, row, programs):
+def details(case, metric, row, programs):
     """What the row itself has no place for."""
     spread = {p.name: [min(p.values[metric.name]), max(p.values[metric.name])] for p in programs
               if metric.name in p.values}
     static = [p.median(metric.name) for p in programs if p.role == "static"]
     return {"name": metric.name, "backend": row["backend"], "target": metric.target, "floor_ratio": metric.floor_ratio,
             "met": verdict(row, metric), "spread": spread, "static": static[0] if static else None,
-            "notes": sorted(f"{p.name}: {note}" for p in programs for note in p.notes)}
+            "notes": sorted(f"{case.call}, {p.name}: {note}" for p in programs for note in p.notes)}
 
 
 def run_case(case, arguments, ours, backend):
@@ -198,7 +198,7 @@ def run_case(case, arguments, ours, backend):
         for program in programs:
             program.round(case, number)
     rows = [make_row(case, metric, backend, programs, rounds) for metric in case.metrics]
-    return rows, [details(metric, row, programs) for metric, row in zip(case.metrics, rows)]
+    return rows, [details(case, metric, row, programs) for metric, row in zip(case.metrics, rows)]
 
 
 def number(value):
@@ -233,9 +233,8 @@ def print_table(rows, info):
     lines.insert(1, tuple("-" * width for width in widths))
     for line in lines:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |")
-    for detail in info:
-        for note in detail["notes"]:
-            print(f"{detail['name']}: {note}")
+    for note in sorted({note for detail in info for note in detail["notes"]}):
+        print(note)
 
 
 def first_line(*command):

@@ -3,6 +3,8 @@
  */
 #include <coir/semaphore.h>
 
+#include <coir/event.h>
+
 #include "sync.h"
 
 /* Takes a permit and keeps it. */
@@ -127,6 +129,7 @@ COIR_TEST(cancel_release_race)
 
 struct pair {
     coir_semaphore semaphore;
+    coir_event go;
     coir_task *second;
 };
 
@@ -134,7 +137,7 @@ static int hold_and_cancel(void *arg)
 {
     struct pair *pair = arg;
     COIR_SEMAPHORE(&pair->semaphore);
-    COIR_TRY(coir_test_wait_all_blocked());
+    COIR_TRY(coir_event_wait(&pair->go));
     coir_cancel(pair->second, NULL);
     return 0;
 }
@@ -153,9 +156,9 @@ COIR_TEST(acquire_no_hang)
     struct pair pair = {.semaphore = {.value = 1}};
     coir_task *first;
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_spawn(&group, hold_and_cancel, &pair, &first));
-    COIR_REQUIRE_OK(coir_yield());
-    COIR_REQUIRE_OK(coir_spawn(&group, hold, &pair, &pair.second));
+    START(&group, hold_and_cancel, &pair, &first);
+    START(&group, hold, &pair, &pair.second);
+    COIR_EXPECT_OK(coir_event_set(&pair.go));
     COIR_EXPECT_OK(joined(first));
     COIR_EXPECT_CODE(joined(pair.second), -COIR_ECANCELEDTASK);
     COIR_DEADLINE(COIR_SEC(1));

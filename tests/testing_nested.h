@@ -1,5 +1,6 @@
-/* testing_nested.h: runs the runner inside a test, on the tests of the tag meta: those fail on purpose,
- * and only when asked for by name. What the inner runner prints is kept for the test to look at.
+/* testing_nested.h: runs the runner inside a test, on the tests of the tag meta: those fail on
+ * purpose, and only when asked for by name. What the inner runner prints is kept for the test to
+ * look at.
  */
 #ifndef COIR_TESTS_TESTING_NESTED_H
 #define COIR_TESTS_TESTING_NESTED_H
@@ -21,7 +22,7 @@ struct nested {
 /* The inner runner, in a process of its own: nothing of the outer one's state is touched. */
 static inline void nested_child(int output, const char *const *arguments)
 {
-    char *argv[NESTED_ARGUMENTS + 2] = {(char *)(uintptr_t)"nested"};
+    char *argv[NESTED_ARGUMENTS + 2] = {(char *)(uintptr_t) "nested"};
     int argc = 1;
     for (; arguments[argc - 1] != NULL && argc <= NESTED_ARGUMENTS; argc++)
         argv[argc] = (char *)(uintptr_t)arguments[argc - 1];

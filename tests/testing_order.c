@@ -1,5 +1,5 @@
-/* testing_order.c: tests of what the test kit gives to tests: virtual time, a seeded order, waiting until
- * all others are blocked, the sequencer, cancelling at a chosen call, reports, directories.
+/* testing_order.c: tests of what the test kit gives to tests: virtual time, a seeded order, waiting
+ * until all others are blocked, the sequencer, cancelling at a chosen call, reports, directories.
  */
 #include <string.h>
 #include <sys/stat.h>

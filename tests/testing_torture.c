@@ -1,7 +1,8 @@
-/* testing_torture.c: the torture finds a planted bug of each kind, and finds none where there is none.
+/* testing_torture.c: the torture finds a planted bug of each kind, and finds none where there is
+ * none.
  *
- * Each test of the tag meta has one bug that shows only when a certain thing fails; the inner runner
- * must find it, by that kind of torture, at the right point.
+ * Each test of the tag meta has one bug that shows only when a certain thing fails; the inner
+ * runner must find it, by that kind of torture, at the right point.
  */
 #include <string.h>
 

@@ -1,7 +1,9 @@
 /* Floor of channel/N: a ring between two bare contexts on one thread, with a direct switch when
- * it is full or empty. channel/0 has no ring: a value passes from the producer's hand to the
- * consumer's, and send returns only after it was taken. What both contexts touch has external
- * linkage on purpose, see context.h. Needs -mno-red-zone. Checks the sum of what arrived. */
+ * one of them must wait. For capacities 0 and 1 a consumer that waits is handed the value itself,
+ * and a producer that waits has put its value into the ring already, beyond the capacity; for
+ * larger ones that bookkeeping costs more than it saves, and the ring is all there is. What both
+ * contexts touch has external linkage on purpose, see context.h. Needs -mno-red-zone. Checks the
+ * sum of what arrived. */
 #define _GNU_SOURCE
 #include "../measure.h"
 #include "context.h"
@@ -13,9 +15,10 @@ enum { STACK = 65536, ITEMS = 20000000, RING = 64 };
 void *producer_context, *consumer_context;
 long ring[RING];
 unsigned head, tail, capacity;
-long hand;     /* channel/0: the value on offer */
-int hand_full; /* and whether one is */
+long hand;   /* what the waiting consumer is given */
+int waiting; /* whether it waits */
 
+/* Out of line, so that the loops around them keep their registers. */
 static __attribute__((noinline)) void park_producer(void)
 {
     context_switch_inline(&producer_context, consumer_context);
@@ -35,16 +38,6 @@ static void produce(void)
     }
 }
 
-static void offer(void)
-{
-    for (long i = 0;; i++) {
-        hand = i;
-        hand_full = 1;
-        while (hand_full)
-            park_producer();
-    }
-}
-
 static long consume(void)
 {
     long sum = 0;
@@ -56,14 +49,31 @@ static long consume(void)
     return sum;
 }
 
-static long take(void)
+static void produce_by_hand(void)
+{
+    for (long i = 0;; i++) {
+        if (waiting) {
+            waiting = 0;
+            hand = i;
+            continue;
+        }
+        ring[tail++ % RING] = i;
+        if (tail - head > capacity)
+            context_switch_inline(&producer_context, consumer_context);
+    }
+}
+
+static long consume_by_hand(void)
 {
     long sum = 0;
     for (long i = 0; i < ITEMS; i++) {
-        while (!hand_full)
-            park_consumer();
+        if (head != tail) {
+            sum += ring[head++ % RING];
+            continue;
+        }
+        waiting = 1;
+        context_switch_inline(&consumer_context, producer_context);
         sum += hand;
-        hand_full = 0;
     }
     return sum;
 }
@@ -77,11 +87,11 @@ int main(int argc, char **argv)
         return 1;
     uint64_t *sp = (uint64_t *)(stack + STACK);
     *--sp = 0;
-    *--sp = (uint64_t)(capacity ? produce : offer);
+    *--sp = (uint64_t)(capacity > 1 ? produce : produce_by_hand);
     producer_context = sp;
 
     int64_t start = measure_now_ns();
-    long sum = capacity ? consume() : take();
+    long sum = capacity > 1 ? consume() : consume_by_hand();
     measure_per_op(name, measure_now_ns() - start, ITEMS, "ns/item");
     return sum == (long)ITEMS * (ITEMS - 1) / 2 ? 0 : 1;
 }

@@ -21,7 +21,7 @@
  * they made on every path (COIR_AUTO, COIR_GROUP), also when COIR_REQUIRE returns early.
  *
  * Environment: COIR_BACKEND (default epoll), COIR_SEED (0: first in, first out; default: random),
- * COIR_TEST_TIMEOUT_MULTIPLIER, COIR_TORTURE_SHIFT (which points a sample takes).
+ * COIR_TEST_TIMEOUT_MULTIPLIER, COIR_TORTURE_SHIFT (any text; which points a sample takes).
  */
 #ifndef COIR_TESTING_H
 #define COIR_TESTING_H
@@ -91,8 +91,7 @@ COIR__BEGIN
  */
 
 /* A condition. */
-#define COIR_EXPECT(condition)                                                                     \
-    coir__test_true(!!(condition), COIR__TEST_CHECK("", #condition, ""))
+#define COIR_EXPECT(condition) coir__test_true(!!(condition), COIR__TEST_CHECK("", #condition, ""))
 
 /* Integers of any type and signedness, compared by value; pointers and floats do not compile. */
 #define COIR_EXPECT_EQ(a, b) COIR__TEST_INTEGERS(COIR__TEST_EQ, "==", a, b)

@@ -11,6 +11,7 @@
 #ifndef COIR_CORE_BACKEND_H
 #define COIR_CORE_BACKEND_H
 
+#include <limits.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -42,8 +43,8 @@ struct coir__op {
     socklen_t address_length;
     struct coir__file *accepted; /* COIR__OP_ACCEPT */
     long result;
-    /* Called by poll(), never from inside start() or cancel(); active is false again, so it may
-     * start op anew. */
+    /* Called by poll() or by a callback of the loop, never from inside start() or cancel(); active
+     * is false again, so it may start op anew. */
     void (*done)(struct coir__op *op);
     struct coir_task *task; /* for the caller */
     void *user;             /* for the caller */
@@ -67,7 +68,7 @@ struct coir__file {
 
 struct coir__backend {
     const char *name;
-    bool simulated; /* there is no kernel: what is under way completes in poll(), or by timers of
+    bool simulated; /* there is no kernel: what is under way completes by callbacks and timers of
                        the loop, or never */
     /* Opens it for loop; loop->backend_state is its own. why (of size bytes) says how it went. */
     int (*open)(struct coir_loop *loop, char *why, size_t size);

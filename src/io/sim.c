@@ -1,14 +1,16 @@
 /* sim.c: the simulated backend: sockets without a kernel, in an order that a seed decides.
  *
  * Owns the simulated files, their buffers and the schedule of attempts. Every operation is started
- * first and completed by poll(), never at once, and with a seed a cancelled one may complete later with
- * what had happened, so that the code above meets everything that io_uring may do. Without a seed there
- * is no latency, no chunking, and everything happens in order. Results and errors are those of Linux.
- * Time is the loop's: this file never reads a clock. Called through the backend's table.
+ * first and completed later, from a callback in the loop's queue (so a loop with something due is
+ * never idle), and with a seed a cancelled one may still complete with what had happened, so that the
+ * code above meets everything that io_uring may do. Without a seed there is no latency, no chunking,
+ * and everything happens in order. Results and errors are those of Linux. Time is the loop's: this file
+ * never reads a clock. Called through the backend's table.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "io/signal.h"
 #include "io/sim.h"
 
 static uint64_t draw(struct coir_loop *loop)
@@ -39,6 +41,9 @@ static void make_due(void *arg)
     event->previous->next = event;
     sim->due.previous = event;
     event->stage = COIR__SIM_DUE;
+    if (!sim->queued)
+        coir__ready_push(sim->loop, &sim->ready);
+    sim->queued = true;
 }
 
 /* Mostly short, sometimes none, rarely long. */
@@ -254,12 +259,12 @@ static bool sim_cancel(struct coir_loop *loop, struct coir__op *op)
     assert(op->active);
     if (event->cancelled)
         return false;
+    unschedule(event);
     if (seeded(loop) && (draw(loop) & 1)) {
         event->cancelled = true;
-        schedule(event);
+        make_due(event);
         return false;
     }
-    unschedule(event);
     op->active = false;
     loop->operations--;
     return true;
@@ -276,8 +281,8 @@ static long attempt(struct coir__sim_file *file, struct coir__op *op)
     }
 }
 
-/* Makes the attempt that is due. Returns how many operations were completed. */
-static int run_event(struct coir_loop *loop, struct coir__sim_event *event)
+/* Makes the attempt that is due. */
+static void run_event(struct coir_loop *loop, struct coir__sim_event *event)
 {
     struct coir__op *op = event->op;
     event_unlink(event);
@@ -286,32 +291,34 @@ static int run_event(struct coir_loop *loop, struct coir__sim_event *event)
         result = attempt(coir__sim_file_of(op->file), op);
     if (result == COIR__STARTED) {
         if (!event->cancelled)
-            return 0;
+            return;
         result = -ECANCELED;
     }
     op->active = false;
     op->result = result;
     loop->operations--;
     op->done(op);
-    return 1;
+}
+
+/* Runs what is due now; whatever follows from it gets its turn later. */
+static void run_due(struct coir__ready *ready)
+{
+    struct coir__sim *sim = coir__container(ready, struct coir__sim, ready);
+    sim->queued = false;
+    if (sim->due.next == &sim->due)
+        return;
+    struct coir__sim_event batch = sim->due;
+    batch.next->previous = batch.previous->next = &batch;
+    sim->due.next = sim->due.previous = &sim->due;
+    while (batch.next != &batch)
+        run_event(sim->loop, batch.next);
 }
 
 static int sim_poll(struct coir_loop *loop, coir_time timeout)
 {
-    struct coir__sim *sim = coir__sim_of(loop);
-    if (sim->due.next == &sim->due) {
-        if (timeout > 0)
-            coir__sys_wait_eventfd(sim->wakefd, timeout);
-        return 0;
-    }
-    /* Only what is due now: whatever follows from it comes in the next poll. */
-    struct coir__sim_event batch = sim->due;
-    batch.next->previous = batch.previous->next = &batch;
-    sim->due.next = sim->due.previous = &sim->due;
-    int completed = 0;
-    while (batch.next != &batch)
-        completed += run_event(loop, batch.next);
-    return completed;
+    if (timeout > 0)
+        coir__sys_wait_eventfd(coir__sim_of(loop)->wakefd, timeout);
+    return 0;
 }
 
 /* ---- files ---- */
@@ -409,6 +416,7 @@ static int sim_open(struct coir_loop *loop, char *why, size_t size)
     if (sim == NULL)
         return -ENOMEM;
     *sim = (struct coir__sim){.loop = loop, .next_fd = 1000000, .next_port = 40000};
+    sim->ready.run = run_due;
     sim->due.next = sim->due.previous = &sim->due;
     sim->files.next = sim->files.previous = &sim->files;
     sim->wakefd = coir__sys_eventfd();
@@ -425,6 +433,7 @@ static int sim_open(struct coir_loop *loop, char *why, size_t size)
 static void sim_close(struct coir_loop *loop)
 {
     struct coir__sim *sim = coir__sim_of(loop);
+    coir__signal_loop_closes(loop);
     while (sim->paths != NULL) {
         struct coir__sim_path *path = sim->paths;
         sim->paths = path->next;
@@ -442,6 +451,7 @@ static void sim_wake(struct coir_loop *loop)
 
 const struct coir__backend coir__backend_sim = {
     .name = "sim",
+    .simulated = true,
     .open = sim_open,
     .close = sim_close,
     .poll = sim_poll,

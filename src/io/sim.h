@@ -3,7 +3,7 @@
  *
  * A simulated file is one end of a connection, a listener, or neither yet. Nothing moves when an
  * operation is started: each attempt is scheduled, after a latency drawn from the loop's seed, and made
- * by poll(). An attempt that cannot do anything yet is made again when something about its file changes
+ * by a callback of the loop. An attempt that cannot do anything yet is made again when something about its file changes
  * (coir__sim_kick).
  */
 #ifndef COIR_IO_SIM_H
@@ -77,6 +77,8 @@ struct coir__sim {
     uint16_t next_port;
     size_t stuck; /* connections that once found a full queue: whether it is worth looking */
     struct coir__sim_event due; /* head of a ring */
+    struct coir__ready ready;    /* runs what is due */
+    bool queued;                 /* it is in the loop's queue */
     struct coir__sim_file files; /* head of a ring */
     struct coir__sim_path *paths;
 };

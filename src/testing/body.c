@@ -126,7 +126,8 @@ static void check_descriptor(int fd)
     }
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, target, sizeof target);
-    coir__run_problem("left open: descriptor %d (%.*s)", fd, (int)(length > 0 ? length : 0), target);
+    coir__run_problem("left open: descriptor %d (%.*s)", fd, (int)(length > 0 ? length : 0),
+                      target);
 }
 
 static void check_descriptors(void)

@@ -1,8 +1,8 @@
 /* inject.c: counts everything of a run that can be made to fail, and makes one of it fail.
  *
- * Three hooks: the library's allocator, its system calls, and the entry of each suspending call. The
- * first two also see what happens while loops open and close. Threads of the library pass here too,
- * so the counters are atomic; the n-th is one call, whichever thread makes it.
+ * Three hooks: the library's allocator, its system calls, and the entry of each suspending call.
+ * The first two also see what happens while loops open and close. Threads of the library pass here
+ * too, so the counters are atomic; the n-th is one call, whichever thread makes it.
  */
 #include <stdlib.h>
 

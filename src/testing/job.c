@@ -21,8 +21,8 @@
 int coir__job_open(struct coir__job *job)
 {
     *job = (struct coir__job){.output = -1};
-    void *memory = mmap(NULL, sizeof *job->outcome, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(NULL, sizeof *job->outcome, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return -errno;
     job->outcome = memory;

@@ -87,7 +87,7 @@ struct coir__kit_options {
     int filter_count;
 };
 
-/* Reads the command line and the environment. Returns 0, or 1 for --help, or -1 after a complaint. */
+/* Reads the command line and the environment. Returns 0, 1 for --help, or -1 after a complaint. */
 int coir__options_read(struct coir__kit_options *options, int argc, char **argv);
 
 /* ---- the tests of the program (tests.c) ---- */
@@ -147,7 +147,7 @@ void coir__reports_end(void);
 extern const char *const coir__kind_names[COIR__KIND_COUNT];
 /* How many points of a kind a run with these counts has. */
 uint64_t coir__plan_total(const struct coir__counts *counts, enum coir__kit_kind kind);
-/* Of total points the index of the i-th that is taken, of most at most; UINT64_MAX after the last. */
+/* Of total points the index of the i-th that is taken, most at most; UINT64_MAX after the last. */
 uint64_t coir__plan_sample(uint64_t total, uint64_t most, uint64_t i, uint64_t shift);
 /* The point with an index below coir__plan_total. */
 struct coir__point coir__plan_point(const struct coir__counts *counts, enum coir__kit_kind kind,
@@ -186,8 +186,8 @@ void coir__job_clean(struct coir__job *job);
 /* Removes a directory and all that is in it. */
 void coir__remove_tree(const char *path);
 
-/* In a child: closes what belongs to the runner, so that the numbers of the descriptors which a test
- * gets do not depend on what else runs. */
+/* In a child: closes what belongs to the runner, so that the numbers of the descriptors which a
+ * test gets do not depend on what else runs. */
 void coir__runner_close_outputs(void);
 /* Runs all that was asked for. Returns the exit code. */
 int coir__runner_main(const struct coir__kit_options *options);

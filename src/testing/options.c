@@ -9,8 +9,8 @@
 
 static const char help[] =
     "usage: %s [OPTION...] [FILTER...]\n"
-    "Runs the tests whose names contain a FILTER, or match it as a glob; all without one. A FILTER\n"
-    "that is exactly a test's name means that test only.\n"
+    "Runs the tests whose names contain a FILTER, or match it as a glob; all without one.\n"
+    "A FILTER that is exactly a test's name means that test only.\n"
     "\n"
     "  -j, --jobs N             how many run at once (the number of processors)\n"
     "  -l, --list               print the names and tags\n"
@@ -26,8 +26,20 @@ static const char help[] =
     "                           short\n"
     "      --torture-point=P    one fault, as a failure names it: cancel:17, syscall:RECV:3:EINTR\n"
     "\n"
-    "COIR_TEST_TIMEOUT_MULTIPLIER stretches the time limits, COIR_TORTURE_SHIFT moves the points\n"
-    "that a sample takes.\n";
+    "COIR_TEST_TIMEOUT_MULTIPLIER stretches the time limits; COIR_TORTURE_SHIFT, any text such\n"
+    "as a commit's name, moves the points that a sample takes.\n";
+
+/* Sanitizers make everything slower, the kit included. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define USUAL_MULTIPLIER 4
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define USUAL_MULTIPLIER 4
+#endif
+#endif
+#ifndef USUAL_MULTIPLIER
+#define USUAL_MULTIPLIER 1
+#endif
 
 enum { BACKEND = 256, NO_FORK, SEED, REPEAT, TORTURE, TORTURE_KIND, TORTURE_POINT };
 
@@ -132,17 +144,25 @@ static uint64_t random_seed(void)
     return seed != 0 ? seed : 1;
 }
 
+/* FNV-1a, of a commit's name as git writes it. */
+static uint64_t hash(const char *text)
+{
+    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    for (; *text != '\0'; text++)
+        sum = (sum ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return sum;
+}
+
 static int read_environment(struct coir__kit_options *options)
 {
     const char *backend = getenv("COIR_BACKEND"), *seed = getenv("COIR_SEED");
     const char *multiplier = getenv("COIR_TEST_TIMEOUT_MULTIPLIER");
     const char *shift = getenv("COIR_TORTURE_SHIFT");
     options->backend = backend != NULL && *backend != '\0' ? backend : "epoll";
-    options->multiplier = multiplier != NULL ? strtod(multiplier, NULL) : 1;
+    options->multiplier = multiplier != NULL ? strtod(multiplier, NULL) : USUAL_MULTIPLIER;
     if (!(options->multiplier > 0))
         return -EINVAL;
-    if (shift != NULL && read_number(shift, 0, UINT64_MAX, &options->shift) < 0)
-        return -EINVAL;
+    options->shift = shift != NULL ? hash(shift) : 0;
     options->seed = random_seed();
     return seed != NULL && *seed != '\0' ? read_seed(options, seed) : 0;
 }
@@ -152,8 +172,7 @@ int coir__options_read(struct coir__kit_options *options, int argc, char **argv)
     *options = (struct coir__kit_options){
         .program = argv[0], .jobs = count_processors(), .repeat = 1, .kinds = ~0U};
     if (read_environment(options) < 0) {
-        fprintf(stderr, "%s: COIR_SEED, COIR_TEST_TIMEOUT_MULTIPLIER or COIR_TORTURE_SHIFT is no "
-                        "number\n", argv[0]);
+        fprintf(stderr, "%s: COIR_SEED or COIR_TEST_TIMEOUT_MULTIPLIER is no number\n", argv[0]);
         return -1;
     }
     optind = 0; /* the library's way to say: from the beginning, also the second time */
@@ -168,6 +187,10 @@ int coir__options_read(struct coir__kit_options *options, int argc, char **argv)
             fprintf(stderr, "%s --help says more\n", argv[0]);
             return -1;
         }
+    }
+    if (options->no_fork && options->torture != COIR__TORTURE_NONE) {
+        fprintf(stderr, "%s: --torture needs processes; --torture-point does not\n", argv[0]);
+        return -1;
     }
     options->filters = argv + optind;
     options->filter_count = argc - optind;

@@ -5,8 +5,8 @@
 
 /* ---- waiting until all others are blocked ---- */
 
-/* How many turns in a row must find nothing ready: one for what the kernel had already, one for what
- * that woke, one more for a thread or a loopback that is a little late. */
+/* How many turns in a row must find nothing ready: one for what the kernel had already, one for
+ * what that woke, one more for a thread or a loopback that is a little late. */
 #define QUIET_TURNS 3
 
 /* A callback that goes to the end of the ready queue again and again, and looks around. */
@@ -86,8 +86,7 @@ int coir_sequencer_enter(coir_sequencer *sequencer, size_t turn)
         return r;
     if (sequencer->coir__broken)
         return -COIR_EBROKENBARRIER;
-    if (turn < sequencer->coir__turn ||
-        (turn == sequencer->coir__turn && sequencer->coir__inside))
+    if (turn < sequencer->coir__turn || (turn == sequencer->coir__turn && sequencer->coir__inside))
         return -EINVAL;
     if (turn == sequencer->coir__turn) {
         sequencer->coir__inside = true;

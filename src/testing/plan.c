@@ -38,7 +38,8 @@ static uint64_t count_errnos(int call)
 }
 
 /* The points of one kind that belong to one system call. */
-static uint64_t points_of_call(const struct coir__counts *counts, enum coir__kit_kind kind, int call)
+static uint64_t points_of_call(const struct coir__counts *counts, enum coir__kit_kind kind,
+                               int call)
 {
     if (kind == COIR__KIND_SYSCALL)
         return counts->calls[call] * count_errnos(call);

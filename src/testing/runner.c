@@ -1,9 +1,9 @@
 /* runner.c: runs what the command line asks for, several processes at once.
  *
- * An entry is one test, once (--repeat makes several). Without torture it is one run. With torture it
- * is a run that counts, and then one run for each point; the points are made up one by one as slots
- * become free, so that a complete torture needs no list. Everything happens in one loop: start what
- * fits, wait for SIGCHLD or the next time limit, collect.
+ * An entry is one test, once (--repeat makes several). Without torture it is one run. With torture
+ * it is a run that counts, and then one run for each point; the points are made up one by one as
+ * slots become free, so that a complete torture needs no list. Everything happens in one loop:
+ * start what fits, wait for SIGCHLD or the next time limit, collect.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -15,8 +15,8 @@
 
 #include "testing/kit.h"
 
-#define SAMPLE_MOST 64           /* points of one kind in one test */
-#define FAULTS_MOST 5            /* failed points of one test, then the rest is left */
+#define SAMPLE_MOST 64 /* points of one kind in one test */
+#define FAULTS_MOST 5  /* failed points of one test, then the rest is left */
 #define LIMIT_DEFAULT COIR_SEC(10)
 
 enum stage { WAITING, BASE, POINTS, ENDED };
@@ -36,7 +36,7 @@ struct entry {
     char reason[160];
 };
 
-static struct {
+static struct runner {
     const struct coir__kit_options *options;
     struct entry *entries;
     size_t entry_count, next; /* entries before next have been started */
@@ -66,8 +66,7 @@ static bool next_point(struct entry *entry, struct coir__point *ret_point)
         if ((runner.options->kinds & (1U << entry->kind)) == 0)
             continue;
         uint64_t total = coir__plan_total(&entry->counts, entry->kind);
-        uint64_t index =
-            coir__plan_sample(total, most, entry->index++, runner.options->shift);
+        uint64_t index = coir__plan_sample(total, most, entry->index++, runner.options->shift);
         if (index != UINT64_MAX) {
             *ret_point = coir__plan_point(&entry->counts, entry->kind, index);
             return true;
@@ -193,6 +192,8 @@ static void advance(struct entry *entry, const struct coir__job *job)
     } else if (entry->stage == BASE && runner.options->verbose) {
         coir__job_show(job);
     }
+    if (runner.options->point.kind != COIR__KIND_NONE && !job->outcome->reached)
+        printf("%s: the run ended before that point\n", entry->test->full_name);
     if (entry->stage == BASE) {
         entry->skipped = good && job->outcome->verdict == COIR__SKIPPED;
         memcpy(entry->reason, job->outcome->reason, sizeof entry->reason);
@@ -321,8 +322,8 @@ static void run_here(void)
 static uint64_t seed_of(const coir__test *test, unsigned repetition)
 {
     const struct coir__kit_options *options = runner.options;
-    bool tortured = options->torture != COIR__TORTURE_NONE ||
-                    options->point.kind != COIR__KIND_NONE;
+    bool tortured =
+        options->torture != COIR__TORTURE_NONE || options->point.kind != COIR__KIND_NONE;
     if ((test->flags & COIR__TAG_FIFO) != 0 || (tortured && !options->seeded))
         return 0;
     return options->seed != 0 ? options->seed + repetition : 0;
@@ -418,13 +419,12 @@ static int run_entries(void)
 
 int coir__runner_main(const struct coir__kit_options *options)
 {
-    memset(&runner, 0, sizeof runner);
-    runner.options = options;
-    int count = coir__tests_prepare();
-    if (count < 0)
-        return 2;
-    int code;
-    if (prepare((size_t)count) < 0) {
+    struct runner outer = runner; /* a test can run the runner */
+    runner = (struct runner){.options = options};
+    int count = coir__tests_prepare(), code;
+    if (count < 0) {
+        code = 2;
+    } else if (prepare((size_t)count) < 0) {
         fprintf(stderr, "%s: no memory\n", options->program);
         code = 1;
     } else if (options->list) {
@@ -436,6 +436,7 @@ int coir__runner_main(const struct coir__kit_options *options)
         code = run_entries();
     }
     release();
+    runner = outer;
     fflush(stdout);
     return code;
 }

@@ -1,9 +1,9 @@
 /* tests.c: the tests of the program: registered by their constructors, named, sorted, tagged, and
  * chosen by the filters of the command line.
  *
- * A test's full name is its file's name without the ending, a dot, and its own name. A filter that is
- * exactly a name, of either form, means that test only; all others are parts of full names, or globs
- * when they hold a '*', '?' or '['.
+ * A test's full name is its file's name without the ending, a dot, and its own name. A filter that
+ * is exactly a name, of either form, means that test only; all others are parts of full names, or
+ * globs when they hold a '*', '?' or '['.
  */
 #include <fnmatch.h>
 #include <stdio.h>

@@ -1,0 +1,68 @@
+/* file.c: the kinds of waiting for a file, and its end.
+ *
+ * A file is closed when no operation of it is under way: those that are get withdrawn, and where the
+ * backend cannot do so at once the close is finished by the last completion. The waiting tasks are told
+ * -COIR_ECLOSED and never look at the file again. Called by stream.c and socket.c.
+ */
+#include <stdio.h>
+
+#include "io/file.h"
+
+static size_t describe_file(const struct coir_task *task, char *text, size_t size)
+{
+    const struct coir__file *file = task->wait_object;
+    return (size_t)snprintf(text, size, "fd %d", file->fd);
+}
+
+static struct coir__file *file_of(const struct coir_task *task)
+{
+    return (struct coir__file *)(uintptr_t)task->wait_object;
+}
+
+static bool abort_read(struct coir_task *task)
+{
+    struct coir__file *file = file_of(task);
+    return file->loop->backend->cancel(file->loop, &file->read);
+}
+
+static bool abort_connect(struct coir_task *task)
+{
+    struct coir__file *file = file_of(task);
+    return file->loop->backend->cancel(file->loop, &file->write);
+}
+
+const struct coir__wait coir__wait_accept = {"waits for accept", abort_read, describe_file};
+const struct coir__wait coir__wait_connect = {"connects", abort_connect, describe_file};
+const struct coir__wait coir__wait_read = {"waits to read", abort_read, describe_file};
+const struct coir__wait coir__wait_write = {"waits to write", coir__stream_abort_write,
+                                            describe_file};
+
+static void interrupt(struct coir__op *op)
+{
+    if (!op->active)
+        return;
+    struct coir_loop *loop = op->file->loop;
+    if (loop->backend->cancel(loop, op))
+        coir__wake(op->task, -COIR_ECLOSED);
+}
+
+void coir__file_released(struct coir__file *file)
+{
+    if (file->read.active || file->write.active)
+        return;
+    struct coir_stream *stream = file->user;
+    struct coir_loop *loop = file->loop;
+    loop->backend->file_close(loop, file, file->abrupt);
+    if (stream != NULL)
+        coir__stream_gone(stream);
+}
+
+void coir__file_release(struct coir__file *file, bool abrupt)
+{
+    assert(!file->closing && "closed twice");
+    file->closing = true;
+    file->abrupt = abrupt || file->write.active;
+    interrupt(&file->read);
+    interrupt(&file->write);
+    coir__file_released(file);
+}

@@ -1,0 +1,130 @@
+/* main.c: coir_main: a loop, its main task, and the process around them.
+ *
+ * Owns the dispositions of SIGINT and SIGTERM while the loop runs, where the program has left them at
+ * their defaults: the first one cancels the main task, and a second one ends the process by the default
+ * action, even when the loop is stuck. A signal that a task has asked for (signal.c) is handled there
+ * and comes back here afterwards. This is no hope: a loop whose tasks all wait for ever is deadlocked.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <coir/loop.h>
+
+#include "core/sys.h"
+
+#define MOST_EXIT_CODE 125
+
+static const int ends[] = {SIGINT, SIGTERM};
+
+static struct {
+    atomic_int number; /* that came first; 0: none */
+    atomic_int inside; /* handlers that run now */
+    _Atomic(coir_loop *) loop;
+    coir_task *task; /* NULL: it has ended */
+    coir_post_node node;
+    struct sigaction before[COIR_COUNT(ends)];
+    bool ours[COIR_COUNT(ends)];
+} state;
+
+static void cancel_main(void *arg)
+{
+    (void)arg;
+    if (state.task != NULL)
+        coir_cancel(state.task, atomic_load(&state.number) == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+static void raise_default(int number)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    (void)sigaction(number, &action, NULL);
+    (void)raise(number);
+}
+
+static void handle(int number)
+{
+    int saved = errno, none = 0;
+    atomic_fetch_add(&state.inside, 1);
+    coir_loop *loop = atomic_load(&state.loop);
+    if (!atomic_compare_exchange_strong(&state.number, &none, number))
+        raise_default(number); /* takes effect when this returns */
+    else if (loop != NULL)
+        (void)coir_post(loop, &state.node, cancel_main, NULL);
+    atomic_fetch_sub(&state.inside, 1);
+    errno = saved;
+}
+
+static void take_signals(void)
+{
+    for (size_t i = 0; i < COIR_COUNT(ends); i++) {
+        struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART | SA_ONSTACK};
+        if (sigaction(ends[i], NULL, &state.before[i]) == 0 &&
+            state.before[i].sa_handler == SIG_DFL)
+            state.ours[i] = coir__sys_sigaction(ends[i], &action, NULL) == 0;
+    }
+}
+
+static void give_signals_back(void)
+{
+    for (size_t i = 0; i < COIR_COUNT(ends); i++)
+        if (state.ours[i])
+            (void)sigaction(ends[i], &state.before[i], NULL);
+    atomic_store(&state.loop, NULL);
+    while (atomic_load(&state.inside) > 0)
+        ;
+}
+
+/* Prints the trace of the main task's failure. */
+static void complain(const struct coir_loop *loop, int code)
+{
+    char text[4096];
+    const coir_error *error = loop != NULL ? loop->error : NULL;
+    if (error != NULL && coir_error_code(error) != code)
+        error = NULL;
+    size_t length = coir_error_format(error, code, text, sizeof text - 1);
+    length = length < sizeof text - 1 ? length : sizeof text - 2;
+    text[length] = '\n';
+    (void)!write(STDERR_FILENO, text, length + 1);
+}
+
+static int exit_code(const struct coir_loop *loop, int result)
+{
+    int number = atomic_load(&state.number);
+    bool ended = result == 0 || result == -ECANCELED || result == -COIR_ECANCELEDTASK;
+    if (number != 0 && ended)
+        return 0;
+    if (result >= 0)
+        return result <= MOST_EXIT_CODE ? result : 1;
+    complain(loop, result);
+    return 1;
+}
+
+static int run_main(coir_loop *loop, coir_fn fn, void *arg)
+{
+    static const coir_site site = {__FILE__, "coir_main", "main", __LINE__};
+    coir_task *task;
+    int r = coir_loop_spawn_at(loop, fn, arg, &task, &site);
+    if (r < 0)
+        return r;
+    state.task = task;
+    atomic_store(&state.loop, loop);
+    take_signals();
+    int result = 0;
+    r = coir_loop_run_until(loop, task, &result);
+    state.task = NULL;
+    return r < 0 ? r : result;
+}
+
+int coir_main(coir_fn fn, void *arg)
+{
+    coir_loop *loop = NULL;
+    int result = coir_loop_open(&(coir_loop_opts){.report = coir_report_to_stderr}, &loop);
+    if (result >= 0)
+        result = run_main(loop, fn, arg);
+    int code = exit_code(loop, result);
+    int interrupted = code == 0 && atomic_load(&state.number) == SIGINT;
+    (void)coir_loop_close(loop);
+    give_signals_back();
+    if (interrupted)
+        raise_default(SIGINT);
+    return code;
+}
