@@ -6,27 +6,30 @@
 #include <coir/coir.h>
 #include <stdio.h>
 
-static int save(coir_time bound, coir_time time)
+struct saving {
+    coir_time bound, time;
+};
+
+static int save(const struct saving *saving)
 {
-    COIR_SHIELD(bound);
-    int r = coir_sleep(time); /* as if it wrote */
+    COIR_SHIELD(saving->bound);
+    int r = coir_sleep(saving->time); /* as if it wrote */
     printf("  writing: %s\n", coir_error_name(r));
     return r;
 }
 
 static int saves(void *arg)
 {
-    const coir_time *bound = arg;
-    int r = save(*bound, COIR_MS(100));
+    int r = save(arg);
     printf("  after the shield: %s\n", coir_error_name(coir_pending()));
     return r;
 }
 
-static int cancel_while_saving(coir_time bound)
+static int cancel_while_saving(struct saving saving)
 {
     COIR_GROUP(group);
     coir_task *task;
-    COIR_TRY(coir_spawn(&group, saves, &bound, &task));
+    COIR_TRY(coir_spawn(&group, saves, &saving, &task));
     COIR_TRY(coir_sleep(COIR_MS(20)));
     coir_cancel(task, "no longer needed");
     int result;
@@ -38,10 +41,10 @@ static int cancel_while_saving(coir_time bound)
 static int app(void *arg)
 {
     (void)arg;
-    printf("a second, which is enough:\n");
-    COIR_TRY(cancel_while_saving(COIR_SEC(1)));
-    printf("a millisecond, which is not:\n");
-    return cancel_while_saving(COIR_MS(1));
+    printf("a second for what takes less:\n");
+    COIR_TRY(cancel_while_saving((struct saving){.bound = COIR_SEC(1), .time = COIR_MS(80)}));
+    printf("a millisecond for what takes a minute:\n");
+    return cancel_while_saving((struct saving){.bound = COIR_MS(1), .time = COIR_SEC(60)});
 }
 
 int main(void)

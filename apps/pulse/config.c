@@ -118,9 +118,10 @@ static const char *read_name(const char *text, size_t length, struct target *tar
 static const char *read_address(const char *text, size_t length, struct target *target)
 {
     const char *expected = parse_address(text, length, &target->address);
-    if (!expected)
-        memcpy(target->label, text, length + 1);
-    return expected;
+    if (expected)
+        return expected;
+    memcpy(target->label, text, length + 1);
+    return resolve_address(&target->address);
 }
 
 static const char *read_interval(const char *text, size_t length, struct target *target)
@@ -311,8 +312,8 @@ int config_load(const char *path, FILE *report, struct config *ret_config)
     struct loader loader = {.problems = {path, report, 0}, .config = ret_config};
     loader.defaults =
         (struct target){.interval = COIR_SEC(5), .timeout = COIR_SEC(2), .retries = 1};
-    char *text;
-    size_t length;
+    char *text = NULL;
+    size_t length = 0;
     int code = read_file(path, &text, &length);
     if (code < 0) {
         fprintf(report, "%s: expected a readable file of at most 1 MiB: %s\n", path,

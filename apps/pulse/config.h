@@ -12,7 +12,7 @@
 
 struct target {
     char name[NAME_MOST + 1];
-    char label[HOST_MOST + 16]; /* the address as it stands in the file */
+    char label[ADDRESS_MOST + 1]; /* the address as it stands in the file */
     struct address address;
     coir_time interval; /* from the beginning of one check to that of the next */
     coir_time timeout;  /* of one whole check, all of its attempts and pauses */

@@ -1,9 +1,9 @@
 /* main.c: Pulse, an uptime monitor: checks many services at once, keeps every result, shows them
  * live.
  *
- * Here are the command line and the plan of the whole: three tasks, from scheduler.c over store.c to
- * view.c, and what ends when. A signal cancels the checks only; what they have found still reaches
- * the file and the view, which are shielded from the cancellation for half a second.
+ * Here are the command line and the plan of the whole: three tasks, from scheduler.c over store.c
+ * to view.c, and what ends when. A signal cancels the checks only; what they have found still
+ * reaches the file and the view, which are shielded from the cancellation for half a second.
  */
 #include "pulse.h"
 #include "terminal.h"

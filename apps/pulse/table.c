@@ -43,6 +43,7 @@ struct frame {
     FILE *out;
     const struct table *table;
     const struct caption *caption;
+    const char *colour; /* the one that the terminal has now */
     int lines, width, widths[COLUMNS];
 };
 
@@ -54,7 +55,8 @@ static const struct {
                       {"LAST ERROR", LEFT}};
 
 static const char *const state_names[] = {"unknown", "up", "down"};
-static const char *const state_colours[] = {"2", "32", "31"};
+static const char normal[] = "0", dim[] = "0;2", bold[] = "0;1", green[] = "0;32", red[] = "0;31";
+static const char *const state_colours[] = {dim, green, red};
 
 /* --- What is known ---------------------------------------------------------------------------- */
 
@@ -121,7 +123,7 @@ static size_t count_of(const struct table *table, size_t first, enum state state
 static const struct {
     enum column column;
     int least;
-} steps[] = {{ERROR, 16}, {ADDRESS, 18}, {CHECKS, 12}, {NAME, 16},   {ADDRESS, 0}, {CHECKS, 0},
+} steps[] = {{ERROR, 18}, {ADDRESS, 18}, {CHECKS, 12}, {NAME, 16},   {ADDRESS, 0}, {CHECKS, 0},
              {ERROR, 10}, {SINCE, 0},    {NAME, 8},    {LATENCY, 0}, {ERROR, 0},   {NAME, 1}};
 
 static int total(const int *widths)
@@ -179,10 +181,12 @@ static bool begin_line(struct frame *frame)
     return true;
 }
 
+/* What is written from here on has this colour. */
 static void paint(struct frame *frame, const char *colour)
 {
-    if (frame->table->coloured)
+    if (frame->table->coloured && strcmp(colour, frame->colour) != 0)
         fprintf(frame->out, "\033[%sm", colour);
+    frame->colour = colour;
 }
 
 /* Text in one colour in exactly width columns. */
@@ -193,7 +197,6 @@ static void put(struct frame *frame, const char *colour, const char *text, int w
         return;
     paint(frame, colour);
     text_cell(frame->out, text, width, align);
-    paint(frame, "0");
 }
 
 static const char *mark_of(enum state state)
@@ -218,14 +221,14 @@ static void put_history(struct frame *frame, const struct row *row, int width)
 {
     for (int back = width; back > 0; back--) {
         if ((unsigned)back > row->count) {
-            put(frame, "2", text_is_utf8() ? "·" : " ", 1, LEFT);
+            put(frame, dim, text_is_utf8() ? "·" : " ", 1, LEFT);
             continue;
         }
         coir_time latency = row->history[(row->count - (unsigned)back) % HISTORY];
         if (latency < 0)
-            put(frame, "31", text_is_utf8() ? "×" : "x", 1, LEFT);
+            put(frame, red, text_is_utf8() ? "×" : "x", 1, LEFT);
         else
-            put(frame, "32", bar_of(latency), 1, LEFT);
+            put(frame, green, bar_of(latency), 1, LEFT);
     }
 }
 
@@ -263,8 +266,8 @@ static const char *colour_of(const struct row *row, enum column column)
     if (column == STATE)
         return state_colours[row->state];
     if (column == NAME)
-        return "1";
-    return column == ADDRESS || (column == ERROR && row->state != DOWN) ? "2" : "0";
+        return bold;
+    return column == ADDRESS || (column == ERROR && row->state != DOWN) ? dim : normal;
 }
 
 static void draw_row(struct frame *frame, const struct row *row)
@@ -288,13 +291,12 @@ static void draw_titles(struct frame *frame)
 {
     if (!begin_line(frame))
         return;
-    paint(frame, "2");
+    paint(frame, dim);
     fprintf(frame->out, "%*s", MARK, "");
     for (int i = 0; i < COLUMNS; i++) {
         fprintf(frame->out, "%*s", i > 0 && frame->widths[i] > 0 ? GAP : 0, "");
         text_cell(frame->out, columns[i].title, frame->widths[i], columns[i].align);
     }
-    paint(frame, "0");
 }
 
 static void draw_head(struct frame *frame)
@@ -309,12 +311,12 @@ static void draw_head(struct frame *frame)
     size_t up = count_of(table, 0, UP), down = count_of(table, 0, DOWN);
     snprintf(text[1], sizeof text[1], "%zu up", up);
     snprintf(text[2], sizeof text[2], "%zu down", down);
-    const char *const colours[] = {"0", up ? "32" : "2", down ? "1;31" : "2"};
+    const char *const colours[] = {normal, up ? green : dim, down ? red : dim};
 
     if (!begin_line(frame))
         return;
     int left = frame->width - 8, wanted = 0;
-    put(frame, "1", "Pulse", 5, LEFT);
+    put(frame, bold, "Pulse", 5, LEFT);
     left -= 5;
     for (int i = 0; i < 3; i++) {
         wanted = text_width(text[i]) + 3;
@@ -324,7 +326,7 @@ static void draw_head(struct frame *frame)
         put(frame, colours[i], text[i], wanted - 3, LEFT);
         left -= wanted;
     }
-    put(frame, "2", clock, left + 8, RIGHT);
+    put(frame, dim, clock, left + 8, RIGHT);
 }
 
 static void draw_foot(struct frame *frame)
@@ -337,8 +339,8 @@ static void draw_foot(struct frame *frame)
              caption->count == 1 ? "" : "s", caption->path);
     if (!begin_line(frame))
         return;
-    put(frame, "2", text, frame->width - right, LEFT);
-    put(frame, "2", hint, right, RIGHT);
+    put(frame, dim, text, frame->width - right, LEFT);
+    put(frame, dim, hint, right, RIGHT);
 }
 
 /* The rows, and one line about those for which the screen has no room. */
@@ -357,14 +359,16 @@ static void draw_rows(struct frame *frame)
     char text[96];
     snprintf(text, sizeof text, "  and %zu more: %zu up, %zu down", table->count - room,
              count_of(table, room, UP), count_of(table, room, DOWN));
-    put(frame, "2", text, frame->width, LEFT);
+    put(frame, dim, text, frame->width, LEFT);
 }
 
 char *table_draw(const struct table *table, const struct caption *caption, size_t *ret_length)
 {
     char *text = NULL;
-    struct frame frame = {
-        .out = open_memstream(&text, ret_length), .table = table, .caption = caption};
+    struct frame frame = {.out = open_memstream(&text, ret_length),
+                          .table = table,
+                          .caption = caption,
+                          .colour = normal};
     if (!frame.out)
         return NULL;
     frame.width = caption->columns > 2 * MARGIN ? caption->columns - 2 * MARGIN : 1;
@@ -376,6 +380,7 @@ char *table_draw(const struct table *table, const struct caption *caption, size_
     draw_rows(&frame);
     (void)begin_line(&frame);
     draw_foot(&frame);
+    paint(&frame, normal);
     fputs(caption->live ? "\033[J\033[?2026l" : "\n", frame.out);
     if (fclose(frame.out) == 0)
         return text;

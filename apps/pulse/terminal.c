@@ -3,17 +3,24 @@
  * It is given back in three ways: by terminal_leave, which the view calls on each of its paths;
  * before a stop by Ctrl-Z; and in a handler for the signals that end or crash a process, which then
  * lets the signal take its course. (SIGINT and SIGTERM are not among those: they cancel the main
- * task, and the view leaves.) Only a SIGKILL leaves it as it is.
+ * task, and the view leaves.) Only a SIGKILL leaves the terminal as it is.
+ *
+ * Nothing here may block: a terminal that was stopped with Ctrl-S takes no bytes, and SIGTERM has
+ * to end Pulse all the same. So terminals and pipes are opened a second time to be written to
+ * without blocking; on the descriptor that was inherited that would change them for the shell too.
  */
 #include "terminal.h"
 
 #include <coir/coir.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -21,6 +28,7 @@ static const int fatal[] = {SIGHUP, SIGQUIT, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, S
 static struct sigaction before[COIR_COUNT(fatal)];
 
 static volatile sig_atomic_t entered, echo_is_off;
+static int output = -1;
 static struct termios found;
 
 /* Alternate screen, cleared, without cursor and without wrapping of long lines; and back. */
@@ -33,16 +41,54 @@ bool terminal_is_there(void)
     return isatty(STDOUT_FILENO) && kind && *kind && strcmp(kind, "dumb") != 0;
 }
 
+/* --- Output ----------------------------------------------------------------------------------- */
+
+int terminal_descriptor(void)
+{
+    if (output >= 0)
+        return output;
+    struct stat status;
+    bool waits =
+        fstat(STDOUT_FILENO, &status) == 0 && (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode));
+    if (waits)
+        output = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (output < 0)
+        output = STDOUT_FILENO;
+    return output;
+}
+
+int terminal_write(const char *text, size_t length)
+{
+    ssize_t n;
+    do
+        n = write(terminal_descriptor(), text, length < INT_MAX ? length : INT_MAX);
+    while (n < 0 && errno == EINTR);
+    return n >= 0 ? (int)n : errno == EAGAIN ? 0 : -errno;
+}
+
+int output_write(const char *text, size_t length)
+{
+    while (length > 0) {
+        (void)COIR_TRY(coir_fd_wait(terminal_descriptor(), POLLOUT));
+        size_t n = (size_t)COIR_TRY(terminal_write(text, length));
+        text += n;
+        length -= n;
+    }
+    return 0;
+}
+
+/* --- The screen ------------------------------------------------------------------------------- */
+
 /* Safe in a signal handler. */
 static void give_back(void)
 {
     if (!entered)
         return;
     entered = 0;
-    ssize_t n = write(STDOUT_FILENO, leave_screen, sizeof leave_screen - 1);
+    ssize_t n = write(output, leave_screen, sizeof leave_screen - 1);
     (void)n;
     if (echo_is_off)
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &found);
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &found);
     echo_is_off = 0;
 }
 
@@ -87,12 +133,12 @@ static void stop_echo(void)
 
 void terminal_enter(void)
 {
-    if (entered)
+    if (entered || terminal_descriptor() < 0)
         return;
     catch_fatal();
     stop_echo();
     entered = 1;
-    (void)output_write(enter_screen, sizeof enter_screen - 1);
+    (void)terminal_write(enter_screen, sizeof enter_screen - 1);
 }
 
 void terminal_leave(void)

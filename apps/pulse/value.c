@@ -5,9 +5,12 @@
  */
 #include "value.h"
 
-#include <arpa/inet.h>
+#include <coir/address.h>
+
 #include <ctype.h>
 #include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,35 +93,34 @@ const char *check_name(const char *text, size_t length)
     return NULL;
 }
 
-static bool is_host_name(const char *host)
+static bool is_host_name(const char *host, size_t length)
 {
-    size_t length = strlen(host);
-    return length > 0 && length <= HOST_MOST && host[0] != '.' && host[0] != '-' &&
-           strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
-               length;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+    static const char digits[] = "0123456789.";
+    size_t numeric = strspn(host, digits), i = 0;
+    while (i < length && (strchr(letters, host[i]) || strchr(digits, host[i])))
+        i++;
+    return length > 0 && length <= HOST_MOST && i == length && numeric < length && host[0] != '.' &&
+           host[0] != '-';
 }
 
-/* Splits "host:port" or "[address]:port" and checks both halves. */
+/* text is "host:port", place is as large as any that is good. */
 static const char *parse_tcp(const char *text, struct address *address)
 {
-    bool bracketed = text[0] == '[';
-    const char *host = text + bracketed;
-    const char *end = strchr(host, bracketed ? ']' : ':');
-    if (!end || (bracketed && end[1] != ':'))
-        return wants_address;
-    if ((size_t)(end - host) >= sizeof address->place)
-        return "tcp://host:port with a host of at most 253 bytes";
-    memcpy(address->place, host, (size_t)(end - host));
-    address->place[end - host] = 0;
-
+    const char *colon = strrchr(text, ':');
     long port;
-    if (!parse_integer(end + 1 + bracketed, &port) || port < 1 || port > 65535)
+    if (!colon)
+        return wants_address;
+    if (!parse_integer(colon + 1, &port) || port < 1 || port > 65535)
         return "tcp://host:port with a port from 1 to 65535";
-    address->port = (int)port;
 
-    struct in6_addr in6;
-    if (bracketed ? inet_pton(AF_INET6, address->place, &in6) != 1 : !is_host_name(address->place))
+    coir_address known;
+    size_t length = (size_t)(colon - text);
+    bool is_numeric = coir_address_parse(text, &known) == 0;
+    if (!is_numeric && !is_host_name(text, length))
         return "tcp://host:port with a host name, an IPv4 address or an IPv6 address in brackets";
+    address->is_name = !is_numeric && strncmp(text, "localhost:", length + 1) != 0;
+    snprintf(address->place, sizeof address->place, "%.*s:%ld", (int)length, text, port);
     return NULL;
 }
 
@@ -134,10 +136,28 @@ static const char *parse_unix(const char *path, struct address *address)
 const char *parse_address(const char *text, size_t length, struct address *ret_address)
 {
     *ret_address = (struct address){0};
-    if (!is_plain_text(text, length))
+    if (length > ADDRESS_MOST || !is_plain_text(text, length))
         return wants_address;
     if (strncmp(text, "tcp://", 6) == 0)
         return parse_tcp(text + 6, ret_address);
     ret_address->is_unix = strncmp(text, "unix:", 5) == 0;
     return ret_address->is_unix ? parse_unix(text + 5, ret_address) : wants_address;
+}
+
+const char *resolve_address(struct address *address)
+{
+    char *colon = strrchr(address->place, ':');
+    if (!address->is_name || !colon)
+        return NULL;
+    struct addrinfo *found, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    *colon = 0;
+    int code = getaddrinfo(address->place, colon + 1, &hints, &found);
+    *colon = ':';
+    if (code != 0)
+        return "tcp://host:port with a host whose name can be looked up";
+    coir_address first = {.length = found->ai_addrlen};
+    memcpy(&first.storage, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    (void)coir_address_format(&first, address->place, sizeof address->place);
+    return NULL;
 }

@@ -8,16 +8,17 @@
 
 #include <coir/base.h>
 
-/* Most bytes of a name, of a host name, and of the path of a Unix socket (the kernel's limit). */
-enum { NAME_MOST = 64, HOST_MOST = 253, PATH_MOST = 107 };
+/* Most bytes of a name, of a host name, of the path of a Unix socket (the kernel's limit), and of an
+ * address as it stands in the file. */
+enum { NAME_MOST = 64, HOST_MOST = 253, PATH_MOST = 107, ADDRESS_MOST = HOST_MOST + 12 };
 
 /* Seconds from which on a duration counts as endless; every range lies below. */
 enum { DURATION_MOST = 1000000000 };
 
 struct address {
     bool is_unix;
-    int port;                  /* of a TCP address */
-    char place[HOST_MOST + 1]; /* host name or IP address without brackets, or the path */
+    bool is_name;              /* TCP: the host has to be looked up, see resolve_address */
+    char place[HOST_MOST + 8]; /* what to connect to, as coir wants it: "127.0.0.1:80", or a path */
 };
 
 /* "250ms", "2s", "1.5m", "1h". */
@@ -31,6 +32,10 @@ const char *check_name(const char *text, size_t length);
 
 /* "tcp://host:port", "tcp://[::1]:port" or "unix:path". */
 const char *parse_address(const char *text, size_t length, struct address *ret_address);
+
+/* Looks up the host of an address that is a name, and puts its first address in its place.
+ * Blocks. */
+const char *resolve_address(struct address *address);
 
 /* Whether text can be shown: valid UTF-8 without characters that steer a terminal. */
 bool is_plain_text(const char *text, size_t length);

@@ -54,53 +54,91 @@ static int show_lines(struct view *view)
 
 /* --- Table ------------------------------------------------------------------------------------ */
 
-static int draw(const struct view *view, const struct table *table, bool live)
+/* A frame on its way to the terminal. Results are taken in while a slow terminal takes its time. */
+struct screen {
+    struct view *view;
+    struct table *table;
+    char *frame; /* NULL when the terminal has all of it */
+    size_t length, written;
+    coir_time drawn;
+};
+
+static char *draw(const struct screen *screen, bool live, size_t *ret_length)
 {
+    const struct store *store = screen->view->store;
     struct terminal_size size = terminal_size();
-    struct caption caption = {view->store->path, view->store->count, live, size.columns, size.rows};
-    size_t length;
-    char *text = table_draw(table, &caption, &length);
-    if (!text)
-        return -ENOMEM;
-    int r = output_write(text, length);
-    free(text);
-    return r;
+    struct caption caption = {store->path, store->count, live, size.columns, size.rows};
+    return table_draw(screen->table, &caption, ret_length);
 }
 
-/* Waits until a frame is due: at when, or at once after a resize, a stop or a continuation;
- * takes in the results that come meanwhile. Returns 1, or 0 when no results are left to come. */
-static int wait_for_frame(struct view *view, struct table *table, coir_time drawn)
+static void drop_frame(struct screen *screen)
 {
-    coir_time when = drawn + second;
+    free(screen->frame);
+    screen->frame = NULL;
+}
+
+static int write_frame(struct screen *screen)
+{
+    int n =
+        COIR_TRY(terminal_write(screen->frame + screen->written, screen->length - screen->written));
+    screen->written += (size_t)n;
+    if (screen->written == screen->length)
+        drop_frame(screen);
+    return 0;
+}
+
+static int begin_frame(struct screen *screen)
+{
+    screen->drawn = coir_now();
+    screen->written = 0;
+    screen->frame = draw(screen, true, &screen->length);
+    return screen->frame ? write_frame(screen) : -ENOMEM;
+}
+
+/* Waits until the terminal has the frame and the next one is due: a second after the last, soon
+ * after a result, at once after a resize, a stop or a continuation. Returns 1, or 0 when no
+ * results are left to come. */
+static int wait_for_next(struct screen *screen)
+{
+    enum { STOP, RESIZE, CONTINUE, READY, RECEIVE };
+    coir_time when = screen->drawn + second;
     for (;;) {
         struct result result;
         coir_case cases[] = {
-            COIR_ON_SIGNAL(SIGTSTP),
-            COIR_ON_SIGNAL(SIGWINCH),
-            COIR_ON_SIGNAL(SIGCONT),
-            COIR_ON_TIME(when),
-            COIR_ON_RECEIVE(view->stored, &result),
+            [STOP] = COIR_ON_SIGNAL(SIGTSTP),
+            [RESIZE] = COIR_ON_SIGNAL(SIGWINCH),
+            [CONTINUE] = COIR_ON_SIGNAL(SIGCONT),
+            [READY] = COIR_ON_TIME(when),
+            [RECEIVE] = COIR_ON_RECEIVE(screen->view->stored, &result),
         };
-        int index = COIR_TRY(coir_select(cases, COIR_COUNT(cases)));
-        if (index == 0)
-            terminal_stop();
-        if (index < 4)
-            return 1;
-        if (cases[4].result == 0)
-            return 0;
-        table_take(table, &result);
-        when = drawn + frame_time;
+        if (screen->frame)
+            cases[READY] = (coir_case)COIR_ON_DESCRIPTOR(terminal_descriptor(), POLLOUT);
+        switch (COIR_TRY(coir_select(cases, COIR_COUNT(cases)))) {
+        case STOP: terminal_stop(); return 1;
+        case READY:
+            if (!screen->frame)
+                return 1;
+            COIR_TRY(write_frame(screen));
+            break;
+        case RECEIVE:
+            if (cases[RECEIVE].result == 0)
+                return 0;
+            table_take(screen->table, &result);
+            when = screen->drawn + frame_time;
+            break;
+        default: return 1;
+        }
     }
 }
 
-static int run_table(struct view *view, struct table *table)
+static int run_table(struct screen *screen)
 {
-    int r = 1;
-    while (r > 0) {
-        coir_time drawn = coir_now();
-        COIR_TRY(draw(view, table, true));
-        r = COIR_TRY(wait_for_frame(view, table, drawn));
-    }
+    int r;
+    do {
+        drop_frame(screen);
+        COIR_TRY(begin_frame(screen));
+        r = COIR_TRY(wait_for_next(screen));
+    } while (r > 0);
     return r;
 }
 
@@ -108,11 +146,16 @@ static int show_table(struct view *view)
 {
     COIR_AUTO(table) *table = NULL;
     COIR_TRY(table_open(view->config, &table));
+    struct screen screen = {.view = view, .table = table};
     terminal_enter();
-    int r = run_table(view, table);
+    int r = run_table(&screen);
     terminal_leave();
+    drop_frame(&screen);
     COIR_TRY(r);
-    return draw(view, table, false);
+    screen.frame = draw(&screen, false, &screen.length);
+    r = screen.frame ? output_write(screen.frame, screen.length) : -ENOMEM;
+    drop_frame(&screen);
+    return r;
 }
 
 int view_run(void *arg)

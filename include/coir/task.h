@@ -30,9 +30,9 @@ typedef struct coir_spawn_opts {
  * caller's stack. With NULL for ret_task the child is reaped when it ends; otherwise *ret_task is a
  * handle for one join. A task always starts, even when it is cancelled before, so that it can
  * release its argument. Returns 0, and writes *ret_task. Errors: -COIR_ENOTASK outside a task,
- * -COIR_EWRONGLOOP, -EINVAL for an argument on the caller's stack with the own group, -ENOMEM; then
- * nothing was started and the argument stays the caller's. Cancel safety: never waits. Thread
- * safety: the loop's thread. */
+ * -COIR_EWRONGLOOP, -EINVAL for no function or an argument on the caller's stack with the own
+ * group, -ENOMEM; then nothing was started and the argument stays the caller's. Cancel safety:
+ * never waits. Thread safety: the loop's thread. */
 #define coir_spawn(group, fn, arg, ret_task)                                                       \
     coir_spawn_at((group), (fn), (arg), (ret_task), COIR_SITE(#fn))
 COIR__CHECKED int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task,

@@ -75,16 +75,17 @@ enum coir__shield_state { COIR__SHIELD_NONE, COIR__SHIELD_UP, COIR__SHIELD_DOWN 
 enum coir__task_flag {
     COIR__TASK_HANDLE = 1 << 0, /* the user holds a handle that was not joined */
     COIR__TASK_DONE = 1 << 1,
-    COIR__TASK_OWN_GROUP = 1 << 2, /* own_group is open */
-    COIR__TASK_READ = 1 << 4,      /* somebody looked at its result */
-    COIR__TASK_NAMED = 1 << 5,     /* name is set; else the spawn site's text is the name */
-    COIR__TASK_READY = 1 << 6,     /* it has said coir_ready() */
-    COIR__TASK_WATCHED = 1 << 7,   /* starter, watchers or on_done may be set */
+    COIR__TASK_OWN_GROUP = 1 << 2,  /* own_group is open */
+    COIR__TASK_READ = 1 << 4,       /* somebody looked at its result */
+    COIR__TASK_NAMED = 1 << 5,      /* name is set; else the spawn site's text is the name */
+    COIR__TASK_READY = 1 << 6,      /* it has said coir_ready() */
+    COIR__TASK_WATCHED = 1 << 7,    /* starter, watchers or on_done may be set */
     COIR__TASK_BELONGINGS = 1 << 8, /* locals, error or own.coir__cause may be set */
 };
 
-/* A task's record. It lies at the top of the task's own stack. A cached stack keeps it with
- * everything between the marks zero, so that a spawn only writes what differs. */
+/* A task's record, at the top of the task's own stack. A task that ends leaves it as it found it:
+ * no timer, wait, joiner, watcher, error…; so a spawn on a cached stack only writes what differs.
+ * The order of the fields keeps what is used together in few cache lines. */
 struct coir_task {
     struct coir__context context;
     struct coir__ready ready;
@@ -92,36 +93,38 @@ struct coir_task {
     int pending; /* what every suspending call reports; a copy of scope->coir__effective */
     int result;
     uint32_t flags;
-    uint32_t ignored; /* cancellations reported in a row */
-    coir_fn fn;
-    void *arg;
-    struct coir_scope *scope; /* innermost */
+    uint32_t stack_class;
     struct coir_group *group; /* owner */
-    const coir_site *site;    /* where it was spawned */
-    uint64_t id;
-    coir_time born;
-    /* zero while the stack is cached, from here… */
-    struct coir_scope own;         /* outermost scope of its code, child of the group's */
+
+    /* a cache line: what a sleep and its end touch */
     const struct coir__wait *wait; /* parked for; NULL: not parked */
     const void *wait_object;
     coir_time wait_since;
+    coir_timer timer; /* for sleeps */
+
+    struct coir_scope own; /* outermost scope of its code, child of the group's */
+
+    struct coir_task *joiner; /* the task in coir_join for this one */
+    int *join_into;           /* where the joiner wants the result, or NULL */
+    coir_fn fn;
+    void *arg;
+    struct coir_scope *scope; /* innermost */
+    const coir_site *site;    /* where it was spawned */
+    uint64_t id;
+    coir_time born;
     const void *wait_data;          /* more about the wait, by kind */
     struct coir__waiter waiter;     /* for single waits */
-    coir_timer timer;               /* for sleeps */
-    struct coir_task *joiner;       /* the task in coir_join for this one */
-    int *join_into;                 /* where the joiner wants the result, or NULL */
     struct coir__waitlist watchers; /* coir_wait_*, select */
     struct coir__done *on_done;     /* callbacks */
     struct coir__value *locals;
-    struct coir_error *error;  /* last failure seen */
-    struct coir_task *starter; /* of opts.ready: the task that waits for coir_ready() */
-    /* …to here */
+    struct coir_error *error;    /* last failure seen */
+    struct coir_task *starter;   /* of opts.ready: the task that waits for coir_ready() */
+    uint32_t ignored;            /* cancellations reported in a row */
     struct coir_group own_group; /* valid when COIR__TASK_OWN_GROUP */
     char name[32];
     char *stack_low; /* where the guard begins */
-    uint32_t stack_class;
-    void *fiber; /* of TSan */
-    void *fake;  /* of ASan */
+    void *fiber;     /* of TSan */
+    void *fake;      /* of ASan */
 };
 
 /* ---- the loop ---- */
@@ -151,8 +154,8 @@ struct coir_loop {
     struct coir__ready **ready_last; /* where the next one is linked */
     int budget, charges;
     int hooked_charges; /* what is left of them while charges is kept at 1 for the park hook */
-    uint32_t slow; /* enum coir__slow */
-    coir_time now; /* of this turn */
+    uint32_t slow;      /* enum coir__slow */
+    coir_time now;      /* of this turn */
     struct coir__timers *timers;
     struct coir__stacks *stacks;
     /* Records of cached stacks by class, linked by their ready nodes, the one given last first. */
@@ -451,7 +454,8 @@ void coir__group_settled(struct coir_group *group, struct coir_task *task);
 static inline void coir__group_child_ended(struct coir_group *group, struct coir_task *task)
 {
     size_t running = --group->coir__running;
-    if (coir__unlikely(group->coir__policy == COIR_ANY || (running == 0 && group->coir__waiter != NULL)))
+    if (coir__unlikely(group->coir__policy == COIR_ANY ||
+                       (running == 0 && group->coir__waiter != NULL)))
         coir__group_settled(group, task);
 }
 

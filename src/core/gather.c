@@ -28,6 +28,8 @@ int coir_gather_at(coir_call *calls, size_t count, coir_policy policy, const coi
 {
     if (coir__self() == NULL)
         return -COIR_ENOTASK;
+    if (calls == NULL && count > 0)
+        return -EINVAL;
     for (size_t i = 0; i < count; i++)
         calls[i].result = -COIR_ECANCELEDTASK;
     COIR__GROUP(group, policy);
@@ -87,6 +89,8 @@ int coir_map_at(coir_fn fn, void *items, size_t count, size_t size, const coir_m
     static const coir_map_opts defaults;
     if (coir__self() == NULL)
         return -COIR_ENOTASK;
+    if (fn == NULL || (items == NULL && count > 0))
+        return -EINVAL;
     struct map map = {.fn = fn, .items = items, .count = count, .size = size, .site = site};
     map.opts = opts != NULL ? opts : &defaults;
     for (size_t i = 0; map.opts->results != NULL && i < count; i++)

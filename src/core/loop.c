@@ -66,7 +66,8 @@ static int open_backend(struct coir_loop *loop)
     bool any = wanted == NULL || wanted[0] == '\0';
     int r = -EINVAL;
     for (size_t i = 0; i < COIR_COUNT(backends); i++) {
-        if (!any && strcmp(backends[i]->name, wanted) != 0)
+        /* Nobody gets a simulation who did not ask for it. */
+        if (any ? backends[i]->simulated : strcmp(backends[i]->name, wanted) != 0)
             continue;
         loop->backend = backends[i];
         char how[96] = "";
@@ -161,7 +162,7 @@ static void run_ready(struct coir_loop *loop)
     loop->charges = loop->slow & COIR__SLOW_HOOK ? 1 : COIR__CHARGES;
     loop->hooked_charges = COIR__CHARGES;
     loop->budget = COIR__BUDGET;
-    while (loop->ready_first != NULL && left > 0 && loop->budget > 0 && !loop->stop) {
+    while (loop->ready_first != NULL && left > 0 && loop->budget > 0) {
         struct coir__ready *ready = shuffled ? pop_shuffled(loop) : coir__ready_pop(loop);
         left--;
         if (ready->run != NULL) {
@@ -242,18 +243,20 @@ static void collect(struct coir_loop *loop)
     coir__inbox_drain(loop);
 }
 
-static int turn(struct coir_loop *loop)
+/* One turn of a run that ends when finished says so. */
+static int turn(struct coir_loop *loop, bool (*finished)(struct coir_loop *loop))
 {
     loop->turns++;
     run_ready(loop);
-    if (loop->stop || loop->done != NULL)
-        if (loop->stop || (loop->done->flags & COIR__TASK_DONE))
-            return 0;
-    if (loop->operations > 0 || loop->backend->simulated)
-        (void)loop->backend->poll(loop, 0);
-    collect(loop);
-    if (loop->ready_first != NULL)
+    if (finished(loop))
         return 0;
+    if (loop->ready_first != NULL || loop->opts.virtual_clock) { /* a look without waiting */
+        if (loop->operations > 0 || loop->backend->simulated)
+            (void)loop->backend->poll(loop, 0);
+        collect(loop);
+        if (loop->ready_first != NULL || finished(loop))
+            return 0;
+    }
     int r = idle(loop);
     collect(loop);
     return r == -EDEADLK ? r : 0;
@@ -296,13 +299,13 @@ static int break_deadlock(struct coir_loop *loop)
 
 static int run(struct coir_loop *loop, bool (*finished)(struct coir_loop *loop))
 {
-    while (!finished(loop)) {
-        int r = turn(loop);
+    do {
+        int r = turn(loop, finished);
         if (r == -EDEADLK)
             r = break_deadlock(loop);
         if (r < 0)
             return r;
-    }
+    } while (!finished(loop));
     return loop->deadlocked ? -EDEADLK : 0;
 }
 
@@ -406,7 +409,6 @@ static void wind_down(struct coir_loop *loop)
     (void)coir_task_each(report_left, loop);
     loop->stop = false;
     loop->expects_posts = false;
-    loop->hopes = 0;
     coir__scope_cancel(&loop->root, coir__error_new(loop, -ECANCELED, "the loop closes"));
     (void)run(loop, no_tasks);
     coir__inbox_drain(loop);

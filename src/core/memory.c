@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <coir/memory.h>
+
 #include "core/core.h"
 
 static void *system_allocate(size_t size, void *arg)
@@ -98,4 +100,26 @@ void coir__free_own(void *block)
         return;
     atomic_fetch_sub_explicit(&live_own, 1, memory_order_relaxed);
     table.release(block, table.arg);
+}
+
+/* ---- for libraries on top ---- */
+
+void *coir_alloc(size_t size)
+{
+    return coir__alloc(size);
+}
+
+void *coir_calloc(size_t count, size_t size)
+{
+    return coir__calloc(count, size);
+}
+
+void *coir_realloc(void *block, size_t size)
+{
+    return coir__realloc(block, size);
+}
+
+void coir_free(void *block)
+{
+    coir__free(block);
 }

@@ -112,6 +112,8 @@ static bool abort_sleep(struct coir_task *task)
 
 static size_t describe_sleep(const struct coir_task *task, char *text, size_t size)
 {
+    if (!coir_timer_running(&task->timer))
+        return (size_t)snprintf(text, size, "for ever");
     double left = (double)(task->timer.coir__when - task->loop->now) / 1e9;
     return (size_t)snprintf(text, size, "%.3g s more", left > 0 ? left : 0);
 }

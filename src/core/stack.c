@@ -249,6 +249,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
         report_overflow(loop, task);
     (void)context;
     (void)sigaction(number, &previous_handler, NULL);
+    if (info->si_code <= 0) /* sent by somebody, not by an instruction that will fault again */
+        (void)raise(number);
 }
 
 void coir__stack_watch_thread(void)

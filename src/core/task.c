@@ -125,12 +125,16 @@ int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task
     int r = resolve_group(group, arg, &group);
     if (coir__unlikely(r < 0))
         return r;
+    if (coir__unlikely(fn == NULL))
+        return -EINVAL;
     return spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
 }
 
 int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t size,
                        coir_task **ret_task, const coir_site *site)
 {
+    if (fn == NULL || (item == NULL && size > 0))
+        return -EINVAL;
     if (size > 4096)
         return coir_fail(-E2BIG, "spawn with a copy of %zu bytes: at most 4096", size);
     int r = resolve_group(group, NULL, &group);
@@ -153,6 +157,8 @@ int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t s
 int coir_loop_spawn_at(coir_loop *loop, coir_fn fn, void *arg, coir_task **ret_task,
                        const coir_site *site)
 {
+    if (loop == NULL || fn == NULL)
+        return -EINVAL;
     if (coir__loop != NULL && coir__loop != loop)
         return -COIR_EWRONGLOOP;
     return coir__spawn(loop, &loop->background, fn, arg, 0, site, ret_task);
@@ -215,6 +221,8 @@ int coir_spawn_with_at(coir_group *group, coir_fn fn, void *arg, const coir_spaw
     static const coir_spawn_opts defaults;
     if (opts == NULL)
         opts = &defaults;
+    if (fn == NULL)
+        return -EINVAL;
     struct coir_task *self = coir__self();
     if ((opts->eager || opts->ready) && self == NULL)
         return -COIR_ENOTASK;
@@ -309,6 +317,8 @@ static void note_failure(struct coir_task *task, int returned)
         coir__error_give(task, coir__error_new(task->loop, task->result, NULL));
     if (is_failure(task, returned))
         coir__group_child_failed(task->group, task);
+    else
+        task->flags |= COIR__TASK_READ; /* nobody has to look */
 }
 
 /* Settles a join that waits: the joiner gets the result, and the handle is gone. */
@@ -424,8 +434,8 @@ int coir_join_at(coir_task *task, int *ret_result, const coir_site *site)
     int r = coir__enter(self);
     if (coir__unlikely(r < 0))
         return r;
-    if (coir__unlikely(task->loop != self->loop))
-        return -COIR_EWRONGLOOP;
+    if (coir__unlikely(task == NULL || task->loop != self->loop))
+        return task == NULL ? -EINVAL : -COIR_EWRONGLOOP;
     if (coir__unlikely(task == self))
         return -EDEADLK;
     if (coir__unlikely(task->joiner != NULL))

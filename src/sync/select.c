@@ -149,7 +149,7 @@ static int attempt_task(coir_case *wanted)
 static int begin_task(coir_case *wanted)
 {
     struct coir_task *task = wanted->coir__object;
-    coir__waiter_link(&task->watchers, &wanted->coir__waiter); /* fired with the task's result */
+    coir__task_watch(task, &wanted->coir__waiter); /* fired with the task's result */
     return 0;
 }
 

@@ -284,7 +284,7 @@ def results():
 class Terminal:
     """Pulse on a terminal of its own."""
 
-    def __init__(self, columns=100, **environment):
+    def __init__(self, columns=120, **environment):
         self.master, slave = pty.openpty()
         self.text = ""
         self.resize(columns)

@@ -1,0 +1,350 @@
+/* listener.c: accepting connections, by TCP and by Unix sockets.
+ *
+ * A listener is a socket and the path that it must remove. Accepting passes over what is only the
+ * peer's trouble and pauses where trying again at once would spin. Only public calls are used, as
+ * everywhere in net. Called by programs.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include <coir/group.h>
+#include <coir/memory.h>
+#include <coir/semaphore.h>
+#include <coir/socket.h>
+#include <coir/tcp.h>
+
+#include "net.h"
+
+#define BACKLOG 1024
+#define SHORTEST_PAUSE COIR_MS(5)
+#define LONGEST_PAUSE COIR_SEC(1)
+
+struct coir_listener {
+    coir_socket *socket;
+    char *path;  /* to be removed; NULL: none */
+    size_t limit;
+    unsigned users; /* calls that are waiting: the last one frees it when it is closed */
+    bool accepting;
+    bool closed;
+};
+
+static const struct sockaddr *plain(const coir_address *address)
+{
+    return (const struct sockaddr *)&address->storage;
+}
+
+/* ---- opening ---- */
+
+static int listener_new(const coir_listen_opts *opts, coir_listener **ret_listener)
+{
+    coir_listener *listener = coir_calloc(1, sizeof *listener);
+    if (listener == NULL)
+        return -ENOMEM;
+    listener->limit = opts->limit;
+    *ret_listener = listener;
+    return 0;
+}
+
+static int set_flag(coir_socket *socket, int level, int name)
+{
+    int on = 1;
+    return coir_socket_option(socket, level, name, &on, sizeof on);
+}
+
+/* What is set on the listener holds for the connections that it accepts. */
+static int set_tcp_options(coir_socket *socket, const coir_address *address,
+                           const coir_listen_opts *opts)
+{
+    int r = set_flag(socket, SOL_SOCKET, SO_REUSEADDR);
+    if (r == 0 && opts->reuse_port)
+        r = set_flag(socket, SOL_SOCKET, SO_REUSEPORT);
+    if (r == 0 && !opts->delay)
+        r = set_flag(socket, IPPROTO_TCP, TCP_NODELAY);
+    if (r == 0 && opts->only_ipv6 && address->storage.ss_family == AF_INET6)
+        r = set_flag(socket, IPPROTO_IPV6, IPV6_V6ONLY);
+    return r;
+}
+
+static int backlog_of(const coir_listen_opts *opts)
+{
+    return opts->backlog > 0 ? opts->backlog : BACKLOG;
+}
+
+static int listen_tcp(coir_listener *listener, const coir_address *address,
+                      const coir_listen_opts *opts)
+{
+    int r = coir_socket_open(address->storage.ss_family, SOCK_STREAM, &listener->socket);
+    if (r == 0)
+        r = set_tcp_options(listener->socket, address, opts);
+    if (r == 0)
+        r = coir_socket_bind(listener->socket, plain(address), address->length);
+    if (r == 0)
+        r = coir_socket_listen(listener->socket, backlog_of(opts));
+    return r;
+}
+
+int coir_tcp_listen(const char *address, const coir_listen_opts *opts,
+                    coir_listener **ret_listener)
+{
+    static const coir_listen_opts defaults;
+    coir_address addresses[COIR__CANDIDATES];
+    int count = COIR_TRY(coir__address_candidates(address, addresses));
+    if (opts == NULL)
+        opts = &defaults;
+    COIR_AUTO(coir_listener) *listener = NULL;
+    int r = listener_new(opts, &listener);
+    if (r == 0)
+        r = listen_tcp(listener, &addresses[count - 1], opts); /* of localhost: IPv4 */
+    if (r < 0)
+        return coir__net_failed(r, "listen", address);
+    *ret_listener = COIR_TAKE(listener);
+    return 0;
+}
+
+/* ---- Unix sockets ---- */
+
+/* Whether nobody listens at address any more. Returns 1 or 0, or why that cannot be said. */
+static int is_stale(const coir_address *address)
+{
+    COIR_AUTO(coir_socket) *probe = NULL;
+    int r = coir_socket_open(AF_UNIX, SOCK_STREAM, &probe);
+    if (r == 0)
+        r = coir_socket_connect(probe, plain(address), address->length);
+    if (r == -ECONNREFUSED || r == -ENOENT)
+        return 1;
+    return r == -EAGAIN ? 0 : r;
+}
+
+static int bind_unix(coir_socket *socket, const coir_address *address, const char *path)
+{
+    int r = coir_socket_bind(socket, plain(address), address->length);
+    if (r != -EADDRINUSE || path[0] == '@')
+        return r;
+    int stale = is_stale(address);
+    if (stale <= 0)
+        return stale == 0 ? r : stale;
+    r = coir_socket_remove_path(NULL, path);
+    if (r < 0 && r != -ENOENT)
+        return r == -ENOTSOCK ? -EADDRINUSE : r; /* some other file: not ours to remove */
+    return coir_socket_bind(socket, plain(address), address->length);
+}
+
+/* The name that is removed at the end. */
+static int remember_path(coir_listener *listener, const char *path)
+{
+    size_t size = strlen(path) + 1;
+    if (path[0] == '@')
+        return 0;
+    listener->path = coir_alloc(size);
+    if (listener->path == NULL)
+        return -ENOMEM;
+    memcpy(listener->path, path, size);
+    return 0;
+}
+
+static int listen_unix(coir_listener *listener, const char *path, const coir_address *address,
+                       const coir_listen_opts *opts)
+{
+    int r = coir_socket_open(AF_UNIX, SOCK_STREAM, &listener->socket);
+    if (r == 0)
+        r = bind_unix(listener->socket, address, path);
+    if (r == 0 && (r = remember_path(listener, path)) < 0)
+        (void)coir_socket_remove_path(listener->socket, path);
+    if (r == 0 && opts->mode != 0 && path[0] != '@')
+        r = coir_socket_set_path_mode(path, opts->mode);
+    if (r == 0)
+        r = coir_socket_listen(listener->socket, backlog_of(opts));
+    return r;
+}
+
+int coir_unix_listen(const char *path, const coir_listen_opts *opts, coir_listener **ret_listener)
+{
+    static const coir_listen_opts defaults;
+    coir_address address;
+    COIR_TRY(coir_address_unix(path, &address));
+    if (opts == NULL)
+        opts = &defaults;
+    COIR_AUTO(coir_listener) *listener = NULL;
+    int r = listener_new(opts, &listener);
+    if (r == 0)
+        r = listen_unix(listener, path, &address, opts);
+    if (r < 0)
+        return coir__net_failed(r, "listen", path);
+    *ret_listener = COIR_TAKE(listener);
+    return 0;
+}
+
+int coir_listener_address(coir_listener *listener, char *text, size_t size)
+{
+    coir_address address = {.length = sizeof address.storage};
+    if (listener == NULL)
+        return -EINVAL;
+    COIR_TRY(coir_socket_name(listener->socket, false, (struct sockaddr *)&address.storage,
+                              &address.length));
+    return coir__address_text(&address, text, size);
+}
+
+static void listener_free(coir_listener *listener)
+{
+    coir_free(listener->path);
+    coir_free(listener);
+}
+
+/* Ends a use of listener, which may have been closed meanwhile. */
+static void drop(coir_listener *listener)
+{
+    if (--listener->users == 0 && listener->closed)
+        listener_free(listener);
+}
+
+void coir_listener_close(coir_listener *listener)
+{
+    if (listener == NULL)
+        return;
+    if (listener->path != NULL)
+        (void)coir_socket_remove_path(listener->socket, listener->path);
+    coir_socket_close(COIR_TAKE(listener->socket));
+    listener->closed = true;
+    if (listener->users == 0)
+        listener_free(listener);
+}
+
+/* ---- accepting ---- */
+
+/* Trouble of one connection: the next one may be fine. accept(2) lists most of them. */
+static bool is_passed_over(int code)
+{
+    switch (-code) {
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EPROTO:
+    case EINTR:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH: return true;
+    default: return false;
+    }
+}
+
+/* No room for a connection: there is once something else was closed. */
+static bool is_exhausted(int code)
+{
+    return code == -EMFILE || code == -ENFILE || code == -ENOBUFS || code == -ENOMEM;
+}
+
+static int accept_once(coir_listener *listener, coir_stream **ret_stream)
+{
+    if (listener->closed)
+        return -COIR_ECLOSED;
+    coir_socket *socket;
+    int r = coir_socket_accept(listener->socket, &socket, NULL, NULL);
+    return r < 0 ? r : coir_stream_from_socket(socket, ret_stream);
+}
+
+static int accept_patiently(coir_listener *listener, coir_stream **ret_stream)
+{
+    coir_time pause = SHORTEST_PAUSE;
+    for (;;) {
+        int r = accept_once(listener, ret_stream);
+        if (is_exhausted(r)) {
+            COIR_TRY(coir_sleep(pause));
+            pause = pause * 2 < LONGEST_PAUSE ? pause * 2 : LONGEST_PAUSE;
+        } else if (!is_passed_over(r)) {
+            return r;
+        }
+    }
+}
+
+int coir_listener_accept(coir_listener *listener, coir_stream **ret_stream)
+{
+    if (listener == NULL || ret_stream == NULL)
+        return -EINVAL;
+    if (listener->accepting)
+        return -EBUSY;
+    listener->users++;
+    listener->accepting = true;
+    int r = accept_patiently(listener, ret_stream);
+    listener->accepting = false;
+    drop(listener);
+    return r;
+}
+
+/* ---- serving ---- */
+
+struct connection {
+    coir_stream *stream;
+    int (*handler)(coir_stream *stream, void *arg);
+    void *arg;
+    coir_semaphore *places; /* NULL: no limit */
+};
+
+/* What a peer can do to a handler that does everything right. */
+static bool is_peers_fault(int code)
+{
+    switch (-code) {
+    case ECONNRESET:
+    case EPIPE:
+    case ENOTCONN:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case COIR_EEOF: return true;
+    default: return false;
+    }
+}
+
+static int handle(void *arg)
+{
+    struct connection *connection = arg;
+    char peer[COIR_ADDRESS_TEXT];
+    if (coir_stream_peer(connection->stream, peer, sizeof peer) == 0)
+        coir_task_set_name(NULL, "%s", peer);
+    int r = connection->handler(connection->stream, connection->arg);
+    coir_stream_close(connection->stream);
+    if (connection->places != NULL)
+        (void)coir_semaphore_release(connection->places);
+    return is_peers_fault(r) ? 0 : r;
+}
+
+/* Accepts one connection and starts its task. */
+static int serve_one(coir_listener *listener, coir_group *group, struct connection *connection)
+{
+    if (connection->places != NULL)
+        COIR_TRY(coir_semaphore_acquire(connection->places));
+    int r = coir_listener_accept(listener, &connection->stream);
+    if (r < 0)
+        return r;
+    r = coir_spawn_copy(group, handle, connection, sizeof *connection, NULL);
+    if (r == 0)
+        return 0;
+    coir_stream_abort(connection->stream);
+    if (connection->places != NULL)
+        (void)coir_semaphore_release(connection->places);
+    return r == -ENOMEM ? coir_sleep(SHORTEST_PAUSE) : r;
+}
+
+int coir_listener_serve(coir_listener *listener, int (*handler)(coir_stream *stream, void *arg),
+                        void *arg)
+{
+    if (listener == NULL || handler == NULL)
+        return -EINVAL;
+    coir_semaphore places = {.value = listener->limit, .bound = listener->limit};
+    struct connection connection = {.handler = handler, .arg = arg};
+    if (listener->limit > 0)
+        connection.places = &places;
+    coir_group group;
+    COIR_TRY(coir_group_init(&group, COIR_COLLECT));
+    listener->users++;
+    int r;
+    do
+        r = serve_one(listener, &group, &connection);
+    while (r == 0);
+    (void)coir_group_close(&group);
+    drop(listener);
+    return r;
+}

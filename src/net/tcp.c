@@ -1,0 +1,103 @@
+/* tcp.c: connecting, by TCP and by Unix sockets.
+ *
+ * Only public calls are used, as everywhere in net. Each failure leaves a text with the address that was
+ * tried; a cancellation leaves nothing but its code. Called by programs.
+ */
+#include <coir/tcp.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <coir/socket.h>
+
+#include "net.h"
+
+static const struct sockaddr *plain(const coir_address *address)
+{
+    return (const struct sockaddr *)&address->storage;
+}
+
+int coir__net_failed(int code, const char *what, const char *address)
+{
+    if (code == -ECANCELED || code == -ETIME || code == -COIR_ECLOSED)
+        return code;
+    return coir_fail(code, "%s %.100s: %s", what, address, coir_error_text(code));
+}
+
+/* ---- connecting ---- */
+
+static int bind_local(coir_socket *socket, const coir_connect_opts *opts)
+{
+    if (opts == NULL || opts->local == NULL)
+        return 0;
+    coir_address local;
+    COIR_TRY(coir_address_parse(opts->local, &local));
+    return coir_socket_bind(socket, plain(&local), local.length);
+}
+
+static int set_no_delay(coir_socket *socket)
+{
+    int on = 1;
+    return coir_socket_option(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* The text of a failure is added by the caller, who knows what the user has written. */
+static int connect_to(const coir_address *address, const coir_connect_opts *opts,
+                      coir_stream **ret_stream)
+{
+    COIR_AUTO(coir_socket) *socket = NULL;
+    bool tcp = address->storage.ss_family != AF_UNIX;
+    int r = coir_socket_open(address->storage.ss_family, SOCK_STREAM, &socket);
+    if (r == 0 && tcp)
+        r = bind_local(socket, opts);
+    if (r == 0 && tcp && !(opts != NULL && opts->delay))
+        r = set_no_delay(socket);
+    if (r == 0)
+        r = coir_socket_connect(socket, plain(address), address->length);
+    return r < 0 ? r : coir_stream_from_socket(COIR_TAKE(socket), ret_stream);
+}
+
+/* Whether another address of the same host may do better. */
+static bool try_next(int code)
+{
+    return code == -ECONNREFUSED || code == -EAFNOSUPPORT || code == -EADDRNOTAVAIL ||
+           code == -ENETUNREACH || code == -EHOSTUNREACH || code == -ETIMEDOUT;
+}
+
+int coir_tcp_connect(const char *address, const coir_connect_opts *opts, coir_stream **ret_stream)
+{
+    coir_address addresses[COIR__CANDIDATES];
+    int count = COIR_TRY(coir__address_candidates(address, addresses));
+    int r = 0;
+    for (int i = 0; i < count; i++) {
+        r = connect_to(&addresses[i], opts, ret_stream);
+        if (!try_next(r))
+            break;
+    }
+    return r < 0 ? coir__net_failed(r, "connect", address) : 0;
+}
+
+int coir_unix_connect(const char *path, const coir_connect_opts *opts, coir_stream **ret_stream)
+{
+    coir_address address;
+    COIR_TRY(coir_address_unix(path, &address));
+    int r;
+    /* A full queue gives no event when it has room again. */
+    for (coir_time pause = COIR_MS(1);; pause = pause < COIR_MS(64) ? 2 * pause : pause) {
+        r = connect_to(&address, opts, ret_stream);
+        if (r != -EAGAIN)
+            break;
+        COIR_TRY(coir_sleep(pause));
+    }
+    return r < 0 ? coir__net_failed(r, "connect", path) : 0;
+}
+
+/* ---- what a connection is called ---- */
+
+int coir_stream_peer(coir_stream *stream, char *text, size_t size)
+{
+    coir_address address = {.length = sizeof address.storage};
+    COIR_TRY(coir_stream_name(stream, true, (struct sockaddr *)&address.storage, &address.length));
+    return coir__address_text(&address, text, size);
+}
