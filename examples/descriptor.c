@@ -10,10 +10,10 @@
 static int writes(void *arg)
 {
     const int *fd = arg;
-    static const char *const words[] = {"one ", "two ", "three"};
-    for (size_t i = 0; i < COIR_COUNT(words); i++) {
+    for (const char *letter = "abc"; *letter != '\0'; letter++) {
         COIR_TRY(coir_sleep(COIR_MS(10)));
-        (void)!write(*fd, words[i], 5);
+        if (write(*fd, letter, 1) < 0)
+            return -errno;
     }
     return close(*fd);
 }
@@ -21,14 +21,14 @@ static int writes(void *arg)
 static int reads(void *arg)
 {
     const int *fd = arg;
-    for (;;) {
-        char text[6] = "";
+    char letter;
+    ssize_t n;
+    do {
         COIR_TRY(coir_fd_wait(*fd, POLLIN));
-        ssize_t n = read(*fd, text, 5);
-        if (n <= 0)
-            break;
-        printf("%s\n", text);
-    }
+        n = read(*fd, &letter, 1);
+        if (n > 0)
+            printf("%c\n", letter);
+    } while (n > 0);
     printf("the end\n");
     return close(*fd);
 }

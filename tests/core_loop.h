@@ -45,6 +45,17 @@ static inline int run_for(coir_loop *loop, coir_time duration)
     return r < 0 ? r : coir_loop_run_forever(loop);
 }
 
+/* The text of the first report of a kind in this test, or "". */
+static inline const char *report_of(coir_report_kind kind)
+{
+    size_t number;
+    const coir_test_report *reports = coir_test_reports(&number);
+    for (size_t i = 0; i < number; i++)
+        if (reports[i].kind == kind)
+            return reports[i].text;
+    return "";
+}
+
 /* Runs fn(arg) as a task of loop to its end. Returns its result, or why it could not be run. */
 static inline int run_task(coir_loop *loop, coir_fn fn, void *arg)
 {

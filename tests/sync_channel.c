@@ -453,7 +453,7 @@ static void run_flow(size_t capacity)
     COIR_EXPECT_EQ(sum, 3 * 5050);
 }
 
-COIR_TEST(many_producers)
+COIR_TEST_TAGGED(many_producers, "liveness")
 {
     run_flow(0);
     run_flow(1);
@@ -490,7 +490,7 @@ static int produce_slowly(void *arg)
 }
 
 /* Receives that give up again and again, just when items arrive: none is lost, none comes twice. */
-COIR_TEST(nothing_is_lost_under_deadlines)
+COIR_TEST_TAGGED(nothing_is_lost_under_deadlines, "liveness")
 {
     CHANNEL(0);
     int sum = 0;

@@ -384,7 +384,7 @@ static int work(void *arg)
     return r == -COIR_ECLOSED ? 0 : r;
 }
 
-COIR_TEST(task_done)
+COIR_TEST_TAGGED(task_done, "liveness")
 {
     COIR_AUTO(coir_queue) *queue = NULL;
     COIR_REQUIRE_OK(coir_queue_open(int, NULL, &queue));

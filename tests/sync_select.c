@@ -404,7 +404,7 @@ static int receive_in_select(void *arg)
 }
 
 /* Timers and items race in many selects: nothing is lost, nothing comes twice. */
-COIR_TEST(nothing_is_lost)
+COIR_TEST_TAGGED(nothing_is_lost, "liveness")
 {
     CHANNEL(out, in, 0);
     int received = 0;

@@ -178,7 +178,7 @@ static int take_twice(void *arg)
     return 0;
 }
 
-COIR_TEST(acquire_fifo_order)
+COIR_TEST_TAGGED(acquire_fifo_order, "liveness")
 {
     coir_semaphore semaphore = {.value = 1};
     struct record record = {0};

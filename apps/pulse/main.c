@@ -75,7 +75,8 @@ static int run(void *arg)
     coir_sender_close(COIR_TAKE(stored));
     r = first_failure(r, coir_join(viewing, NULL));
     r = coir_group_finish(&rest, r);
-    return r == 0 && options->once && store.down > 0 ? 1 : r;
+    bool complete = options->once && store.count == options->config.count;
+    return r == 0 && complete && store.down > 0 ? 1 : r;
 }
 
 /* --- The command line ------------------------------------------------------------------------- */

@@ -1,9 +1,9 @@
 /* store.c: results.jsonl, one JSON object per line, appended.
  *
  * A result is in the file, written by one write(2), before anybody is shown it: what was seen on
- * the screen can be found again, also after Pulse was killed. (A machine that loses its power may
- * lose what the kernel had not yet put on the disk, some seconds; fdatasync is called once, at the
- * end.) Lines are whole: a file that ends in a torn one, from a full disk, gets a line break first.
+ * the screen can be found again, also after Pulse was killed. The disk itself is never waited for,
+ * so a machine that loses its power may lose the last seconds. Lines are whole: a file that ends in
+ * a torn one, from a full disk, gets a line break first.
  */
 #include "pulse.h"
 #include "text.h"
@@ -63,7 +63,6 @@ void store_close(struct store *store)
 {
     if (store->fd < 0)
         return;
-    (void)fdatasync(store->fd);
     close(store->fd);
     store->fd = -1;
 }

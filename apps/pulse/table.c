@@ -276,7 +276,7 @@ static void draw_row(struct frame *frame, const struct row *row)
         return;
     put(frame, state_colours[row->state], mark_of(row->state), MARK, LEFT);
     for (int i = 0; i < COLUMNS; i++) {
-        char text[256];
+        char text[ADDRESS_MOST + 1];
         int width = frame->widths[i];
         fprintf(frame->out, "%*s", i > 0 && width > 0 ? GAP : 0, "");
         describe(row, (enum column)i, text, sizeof text);

@@ -93,21 +93,24 @@ static void give_back(void)
 }
 
 /* Gives the terminal back and lets the signal do what it would have done without us. */
-static void on_fatal(int signal_number)
+static void on_fatal(int signal_number, siginfo_t *info, void *context)
 {
+    (void)context;
     int saved = errno;
     give_back();
     for (size_t i = 0; i < COIR_COUNT(fatal); i++)
         if (fatal[i] == signal_number)
             (void)sigaction(signal_number, &before[i], NULL);
-    if (signal_number == SIGHUP || signal_number == SIGQUIT || signal_number == SIGXCPU)
-        (void)raise(signal_number); /* the others come back by themselves: the fault is repeated */
+    bool repeats = info->si_code > 0 && (signal_number == SIGSEGV || signal_number == SIGBUS ||
+                                         signal_number == SIGFPE || signal_number == SIGILL);
+    if (!repeats)
+        (void)raise(signal_number); /* a fault comes again when its instruction does */
     errno = saved;
 }
 
 static void catch_fatal(void)
 {
-    struct sigaction action = {.sa_handler = on_fatal, .sa_flags = SA_ONSTACK};
+    struct sigaction action = {.sa_sigaction = on_fatal, .sa_flags = SA_ONSTACK | SA_SIGINFO};
     for (size_t i = 0; i < COIR_COUNT(fatal); i++) {
         (void)sigaction(fatal[i], NULL, &before[i]);
         if (before[i].sa_handler != SIG_IGN)

@@ -3,6 +3,10 @@
  * Characters are taken apart under the C.UTF-8 locale whatever the user's is, because the targets
  * file is UTF-8 always; the user's locale decides only what is sent to the terminal.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* wcwidth */
+#endif
+
 #include "text.h"
 
 #include <langinfo.h>

@@ -80,7 +80,7 @@ enum coir__task_flag {
     COIR__TASK_NAMED = 1 << 5,      /* name is set; else the spawn site's text is the name */
     COIR__TASK_READY = 1 << 6,      /* it has said coir_ready() */
     COIR__TASK_WATCHED = 1 << 7,    /* starter, watchers or on_done may be set */
-    COIR__TASK_BELONGINGS = 1 << 8, /* locals, error or own.coir__cause may be set */
+    COIR__TASK_BELONGINGS = 1 << 8, /* locals, error, on_done or own.coir__cause may be set */
 };
 
 /* A task's record, at the top of the task's own stack. A task that ends leaves it as it found it:
@@ -465,6 +465,7 @@ void coir__group_end(
 void coir__locals_release(struct coir__value *locals);
 void coir__locals_inherit(struct coir_task *child, struct coir_task *parent);
 void coir__done_callbacks(struct coir_task *task);
+void coir__done_detach(struct coir_task *task); /* its record goes away */
 
 /* ---- timers (timer.c) ---- */
 

@@ -8,6 +8,8 @@
  * The return trace: COIR_TRY adds its line when the code is that of the task's record and its frame
  * lies above the last one noted; otherwise it is a new failure and begins a new record.
  */
+#include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +30,7 @@ struct crossing {
 struct coir_error {
     struct coir_error *next; /* of the chain, or of the free list */
     const void *frame;       /* of the last line noted */
+    const void *returns_to;  /* the return address of that frame */
     const coir_site *sites[FRAMES];
     struct crossing crossings[CROSSINGS];
     int code;
@@ -44,22 +47,42 @@ struct coir__errors {
 
 /* ---- codes ---- */
 
+static int positive(int code)
+{
+    return code == INT_MIN ? INT_MAX : code < 0 ? -code : code;
+}
+
 const char *coir_error_name(int code)
 {
-    switch (code < 0 ? -code : code) {
+    switch (positive(code)) {
     case 0: return "OK";
 #define COIR__X(name, value, text)                                                                 \
     case name: return #name;
         COIR_ERRORS(COIR__X)
 #undef COIR__X
     }
-    const char *name = strerrorname_np(code < 0 ? -code : code);
+    const char *name = strerrorname_np(positive(code));
     return name != NULL ? name : "E?";
+}
+
+#define ERRNOS 134 /* Linux has no higher one */
+static char lowered[ERRNOS][64];
+
+/* The C library's texts begin with a capital; acronyms keep theirs. */
+static void lower_texts(void)
+{
+    for (int i = 0; i < ERRNOS; i++) {
+        const char *text = strerrordesc_np(i);
+        (void)snprintf(lowered[i], sizeof lowered[i], "%s", text != NULL ? text : "");
+        if (lowered[i][0] >= 'A' && lowered[i][0] <= 'Z' && lowered[i][1] >= 'a')
+            lowered[i][0] = (char)(lowered[i][0] + ('a' - 'A'));
+    }
 }
 
 const char *coir_error_text(int code)
 {
-    switch (code < 0 ? -code : code) {
+    int magnitude = positive(code);
+    switch (magnitude) {
     case 0: return "success";
     case ETIME: return "the deadline passed";
     case ECANCELED: return "cancelled";
@@ -69,14 +92,11 @@ const char *coir_error_text(int code)
         COIR_ERRORS(COIR__X)
 #undef COIR__X
     }
-    static _Thread_local char lowered[64];
-    const char *text = strerrordesc_np(code < 0 ? -code : code);
-    if (text == NULL)
+    if (magnitude >= ERRNOS || strerrordesc_np(magnitude) == NULL)
         return "unknown error";
-    (void)snprintf(lowered, sizeof lowered, "%s", text);
-    if (lowered[0] >= 'A' && lowered[0] <= 'Z' && lowered[1] >= 'a')
-        lowered[0] = (char)(lowered[0] + ('a' - 'A'));
-    return lowered;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, lower_texts);
+    return lowered[magnitude];
 }
 
 /* ---- the pool ---- */
@@ -208,6 +228,13 @@ void coir__error_give(struct coir_task *task, struct coir_error *error)
     task->flags |= COIR__TASK_BELONGINGS;
 }
 
+/* Where the function of a frame returns to: it tells what was inlined into a function from the next
+ * function that the same caller calls, whose frame lies in the same place. */
+static const void *return_address(const void *frame)
+{
+    return ((const void *const *)frame)[1]; /* above the caller's frame pointer, on both ABIs */
+}
+
 int coir_fail_at(int code, const void *frame, const coir_site *site, const char *format, ...)
 {
     struct coir_loop *loop = coir__loop;
@@ -220,6 +247,7 @@ int coir_fail_at(int code, const void *frame, const coir_site *site, const char 
     if (error != NULL) {
         error->sites[error->frames++] = site;
         error->frame = frame;
+        error->returns_to = return_address(frame);
     }
     struct coir_error **last = last_of(loop);
     coir__error_free(loop, *last);
@@ -253,7 +281,8 @@ static bool continues(const struct coir_error *error, int code, const void *fram
         return false;
     if (error->frames == 0 || frame > error->frame)
         return true;
-    return frame == error->frame && error->sites[error->frames - 1]->function != site->function;
+    return frame == error->frame && return_address(frame) == error->returns_to &&
+           error->sites[error->frames - 1]->function != site->function;
 }
 
 int coir__trace(int code, const void *frame, const coir_site *site)
@@ -270,6 +299,7 @@ int coir__trace(int code, const void *frame, const coir_site *site)
     if (error == NULL)
         return code;
     error->frame = frame;
+    error->returns_to = return_address(frame);
     if (error->frames < FRAMES)
         error->sites[error->frames++] = site;
     else if (error->more_frames < UINT8_MAX)

@@ -104,15 +104,18 @@ void coir__group_child_failed(struct coir_group *group, struct coir_task *task)
         else if (error != NULL)
             coir__error_append(group->coir__errors, error);
     }
-    if (group->coir__policy == COIR_FAIL_FAST && group->coir__scope.coir__own != -ECANCELED)
+}
+
+/* Comes after whoever waited for this task was told of its end: the join of a child that failed is
+ * a finished operation, and the next call reports the cancellation. */
+void coir__group_settled(struct coir_group *group, struct coir_task *task)
+{
+    if (group->coir__policy == COIR_FAIL_FAST && group->coir__failures > 0 &&
+        group->coir__scope.coir__own != -ECANCELED)
         coir__scope_cancel(&group->coir__scope,
                            coir__error_new(group->coir__loop, -ECANCELED,
                                            "task '%s' of the group failed: %s",
                                            coir_task_name(task), coir_error_name(task->result)));
-}
-
-void coir__group_settled(struct coir_group *group, struct coir_task *task)
-{
     if (coir__unlikely(group->coir__policy == COIR_ANY && task->result >= 0 && !group->coir__won)) {
         group->coir__won = true;
         coir__scope_cancel(&group->coir__scope,
@@ -170,6 +173,10 @@ int coir__group_join(struct coir_group *group)
     struct coir_task *self = coir__self();
     if (group->coir__running == 0)
         return 0;
+    if (group->coir__waiter != NULL) { /* another task, in coir_group_wait: the group ends under it */
+        coir__wake(group->coir__waiter, -COIR_ECLOSED);
+        group->coir__waiter = NULL;
+    }
     coir_timer slow = {0};
     coir__timer_start(self->loop, &slow, coir_now() + SLOW_LEAVE, report_slow_leave, group);
     while (group->coir__running > 0) {
@@ -223,7 +230,7 @@ int coir_group_wait_at(coir_group *group, const coir_site *site)
             group->coir__waiter = self;
             r = coir__park(self, &group_wait, group);
         }
-        if (r < 0 && group->coir__scope.coir__own != -ECANCELED)
+        if (r == -COIR_ECLOSED || (r < 0 && group->coir__scope.coir__own != -ECANCELED))
             return r;
     }
     (void)coir__group_join(group);

@@ -66,30 +66,49 @@ void *coir_local_get(const coir_local *local)
 struct coir__done {
     struct coir__ready ready;
     struct coir__done *next;
+    struct coir_task *task; /* whose list it is in; NULL: in none any more */
     struct coir_loop *loop;
-    void (*fn)(void *arg);
+    void (*fn)(void *arg); /* NULL: taken back while in the ready queue */
     void *arg;
+    bool queued;
 };
+
+static void unlink_done(struct coir__done *done)
+{
+    struct coir__done **at = &done->task->on_done;
+    while (*at != done)
+        at = &(*at)->next;
+    *at = done->next;
+    done->task = NULL;
+}
 
 static void run_done(struct coir__ready *ready)
 {
     struct coir__done *done = coir__container(ready, struct coir__done, ready);
-    done->loop->callbacks_live--;
+    if (done->task != NULL)
+        unlink_done(done);
     void (*fn)(void *arg) = done->fn;
     void *arg = done->arg;
+    if (fn != NULL)
+        done->loop->callbacks_live--;
     coir__free(done);
-    fn(arg);
+    if (fn != NULL)
+        fn(arg);
 }
 
 void coir__done_callbacks(struct coir_task *task)
 {
-    struct coir__done *done = task->on_done;
-    task->on_done = NULL;
-    while (done != NULL) {
-        struct coir__done *next = done->next;
-        coir__ready_push(task->loop, &done->ready);
-        done = next;
+    for (struct coir__done *done = task->on_done; done != NULL; done = done->next) {
+        if (!done->queued)
+            coir__ready_push(task->loop, &done->ready);
+        done->queued = true;
     }
+}
+
+void coir__done_detach(struct coir_task *task)
+{
+    while (task->on_done != NULL)
+        unlink_done(task->on_done);
 }
 
 int coir_task_on_done(coir_task *task, void (*fn)(void *arg), void *arg)
@@ -99,13 +118,14 @@ int coir_task_on_done(coir_task *task, void (*fn)(void *arg), void *arg)
     struct coir__done *done = coir__alloc(sizeof *done);
     if (done == NULL)
         return -ENOMEM;
-    *done = (struct coir__done){.ready.run = run_done, .loop = task->loop, .fn = fn, .arg = arg};
+    *done = (struct coir__done){
+        .ready.run = run_done, .task = task, .loop = task->loop, .fn = fn, .arg = arg};
     task->loop->callbacks_live++;
     struct coir__done **end = &task->on_done;
     while (*end != NULL)
         end = &(*end)->next;
     *end = done;
-    task->flags |= COIR__TASK_WATCHED;
+    task->flags |= COIR__TASK_WATCHED | COIR__TASK_BELONGINGS;
     if (task->flags & COIR__TASK_DONE)
         coir__done_callbacks(task);
     return 0;
@@ -113,13 +133,15 @@ int coir_task_on_done(coir_task *task, void (*fn)(void *arg), void *arg)
 
 int coir_task_off_done(coir_task *task, void (*fn)(void *arg), void *arg)
 {
-    for (struct coir__done **at = &task->on_done; *at != NULL; at = &(*at)->next) {
-        struct coir__done *done = *at;
+    for (struct coir__done *done = task->on_done; done != NULL; done = done->next) {
         if (done->fn != fn || done->arg != arg)
             continue;
-        *at = done->next;
+        unlink_done(done);
         task->loop->callbacks_live--;
-        coir__free(done);
+        if (done->queued)
+            done->fn = NULL; /* it is freed when its turn comes */
+        else
+            coir__free(done);
         return 0;
     }
     return -ENOENT;

@@ -218,6 +218,8 @@ static void idle_virtually(struct coir_loop *loop, coir_time next)
  */
 static int idle(struct coir_loop *loop)
 {
+    if (atomic_load_explicit(&loop->inbox, memory_order_acquire) != NULL)
+        return 0; /* collect() comes next */
     coir_time next = coir__timers_next(loop->timers);
     bool kernel = loop->operations > 0 && !loop->backend->simulated;
     if (next == COIR_FOREVER && !kernel && !may_be_woken(loop))
@@ -411,7 +413,6 @@ static void wind_down(struct coir_loop *loop)
     loop->expects_posts = false;
     coir__scope_cancel(&loop->root, coir__error_new(loop, -ECANCELED, "the loop closes"));
     (void)run(loop, no_tasks);
-    coir__inbox_drain(loop);
 }
 
 int coir_loop_close(coir_loop *loop)
@@ -420,9 +421,10 @@ int coir_loop_close(coir_loop *loop)
         return 0;
     if (begin_run(loop) < 0)
         return -EBUSY;
+    coir__inbox_drain(loop); /* may start tasks */
     if (loop->tasks > 0)
         wind_down(loop);
-    atomic_store_explicit(&loop->closing, true, memory_order_release);
+    coir__inbox_close(loop);
     if (loop->tasks == 0)
         coir__group_end(&loop->background);
     report_count(loop, coir__timers_live(loop->timers) - coir__callbacks_timers(loop),

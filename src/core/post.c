@@ -10,32 +10,35 @@
 #include "core/backend.h"
 #include "core/core.h"
 
+/* Lies in the inbox of a loop that takes no more. */
+static coir_post_node closed;
+
 int coir_post(coir_loop *loop, coir_post_node *node, void (*fn)(void *arg), void *arg)
 {
-    if (atomic_load_explicit(&loop->closing, memory_order_acquire))
-        return -COIR_ECLOSED;
     if (__atomic_exchange_n(&node->coir__queued, 1, __ATOMIC_ACQ_REL) != 0)
         return -EALREADY;
     node->coir__fn = fn;
     node->coir__arg = arg;
     coir_post_node *first = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
-    do
+    do {
+        if (first == &closed) {
+            __atomic_store_n(&node->coir__queued, 0, __ATOMIC_RELEASE);
+            return -COIR_ECLOSED;
+        }
         node->coir__next = first;
-    while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &first, node, memory_order_seq_cst,
-                                                  memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &first, node,
+                                                    memory_order_seq_cst, memory_order_relaxed));
     if (atomic_load_explicit(&loop->asleep, memory_order_seq_cst) &&
         atomic_exchange_explicit(&loop->asleep, false, memory_order_seq_cst))
         loop->backend->wake(loop);
     return 0;
 }
 
-void coir__inbox_drain(struct coir_loop *loop)
+/* Calls what was posted, newest first in the list, in the order of posting. */
+static void call_all(coir_post_node *node)
 {
-    if (atomic_load_explicit(&loop->inbox, memory_order_relaxed) == NULL)
-        return;
-    coir_post_node *node = atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire);
     coir_post_node *first = NULL;
-    while (node != NULL) { /* newest first: turn it round */
+    while (node != NULL) {
         coir_post_node *next = node->coir__next;
         node->coir__next = first;
         first = node;
@@ -50,4 +53,15 @@ void coir__inbox_drain(struct coir_loop *loop)
                          __ATOMIC_RELEASE); /* from here it is the poster's again */
         fn(arg);
     }
+}
+
+void coir__inbox_drain(struct coir_loop *loop)
+{
+    if (atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL)
+        call_all(atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire));
+}
+
+void coir__inbox_close(struct coir_loop *loop)
+{
+    call_all(atomic_exchange_explicit(&loop->inbox, &closed, memory_order_acq_rel));
 }

@@ -167,9 +167,13 @@ static bool add_slab(struct coir__stacks *stacks, unsigned class_index)
     return true;
 }
 
-/* A record on a stack that was never used; its memory is zero. */
-static struct coir_task *carve(struct coir__stacks *stacks, unsigned class_index)
+/* The memory of the new record is zero; what is set here stays as it is in every task that will use
+ * the stack. */
+struct coir_task *coir__stack_carve(struct coir_loop *loop, unsigned class_index)
 {
+    if (class_index >= CLASSES)
+        return NULL;
+    struct coir__stacks *stacks = loop->stacks;
     struct class *class = &stacks->classes[class_index];
     if (class->fresh == class->fresh_end && !add_slab(stacks, class_index))
         return NULL;
@@ -182,8 +186,12 @@ static struct coir_task *carve(struct coir__stacks *stacks, unsigned class_index
     size_t colour = stacks->made++ % COLOURS * LINE;
     size_t record = (sizeof(struct coir_task) + LINE - 1) / LINE * LINE;
     struct coir_task *task = (struct coir_task *)(void *)(low + size - colour - record);
+    task->loop = loop;
     task->stack_low = low;
     task->stack_class = class_index;
+    task->scope = &task->own;
+    task->own.coir__kind = COIR__SCOPE_TASK;
+    task->own.coir__owner = task;
     return task;
 }
 
@@ -193,13 +201,6 @@ unsigned coir__stack_class(size_t size)
     while (class_index < CLASSES && CLASS_SIZE(class_index) < size)
         class_index++;
     return class_index;
-}
-
-struct coir_task *coir__stack_carve(struct coir_loop *loop, unsigned class_index)
-{
-    if (class_index >= CLASSES)
-        return NULL;
-    return carve(loop->stacks, class_index);
 }
 
 void coir__stack_bounds(const struct coir_task *task, char **ret_low, char **ret_high)

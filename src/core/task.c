@@ -25,22 +25,16 @@ static inline struct coir_task *make(struct coir_loop *loop, struct coir_group *
     if (coir__unlikely(task == NULL))
         return NULL;
     struct coir_scope *outside = &group->coir__scope;
-    task->ready.run = NULL;
-    task->loop = loop;
-    task->pending = outside->coir__effective;
-    task->result = -COIR_ENOTSET;
+    int effective = outside->coir__effective;
+    task->pending = effective;
     task->flags = 0;
-    task->ignored = 0;
+    task->group = group;
     task->fn = fn;
     task->arg = arg;
-    task->scope = &task->own;
-    task->group = group;
     task->site = site;
     task->id = ++loop->next_id;
     task->born = loop->now;
-    task->own.coir__kind = COIR__SCOPE_TASK;
-    task->own.coir__owner = task;
-    task->own.coir__effective = outside->coir__effective;
+    task->own.coir__effective = effective;
     coir__scope_link(outside, &task->own);
     group->coir__running++;
     loop->tasks++;
@@ -107,26 +101,35 @@ static int refused(const struct coir_group *group)
     return group->coir__open ? -COIR_EWRONGLOOP : -COIR_ECLOSED;
 }
 
-/* The group that a spawn asks for: NULL is the caller's own. */
-static inline int resolve_group(struct coir_group *group, const void *arg,
-                                struct coir_group **ret_group)
+/* Whether a spawn into group can go on as it is; else resolve_group has to look at it. */
+static inline bool usable(const struct coir_group *group)
 {
-    if (coir__unlikely(group == NULL))
+    return group != NULL && group->coir__open && group->coir__loop == coir__loop;
+}
+
+/* The group that a spawn asks for: NULL is the caller's own. */
+static int resolve_group(struct coir_group *group, const void *arg, struct coir_group **ret_group)
+{
+    if (group == NULL)
         return own_group(arg, ret_group);
-    if (coir__unlikely(!group->coir__open || group->coir__loop != coir__loop))
-        return refused(group);
     *ret_group = group;
-    return 0;
+    return usable(group) ? 0 : refused(group);
+}
+
+static __attribute__((noinline)) int spawn_slow(coir_group *group, coir_fn fn, void *arg,
+                                                coir_task **ret_task, const coir_site *site)
+{
+    int r = resolve_group(group, arg, &group);
+    if (r < 0)
+        return r;
+    return fn == NULL ? -EINVAL : spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
 }
 
 int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task,
                   const coir_site *site)
 {
-    int r = resolve_group(group, arg, &group);
-    if (coir__unlikely(r < 0))
-        return r;
-    if (coir__unlikely(fn == NULL))
-        return -EINVAL;
+    if (coir__unlikely(!usable(group) || fn == NULL))
+        return spawn_slow(group, fn, arg, ret_task, site);
     return spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
 }
 
@@ -264,6 +267,7 @@ void coir_ready(void)
 /* Gives back what a task holds beyond its record. */
 static void drop_belongings(struct coir_task *task)
 {
+    coir__done_detach(task);
     coir__locals_release(task->locals);
     coir__error_free(task->loop, task->error);
     coir__error_free(task->loop, task->own.coir__cause);
@@ -278,6 +282,7 @@ static inline void release(struct coir_task *task)
         drop_belongings(task);
     coir__scope_unlink(&task->own);
     task->own.coir__own = 0;
+    task->ignored = 0;
     coir__stack_give(task->loop, task);
 }
 
@@ -324,16 +329,16 @@ static void note_failure(struct coir_task *task, int returned)
 /* Settles a join that waits: the joiner gets the result, and the handle is gone. */
 static inline void settle_joiner(struct coir_task *task, struct coir_task *joiner)
 {
+    int result = task->result;
     task->joiner = NULL;
     task->flags &= ~(uint32_t)COIR__TASK_HANDLE;
-    if (coir__unlikely(task->result < 0))
+    if (coir__unlikely(result < 0))
         coir__join_failed(task, joiner, joiner->wait_data);
     if (task->join_into != NULL) {
-        *task->join_into = task->result;
-        coir__wake(joiner, 0);
-    } else {
-        coir__wake(joiner, task->result);
+        *task->join_into = result;
+        result = 0;
     }
+    coir__wake(joiner, result);
 }
 
 /* Tells whoever else waits for this end. */
@@ -366,6 +371,7 @@ _Noreturn void coir__task_main(struct coir_task *task)
     if (coir__unlikely(loop->slow & COIR__SLOW_FP))
         coir__context_default_fp();
     int result = task->fn(task->arg);
+    struct coir_group *group = task->group;
     if (coir__unlikely(task->flags & COIR__TASK_OWN_GROUP))
         result = join_own_group(task, result);
     assert(task->scope == &task->own && "a task ended inside a scope that it had entered");
@@ -378,7 +384,7 @@ _Noreturn void coir__task_main(struct coir_task *task)
         settle_joiner(task, task->joiner);
     if (coir__unlikely(task->flags & COIR__TASK_WATCHED))
         tell_watchers(task);
-    coir__group_child_ended(task->group, task);
+    coir__group_child_ended(group, task);
     if (task->flags & COIR__TASK_HANDLE)
         loop->handles++;
     else

@@ -281,20 +281,22 @@ static long attempt(struct coir__sim_file *file, struct coir__op *op)
     }
 }
 
-/* Makes the attempt that is due. */
+/* Makes the attempt that is due. Meanwhile the operation is not active, so that what the attempt changes
+ * about its own file does not schedule another one. */
 static void run_event(struct coir_loop *loop, struct coir__sim_event *event)
 {
     struct coir__op *op = event->op;
     event_unlink(event);
+    op->active = false;
     long result = -ECANCELED;
     if (!event->cancelled || (draw(loop) & 1)) /* a late success is as good as a late -ECANCELED */
         result = attempt(coir__sim_file_of(op->file), op);
-    if (result == COIR__STARTED) {
-        if (!event->cancelled)
-            return;
+    if (result == COIR__STARTED && event->cancelled)
         result = -ECANCELED;
+    if (result == COIR__STARTED) {
+        op->active = true;
+        return;
     }
-    op->active = false;
     op->result = result;
     loop->operations--;
     op->done(op);

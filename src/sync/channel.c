@@ -40,6 +40,19 @@ struct coir_receiver {
 
 /* ---- moving items ---- */
 
+static inline bool is_short(size_t size)
+{
+    return size == 8 || size == 16 || size == 4;
+}
+
+/* Tells the compiler what is_usual found, so that copy is without a call. */
+static inline void assume_short(size_t size)
+{
+    if (!is_short(size))
+        __builtin_unreachable();
+}
+
+/* Copies without a call where size is known to be short, or turns out to be. */
 static inline void copy(void *to, const void *from, size_t size)
 {
     if (size == 8)
@@ -52,17 +65,25 @@ static inline void copy(void *to, const void *from, size_t size)
         memcpy(to, from, size);
 }
 
-static inline char *after(const struct channel *channel, char *item)
+static inline char *after(const struct channel *channel, char *item, size_t size)
 {
-    item += channel->size;
+    item += size;
     return item == channel->end ? (char *)(uintptr_t)channel->items : item;
 }
 
-static inline void push(struct channel *channel, const void *item)
+static inline void push(struct channel *channel, const void *item, size_t size)
 {
-    copy(channel->tail, item, channel->size);
-    channel->tail = after(channel, channel->tail);
+    copy(channel->tail, item, size);
+    channel->tail = after(channel, channel->tail, size);
     channel->count++;
+    channel->sent++;
+}
+
+static inline void pop(struct channel *channel, void *ret_item, size_t size)
+{
+    copy(ret_item, channel->head, size);
+    channel->head = after(channel, channel->head, size);
+    channel->count--;
 }
 
 /* Puts an item into the hands of a receiver, or into the ring. False: it has to wait. */
@@ -70,14 +91,14 @@ static inline bool put(struct channel *channel, const void *item)
 {
     struct coir__waiter *receiver = channel->receiving.first;
     if (receiver != NULL) {
+        channel->sent++;
         copy(receiver->slot, item, channel->size);
         coir__waiter_wake(receiver, 1);
-    } else if (channel->count < channel->limit) {
-        push(channel, item);
-    } else {
-        return false;
+        return true;
     }
-    channel->sent++;
+    if (channel->count == channel->limit)
+        return false;
+    push(channel, item, channel->size);
     return true;
 }
 
@@ -86,19 +107,17 @@ static inline bool take(struct channel *channel, void *ret_item)
 {
     struct coir__waiter *sender = channel->sending.first;
     if (channel->count > 0) {
-        copy(ret_item, channel->head, channel->size);
-        channel->head = after(channel, channel->head);
-        channel->count--;
-        if (coir__likely(sender == NULL))
-            return true;
-        push(channel, sender->slot);
+        pop(channel, ret_item, channel->size);
+        if (sender != NULL)
+            push(channel, sender->slot, channel->size);
     } else if (sender != NULL) {
+        channel->sent++;
         copy(ret_item, sender->slot, channel->size);
     } else {
         return false;
     }
-    channel->sent++;
-    coir__waiter_wake(sender, 0);
+    if (sender != NULL)
+        coir__waiter_wake(sender, 0);
     return true;
 }
 
@@ -135,7 +154,19 @@ static inline int check(const struct channel *channel, const struct coir_loop *l
     return channel->loop == loop ? -EINVAL : -COIR_EWRONGLOOP;
 }
 
-int coir__send(coir_sender *sender, const void *item, size_t size)
+/* Whether a call of self may take the short way: it can begin, and the item is a short one of the
+ * channel's size. */
+static inline bool is_usual(const struct coir_task *self, const struct channel *channel, size_t size)
+{
+    if (coir__unlikely(self == NULL))
+        return false;
+    const struct coir_loop *loop = self->loop;
+    return self->pending == 0 && loop->charges > 1 && loop->slow == 0 && channel->loop == loop &&
+           channel->size == size && is_short(size);
+}
+
+static __attribute__((noinline)) int send_the_long_way(coir_sender *sender, const void *item,
+                                                       size_t size)
 {
     struct coir_task *self = coir__self();
     int r = coir__enter(self);
@@ -145,11 +176,25 @@ int coir__send(coir_sender *sender, const void *item, size_t size)
     r = check(channel, self->loop, size);
     if (coir__unlikely(r < 0))
         return r;
-    if (coir__likely(put(channel, item)))
+    if (put(channel, item))
         return 0;
     if (coir__unlikely(channel->receivers == 0))
         return -COIR_ECLOSED;
     return coir__wait_in(self, &channel->sending, &send_wait, channel, (void *)(uintptr_t)item);
+}
+
+/* The short way, into a ring that has room, calls nothing and so needs no frame. */
+int coir__send(coir_sender *sender, const void *item, size_t size)
+{
+    struct coir_task *self = coir__self();
+    struct channel *channel = sender->channel;
+    if (coir__unlikely(!is_usual(self, channel, size) || channel->receiving.first != NULL ||
+                       channel->count == channel->limit))
+        return send_the_long_way(sender, item, size);
+    self->loop->charges--;
+    assume_short(size);
+    push(channel, item, size);
+    return 0;
 }
 
 int coir__try_send(coir_sender *sender, const void *item, size_t size)
@@ -163,7 +208,8 @@ int coir__try_send(coir_sender *sender, const void *item, size_t size)
     return channel->receivers == 0 ? -COIR_ECLOSED : -EAGAIN;
 }
 
-int coir__receive(coir_receiver *receiver, void *ret_item, size_t size)
+static __attribute__((noinline)) int receive_the_long_way(coir_receiver *receiver, void *ret_item,
+                                                          size_t size)
 {
     struct coir_task *self = coir__self();
     int r = coir__enter(self);
@@ -173,11 +219,25 @@ int coir__receive(coir_receiver *receiver, void *ret_item, size_t size)
     r = check(channel, self->loop, size);
     if (coir__unlikely(r < 0))
         return r;
-    if (coir__likely(take(channel, ret_item)))
+    if (take(channel, ret_item))
         return 1;
     if (coir__unlikely(channel->senders == 0))
         return 0;
     return coir__wait_in(self, &channel->receiving, &receive_wait, channel, ret_item);
+}
+
+/* The short way, out of a ring that nobody waits to fill, calls nothing and so needs no frame. */
+int coir__receive(coir_receiver *receiver, void *ret_item, size_t size)
+{
+    struct coir_task *self = coir__self();
+    struct channel *channel = receiver->channel;
+    if (coir__unlikely(!is_usual(self, channel, size) || channel->sending.first != NULL ||
+                       channel->count == 0))
+        return receive_the_long_way(receiver, ret_item, size);
+    self->loop->charges--;
+    assume_short(size);
+    pop(channel, ret_item, size);
+    return 1;
 }
 
 int coir__try_receive(coir_receiver *receiver, void *ret_item, size_t size)

@@ -101,10 +101,21 @@ def plain_signals():
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def start(*command, **more):
-    more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more}
-    started.append(subprocess.Popen([str(part) for part in command], preexec_fn=plain_signals, **more))
-    return started[-1]
+def start(*command, terminal=None, **more):
+    """With terminal, it is the controlling one of a session of its own, and everything that the process has."""
+
+    def prepare():
+        plain_signals()
+        if terminal is not None:
+            os.setsid()
+            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    ends = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    if terminal is not None:
+        ends = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
+    process = subprocess.Popen([str(part) for part in command], preexec_fn=prepare, **ends, **more)
+    started.append(process)
+    return process
 
 
 def pulse(*arguments, status=0):
@@ -213,6 +224,29 @@ def signals():
         equal(start("sh", "-c", script).communicate(timeout=PATIENCE)[0], "130\n", "status in the shell")
 
 
+def stuck():
+    """SIGTERM while nobody reads what is shown: a pipe that is full, and a terminal that was stopped with Ctrl-S."""
+    write_targets({f"target{i}": "unix:nowhere" for i in range(300)}, interval="100ms", retries=0)
+    process = start(PULSE, "--targets", "targets.yaml")
+    time.sleep(2)
+    begin = time.monotonic()
+    process.terminate()
+    equal(process.wait(PATIENCE), 0, "exit status")
+    expect(time.monotonic() - begin < 1, "it did not end within the second")
+    check_stored(shown(process.stdout.read().rpartition("\n")[0]), stored())
+
+    screen = Terminal()
+    screen.wait_for("down")
+    screen.type("\x13")
+    time.sleep(1)
+    kept = len(stored())
+    time.sleep(1)
+    expect(len(stored()) > kept, "a terminal that stands still stops the checks")
+    screen.process.terminate()
+    equal(screen.process.wait(1), 0, "exit status")
+    screen.type("\x11")
+
+
 def once():
     """Both kinds of address, up and down, the exit status, the attempts, the deadline, and how many are in flight."""
     with service(("127.0.0.1", 0)) as tcp, service("socket") as unix, silent_service() as silent:
@@ -225,10 +259,10 @@ def once():
         write_targets({"tcp": tcp, "closed": closed_port(), "nowhere": "unix:nowhere"}, retries=2, timeout="5s")
         out, _ = pulse("--targets", "targets.yaml", "--once", "--results", "b.jsonl", status=1)
         check_stored(shown(out), stored("b.jsonl"))
-        results = {result["target"]: result for result in stored("b.jsonl")}
-        equal((results["closed"]["code"], results["closed"]["attempts"]), ("ECONNREFUSED", 3), "the closed port")
-        equal((results["nowhere"]["code"], results["nowhere"]["attempts"]), ("ENOENT", 3), "the missing socket")
-        equal(results["tcp"]["attempts"], 1, "attempts of what is up")
+        found = {result["target"]: result for result in stored("b.jsonl")}
+        equal((found["closed"]["code"], found["closed"]["attempts"]), ("ECONNREFUSED", 3), "the closed port")
+        equal((found["nowhere"]["code"], found["nowhere"]["attempts"]), ("ENOENT", 3), "the missing socket")
+        equal(found["tcp"]["attempts"], 1, "attempts of what is up")
 
         write_targets({f"silent{i}": silent for i in range(4)}, timeout="300ms")
         took = []
@@ -237,6 +271,10 @@ def once():
             pulse("--targets", "targets.yaml", "--once", "--in-flight", in_flight, "--results", "c.jsonl", status=1)
             took.append(time.monotonic() - begin)
         equal({result["code"] for result in stored("c.jsonl")}, {"ETIMEDOUT"}, "codes of what is silent")
+        write_targets({"silent": silent, "nowhere": "unix:nowhere"}, timeout="5m", retries=0)
+        process = start(PULSE, "--targets", "targets.yaml", "--once", "--results", "d.jsonl")
+        expect(process.stdout.readline(), "no line")
+        end(process, signal.SIGTERM, 0)
         expect(0.3 <= took[0] and 1.2 <= took[1], "four checks at once and one by one took", took)
 
 
@@ -284,13 +322,12 @@ def results():
 class Terminal:
     """Pulse on a terminal of its own."""
 
-    def __init__(self, columns=120, **environment):
+    def __init__(self, columns=120, command=(PULSE, "--targets", "targets.yaml"), **environment):
         self.master, slave = pty.openpty()
         self.text = ""
         self.resize(columns)
-        self.process = start(PULSE, "--targets", "targets.yaml", stdin=slave, stdout=slave, stderr=slave, text=False,
-                             start_new_session=True, env={"TERM": "xterm", "LANG": "C.UTF-8", **environment},
-                             cwd=os.getcwd())
+        environment = {"TERM": "xterm", "LANG": "C.UTF-8", "PATH": os.environ["PATH"], **environment}
+        self.process = start(*command, terminal=slave, env=environment)
         self.slave = slave
         os.set_blocking(self.master, False)
 
@@ -299,8 +336,11 @@ class Terminal:
 
     def read(self, seconds=0.0):
         if select.select([self.master], [], [], seconds)[0]:
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(OSError):  # nothing there, or nobody
                 self.text += os.read(self.master, 1 << 16).decode("utf-8", "replace")
+
+    def type(self, keys):
+        os.write(self.master, keys.encode())
 
     def wait_for(self, pattern):
         deadline = time.monotonic() + PATIENCE
@@ -314,7 +354,7 @@ class Terminal:
     def finish(self, status):
         begin = time.monotonic()
         while self.process.poll() is None:
-            expect(time.monotonic() - begin < 1, "it did not end within the second")
+            expect(time.monotonic() - begin < 1, "it did not end within the second, expected status", status)
             self.read(0.01)
         self.read(0.1)
         equal(self.process.returncode, status, "exit status")
@@ -346,38 +386,37 @@ def terminal():
         equal(re.findall("\033\\[[0-9;]*m|[^\0-\x7f]", plain.text), [], "colours and UTF-8 where neither is wanted")
         plain.process.terminate()
         plain.finish(0)
+        quit = Terminal()
+        quit.wait_for("closed.*down")
+        quit.type("\x1c")  # Ctrl-\\, which comes from the kernel
+        quit.finish(-signal.SIGQUIT)
 
 
 def keys():
-    """Ctrl-Z gives the terminal back and Ctrl-C ends it; a resize is followed at once."""
+    """In an interactive shell: a resize is followed at once, Ctrl-Z gives the terminal back, fg takes it again, Ctrl-C
+    ends it as a shell expects."""
     with service(("127.0.0.1", 0)) as tcp:
         write_targets({"tcp": tcp}, interval="1h")
-        # A stop needs a shell in the same session that would continue it: orphaned groups are never stopped.
-        script = f"'{PULSE}' --targets targets.yaml"
-        pid, master = pty.fork()
-        if pid == 0:
-            plain_signals()
-            os.environ.update(TERM="xterm", LANG="C.UTF-8")
-            os.execvp("bash", ["bash", "--norc", "-ic", f"{script}; echo stopped with $?; fg; echo ended with $?"])
-        screen = Terminal.__new__(Terminal)
-        screen.master, screen.text = master, ""
-        os.set_blocking(master, False)
-        screen.resize(100)
+        screen = Terminal(command=["bash", "--norc", "--noprofile", "-i"])
+        screen.type(f"'{PULSE}' --targets targets.yaml\n")
         screen.wait_for("tcp.*up")
         screen.text = ""
         screen.resize(60)
         screen.wait_for("(?s)Pulse.*NAME.*up")
-        os.write(master, b"\x1a")
-        screen.wait_for("\033\\[\\?1049l(?s:.*)stopped with 1")
-        screen.wait_for("\033\\[\\?1049h(?s:.*)tcp.*up")
-        os.write(master, b"\x03")
-        screen.wait_for("\033\\[\\?1049l")
-        os.close(master)
-        os.waitpid(pid, 0)
+        screen.type("\x1a")
+        screen.wait_for("(?s)\033\\[\\?1049l.*Stopped")
+        screen.type("fg\n")
+        screen.wait_for("(?s)Stopped.*\033\\[\\?1049h.*tcp.*up")
+        screen.type("\x03")
+        screen.wait_for("(?s)Stopped.*\033\\[\\?1049h.*\033\\[\\?1049l")
+        screen.type("echo status $?\n")
+        screen.wait_for("status 130")
+        screen.type("exit 7\n")
+        screen.finish(7)
 
 
 def main():
-    case = {f.__name__: f for f in (demo, killed, signals, once, wrong, results, terminal, keys)}[sys.argv[1]]
+    case = {f.__name__: f for f in (demo, killed, signals, stuck, once, wrong, results, terminal, keys)}[sys.argv[1]]
     if not PULSE.exists():
         skip("Pulse is not built")
     with tempfile.TemporaryDirectory() as directory:
