@@ -1,4 +1,5 @@
-/* resilience_retry.c: retries: pauses and their growth, chance, bounds, what is never retried, and hints from the server.
+/* resilience_retry.c: retries: pauses and their growth, chance, bounds, what is never retried, and
+ * hints from the server.
  */
 #include <coir/retry.h>
 
@@ -79,7 +80,8 @@ static bool is_busy(int code, void *arg)
 COIR_TEST(predicate)
 {
     coir_retry retry = {.retryable = is_busy};
-    struct flaky busy = {.fail_first = 2, .code = -EBUSY}, gone = {.fail_first = 2, .code = -ENOENT};
+    struct flaky busy = {.fail_first = 2, .code = -EBUSY},
+                 gone = {.fail_first = 2, .code = -ENOENT};
     COIR_EXPECT_EQ(coir_retry_run(&retry, call_flaky, &busy), 3);
     COIR_EXPECT_EQ(busy.calls, 3);
     COIR_EXPECT_CODE(coir_retry_run(&retry, call_flaky, &gone), -ENOENT);
@@ -96,7 +98,8 @@ static bool is_anything(int code, void *arg)
 COIR_TEST(cancellations_are_never_retried)
 {
     coir_retry retry = {.retryable = is_anything};
-    struct flaky canceled = {.fail_first = 9, .code = -ECANCELED}, late = {.fail_first = 9, .code = -ETIME};
+    struct flaky canceled = {.fail_first = 9, .code = -ECANCELED},
+                 late = {.fail_first = 9, .code = -ETIME};
     COIR_EXPECT_CODE(coir_retry_run(&retry, call_flaky, &canceled), -ECANCELED);
     COIR_EXPECT_CODE(coir_retry_run(&retry, call_flaky, &late), -ETIME);
     COIR_EXPECT_EQ(canceled.calls, 1);
@@ -139,7 +142,8 @@ COIR_TEST(outer_deadline)
 /* No pause is begun that would end too late: 1 + 2 s have passed, 4 s more are too many. */
 COIR_TEST(total_ends_before_a_pause)
 {
-    coir_retry retry = {.attempts = 50, .base = COIR_SEC(1), .cap = COIR_SEC(60), .total = COIR_SEC(6)};
+    coir_retry retry = {
+        .attempts = 50, .base = COIR_SEC(1), .cap = COIR_SEC(60), .total = COIR_SEC(6)};
     struct flaky service = {.fail_first = 99};
     coir_time start = coir_now();
     COIR_EXPECT_CODE(coir_retry_run(&retry, call_flaky, &service), -ECONNREFUSED);

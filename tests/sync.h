@@ -1,7 +1,8 @@
-/* sync.h: what the tests of src/sync/ share: starting tasks one after the other, and asking how they ended.
+/* sync.h: what the tests of src/sync/ share: starting tasks one after the other, and asking how
+ * they ended.
  *
- * The runner shuffles ready tasks, so an order that matters is made by letting each task run as far as it can before the
- * next one starts.
+ * The runner shuffles ready tasks, so an order that matters is made by letting each task run as far
+ * as it can before the next one starts.
  */
 #ifndef COIR_TESTS_SYNC_H
 #define COIR_TESTS_SYNC_H
@@ -32,7 +33,8 @@ static inline int joined(coir_task *task)
     return r < 0 ? r : result;
 }
 
-/* A list of small numbers in the order in which tasks wrote them, to be compared as one decimal number. */
+/* A list of small numbers in the order in which tasks wrote them, to be compared as one decimal
+ * number. */
 struct record {
     int64_t digits;
 };

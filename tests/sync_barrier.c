@@ -1,5 +1,5 @@
-/* sync_barrier.c: barriers: filling, passing, leaving by cancellation, reset and abort. The names are those of CPython's
- * test_locks.py where the behaviour is.
+/* sync_barrier.c: barriers: filling, passing, leaving by cancellation, reset and abort. The names
+ * are those of CPython's test_locks.py where the behaviour is.
  */
 #include <coir/barrier.h>
 
@@ -93,7 +93,8 @@ COIR_TEST(reset_barrier)
     COIR_EXPECT_CODE(parties[1].place, -COIR_EBROKENBARRIER);
 }
 
-/* Whoever the last arrival let go has passed, even if a reset comes before it runs; new ones begin a new round. */
+/* Whoever the last arrival let go has passed, even if a reset comes before it runs; new ones begin
+ * a new round. */
 COIR_TEST(reset_barrier_while_tasks_draining)
 {
     coir_barrier barrier = {.parties = 2};

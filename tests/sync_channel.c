@@ -1,5 +1,6 @@
-/* sync_channel.c: channels: order, capacity and rendezvous, both ends closing, clones, and items that meet cancellations.
- * The names are those of Tokio's sync_mpsc.rs and Trio's test_channel.py where the behaviour is.
+/* sync_channel.c: channels: order, capacity and rendezvous, both ends closing, clones, and items
+ * that meet cancellations. The names are those of Tokio's sync_mpsc.rs and Trio's test_channel.py
+ * where the behaviour is.
  */
 #include <coir/channel.h>
 
@@ -359,7 +360,8 @@ static int send_with_own_handle(void *arg)
     return sending->result;
 }
 
-/* The last sender waits for room, is cancelled, and closes: the receiver that comes then is not left waiting. */
+/* The last sender waits for room, is cancelled, and closes: the receiver that comes then is not
+ * left waiting. */
 COIR_TEST(cancelled_reserve_wakes_closed_receiver)
 {
     CHANNEL(1);
@@ -378,7 +380,8 @@ COIR_TEST(cancelled_reserve_wakes_closed_receiver)
     COIR_EXPECT_CODE(joined(task), -COIR_ECANCELEDTASK);
 }
 
-/* Cancelled in the turn in which room was made: the item is in the channel, the end comes after it. */
+/* Cancelled in the turn in which room was made: the item is in the channel, the end comes after
+ * it. */
 COIR_TEST(cancelled_reserve_with_room_wakes_closed_receiver)
 {
     CHANNEL(1);

@@ -1,6 +1,6 @@
-/* sync_condition.c: conditions: who is notified, that the lock is held again on every path, and that no notification is
- * lost to a task which is cancelled in the same turn. The names are those of CPython's test_locks.py and Tokio's
- * sync_notify.rs where the behaviour is.
+/* sync_condition.c: conditions: who is notified, that the lock is held again on every path, and
+ * that no notification is lost to a task which is cancelled in the same turn. The names are those
+ * of CPython's test_locks.py and Tokio's sync_notify.rs where the behaviour is.
  */
 #include <coir/condition.h>
 
@@ -101,7 +101,8 @@ COIR_TEST(wait_cancel)
     COIR_EXPECT(!coir_lock_held(&shared.lock));
 }
 
-/* The lock is held by another task when the waiter is cancelled: it waits for it, and reports then. */
+/* The lock is held by another task when the waiter is cancelled: it waits for it, and reports
+ * then. */
 COIR_TEST(wait_cancel_contested)
 {
     struct shared shared = {0};
@@ -165,7 +166,8 @@ static int consume(void *arg)
     }
 }
 
-/* One of two consumers is notified and cancelled in the same turn (python/cpython#112202): one of them must consume. */
+/* One of two consumers is notified and cancelled in the same turn (python/cpython#112202): one of
+ * them must consume. */
 static void wake_and_cancel(bool relock)
 {
     struct shared shared = {0};
@@ -206,7 +208,8 @@ COIR_TEST(cancelled_wakeup_relock)
     wake_and_cancel(true);
 }
 
-/* The notified one is cancelled before it runs; it returns 0 all the same, and passes on what it was woken for. */
+/* The notified one is cancelled before it runs; it returns 0 all the same, and passes on what it
+ * was woken for. */
 static int wait_and_pass_on(void *arg)
 {
     struct waiter *waiter = arg;

@@ -1,5 +1,5 @@
-/* sync_event.c: events: who is woken, by which of set and clear, and what a cancellation changes. The names are those of
- * CPython's test_locks.py where the behaviour is.
+/* sync_event.c: events: who is woken, by which of set and clear, and what a cancellation changes.
+ * The names are those of CPython's test_locks.py where the behaviour is.
  */
 #include <coir/event.h>
 

@@ -1,4 +1,5 @@
-/* sync_future.c: futures: settled once, read by many, cancelled waits, and posts from other threads.
+/* sync_future.c: futures: settled once, read by many, cancelled waits, and posts from other
+ * threads.
  */
 #include <coir/future.h>
 

@@ -1,5 +1,6 @@
-/* sync_lock.c: locks: order, hand-over, and what happens when a waiter is cancelled just before, or just after, the lock
- * becomes its own. The names are those of CPython's test_locks.py and Trio's test_sync.py where the behaviour is.
+/* sync_lock.c: locks: order, hand-over, and what happens when a waiter is cancelled just before, or
+ * just after, the lock becomes its own. The names are those of CPython's test_locks.py and Trio's
+ * test_sync.py where the behaviour is.
  */
 #include <coir/lock.h>
 
@@ -156,8 +157,8 @@ COIR_TEST(cancel_race)
     COIR_EXPECT(!coir_lock_held(&lock));
 }
 
-/* The other way round: A releases, then B is cancelled, which owns the lock already. It finds out at its next call, and
- * C gets the lock from it. */
+/* The other way round: A releases, then B is cancelled, which owns the lock already. It finds out
+ * at its next call, and C gets the lock from it. */
 COIR_TEST(cancel_release_race)
 {
     coir_lock lock = {0};
@@ -214,8 +215,8 @@ COIR_TEST(deadline_ends_the_wait)
     COIR_EXPECT_OK(coir_lock_release(&lock));
 }
 
-/* The lock is released at the very time at which the waiter's deadline passes: it has the lock, or it has not, and
- * whoever is next gets it. */
+/* The lock is released at the very time at which the waiter's deadline passes: it has the lock, or
+ * it has not, and whoever is next gets it. */
 COIR_TEST(deadline_and_release_at_the_same_time)
 {
     coir_lock lock = {0};
@@ -326,7 +327,8 @@ static int keep(void *arg)
     return coir_lock_acquire(arg);
 }
 
-/* A task that ends with a lock leaves it held for ever; its record may be another task's by then. */
+/* A task that ends with a lock leaves it held for ever; its record may be another task's by
+ * then. */
 COIR_TEST(description_of_a_holder_that_has_ended)
 {
     coir_lock lock = {0};

@@ -1,5 +1,5 @@
-/* sync_queue.c: queues: order of each kind, limits, join, shutdown, and items that meet cancellations. The names are those
- * of CPython's test_queues.py where the behaviour is.
+/* sync_queue.c: queues: order of each kind, limits, join, shutdown, and items that meet
+ * cancellations. The names are those of CPython's test_queues.py where the behaviour is.
  */
 #include <coir/queue.h>
 
@@ -176,7 +176,8 @@ COIR_TEST(put_with_waiting_getters)
     COIR_EXPECT_EQ(coir_queue_size(queue), 1);
 }
 
-/* A get under a deadline that is long enough takes nothing twice, one that is too short takes nothing at all. */
+/* A get under a deadline that is long enough takes nothing twice, one that is too short takes
+ * nothing at all. */
 COIR_TEST(get_cancelled)
 {
     COIR_AUTO(coir_queue) *queue = NULL;

@@ -1,5 +1,5 @@
-/* sync_select.c: coir_select: each kind of case, ties, that the others are as if never asked, and cancellations that meet a
- * case which is just being settled.
+/* sync_select.c: coir_select: each kind of case, ties, that the others are as if never asked, and
+ * cancellations that meet a case which is just being settled.
  */
 #include <coir/select.h>
 
@@ -172,7 +172,8 @@ struct offer {
 static int offer_to_either(void *arg)
 {
     struct offer *offer = arg;
-    coir_case cases[] = {COIR_ON_SEND(offer->a, &offer->item), COIR_ON_SEND(offer->b, &offer->item)};
+    coir_case cases[] = {COIR_ON_SEND(offer->a, &offer->item),
+                         COIR_ON_SEND(offer->b, &offer->item)};
     offer->index = coir_select(cases, 2);
     if (offer->index >= 0)
         offer->result = cases[offer->index].result;
@@ -267,7 +268,8 @@ COIR_TEST(deadline_ends_the_wait)
     CHANNEL(out, in, 1);
     coir_event event = {0};
     int got = 0;
-    coir_case cases[] = {COIR_ON_EVENT(&event), COIR_ON_RECEIVE(in, &got), COIR_ON_TIMER(COIR_SEC(9))};
+    coir_case cases[] = {COIR_ON_EVENT(&event), COIR_ON_RECEIVE(in, &got),
+                         COIR_ON_TIMER(COIR_SEC(9))};
     {
         COIR_DEADLINE(COIR_SEC(1));
         COIR_EXPECT_CODE(coir_select(cases, COIR_COUNT(cases)), -ETIME);

@@ -1,5 +1,5 @@
-/* sync_semaphore.c: semaphores: order, hand-over of permits, and cancellations in the same turn. The names are those of
- * CPython's test_locks.py where the behaviour is.
+/* sync_semaphore.c: semaphores: order, hand-over of permits, and cancellations in the same turn.
+ * The names are those of CPython's test_locks.py where the behaviour is.
  */
 #include <coir/semaphore.h>
 
@@ -108,7 +108,8 @@ COIR_TEST(acquire_hang)
     COIR_EXPECT_EQ(semaphore.value, 0);
 }
 
-/* As acquire_hang, the other way round: the permit is the first waiter's when it is cancelled, and it keeps it. */
+/* As acquire_hang, the other way round: the permit is the first waiter's when it is cancelled, and
+ * it keeps it. */
 COIR_TEST(cancel_release_race)
 {
     coir_semaphore semaphore = {0};
@@ -210,7 +211,8 @@ COIR_TEST(acquire_fifo_order_2)
 {
     coir_semaphore semaphore = {.value = 1};
     struct record record = {0};
-    struct taker a = {&semaphore, &record, 1}, b = {&semaphore, &record, 0}, c = {&semaphore, &record, 3};
+    struct taker a = {&semaphore, &record, 1}, b = {&semaphore, &record, 0},
+                 c = {&semaphore, &record, 3};
     COIR_GROUP(group);
     START(&group, take, &a, NULL);
     START(&group, release_and_take, &b, NULL);
@@ -246,12 +248,14 @@ COIR_TEST(acquire_fifo_order_3)
         COIR_EXPECT_CODE(joined(tasks[i]), i == 1 ? -COIR_ECANCELEDTASK : 0);
 }
 
-/* Permits that are handed over but not used yet are nobody else's: one that comes now waits behind. */
+/* Permits that are handed over but not used yet are nobody else's: one that comes now waits
+ * behind. */
 COIR_TEST(acquire_fifo_order_4)
 {
     coir_semaphore semaphore = {0};
     struct record record = {0};
-    struct taker a = {&semaphore, &record, 1}, b = {&semaphore, &record, 2}, d = {&semaphore, &record, 4};
+    struct taker a = {&semaphore, &record, 1}, b = {&semaphore, &record, 2},
+                 d = {&semaphore, &record, 4};
     COIR_GROUP(group);
     START(&group, take, &a, NULL);
     START(&group, take, &b, NULL);

@@ -1,6 +1,7 @@
 /* coir/semaphore.h: a number of permits that tasks take and give back.
  *
- * It is fair: a permit that is released goes to the task that has waited longest, which has it before it runs again.
+ * It is fair: a permit that is released goes to the task that has waited longest, which has it
+ * before it runs again.
  *
  *     static coir_semaphore slots = {.value = 5};
  *
@@ -25,22 +26,22 @@ typedef struct coir_semaphore {
 } coir_semaphore;
 
 /* Takes a permit, waiting behind those that came before. A free one is taken without a wait.
- * Returns 0. Errors: -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no permit was taken. Thread
- * safety: the loop's thread. */
+ * Returns 0. Errors: -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no permit
+ * was taken. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_semaphore_acquire(coir_semaphore *semaphore);
 
-/* Takes a permit if one is free.
- * Returns 0. Errors: -EAGAIN when none is, -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's
- * thread, in a task or not. */
+/* Takes a permit if one is free. Returns 0. Errors: -EAGAIN when none is, -COIR_EWRONGLOOP. Cancel
+ * safety: never waits. Thread safety: the loop's thread, in a task or not. */
 COIR__CHECKED int coir_semaphore_try(coir_semaphore *semaphore);
 
 /* Gives a permit back, or adds one: to the task that has waited longest, else to the free ones.
- * Returns 0. Errors: -EOVERFLOW when there would be more than bound; then nothing changed; -COIR_EWRONGLOOP. Cancel
- * safety: never waits. Thread safety: the loop's thread, in a task or not. */
+ * Returns 0. Errors: -EOVERFLOW when there would be more than bound; then nothing changed;
+ * -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread, in a task or
+ * not. */
 COIR__PUBLIC int coir_semaphore_release(coir_semaphore *semaphore);
 
-/* Holds a permit to the end of the block. When none can be had, returns the code from the enclosing function, as
- * COIR_TRY does. */
+/* Holds a permit to the end of the block. When none can be had, returns the code from the enclosing
+ * function, as COIR_TRY does. */
 #define COIR_SEMAPHORE(semaphore)                                                                  \
     __attribute__((cleanup(coir__semaphore_leave), unused)) coir_semaphore *COIR__UNIQUE(          \
         coir__permit_) = (__extension__({                                                          \

@@ -1,7 +1,8 @@
 /* coir/wait.h: what stands inside the objects that tasks wait for; private to the library.
  *
- * Locks, events, semaphores, barriers and futures lie in the caller's memory, so their lists of waiters have to be
- * complete types in public headers. Programs use none of this by name; src/core/core.h says how it works.
+ * Locks, events, semaphores, barriers and futures lie in the caller's memory, so their lists of
+ * waiters have to be complete types in public headers. Programs use none of this by name;
+ * src/core/core.h says how it works.
  */
 #ifndef COIR_WAIT_H
 #define COIR_WAIT_H
@@ -19,14 +20,15 @@ struct coir__waitlist {
     struct coir__waiter *first, *last;
 };
 
-/* One task that waits for one object. Single waits use the one in the task record; coir_select has one for each
- * case. */
+/* One task that waits for one object. Single waits use the one in the task record; coir_select has
+ * one for each case. */
 struct coir__waiter {
     struct coir__waiter *next, *previous;
     struct coir__waitlist *list; /* NULL: not linked */
     struct coir_task *task;
-    void *slot;                                            /* where the value comes from or goes to */
-    void (*fire)(struct coir__waiter *waiter, int result); /* NULL: wake the task; select: settle the case */
+    void *slot; /* where the value comes from or goes to */
+    void (*fire)(struct coir__waiter *waiter,
+                 int result); /* NULL: wake the task; select: settle the case */
 };
 
 COIR__END

@@ -168,8 +168,7 @@ struct coir_loop {
     void *backend_state;
     char backend_why[128];
     _Atomic(coir_post_node *) inbox;
-    atomic_bool asleep;  /* about to wait in the backend: a post must wake it */
-    atomic_bool closing; /* posts are refused */
+    atomic_bool asleep; /* about to wait in the backend: a post must wake it */
     uint64_t operations; /* under way in the backend */
     uint64_t hopes;      /* signal waits, jobs, and whatever else can wake it from outside */
     uint64_t descriptors, tasks, tasks_total, handles, callbacks_live, turns, reports, next_id;
@@ -543,6 +542,9 @@ size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
 /* ---- the loop (loop.c, post.c) ---- */
 
 void coir__inbox_drain(struct coir_loop *loop);
+void coir__inbox_close(struct coir_loop *loop); /* drains it for the last time */
+/* The last drain: what is posted from now on is refused. */
+void coir__inbox_close(struct coir_loop *loop);
 coir_time coir__clock(void);                            /* CLOCK_MONOTONIC */
 coir_time coir__clock_of(const struct coir_loop *loop); /* now, on the loop's clock */
 uint64_t coir__random(uint64_t *state);

@@ -1,7 +1,8 @@
 /* retry.c: calling again what failed.
  *
- * Everything that changes from call to call is in a coir_retry_state; the policy is only read. coir_retry_next decides and
- * pauses, coir_retry_run is the loop around it, with a scope for each of the two bounds.
+ * Everything that changes from call to call is in a coir_retry_state; the policy is only read.
+ * coir_retry_next decides and pauses, coir_retry_run is the loop around it, with a scope for each
+ * of the two bounds.
  */
 #include <errno.h>
 
@@ -32,8 +33,8 @@ static coir_retry complete(const coir_retry *retry)
 
 static bool makes_sense(const coir_retry *retry)
 {
-    return retry->base > 0 && retry->cap > 0 && retry->each > 0 && retry->total > 0 && retry->factor >= 1 &&
-           (unsigned)retry->jitter <= COIR_JITTER_DECORRELATED;
+    return retry->base > 0 && retry->cap > 0 && retry->each > 0 && retry->total > 0 &&
+           retry->factor >= 1 && (unsigned)retry->jitter <= COIR_JITTER_DECORRELATED;
 }
 
 static bool is_retryable(const coir_retry *retry, int code)

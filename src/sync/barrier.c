@@ -1,7 +1,7 @@
 /* barrier.c: barriers. The last arrival ends all waits at once, each with its place.
  *
- * There is no phase of draining, as asyncio has one: a task that was let go is out of the barrier before it runs, so the
- * next round can fill meanwhile, and a reset does not concern it.
+ * There is no phase of draining, as asyncio has one: a task that was let go is out of the barrier
+ * before it runs, so the next round can fill meanwhile, and a reset does not concern it.
  */
 #include <stdio.h>
 

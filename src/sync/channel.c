@@ -1,11 +1,13 @@
 /* channel.c: channels, from handle to ring, and the cases of coir_select for both ends.
  *
- * A channel lives as long as one of its handles. Its ring holds items while nobody waits for one; a sender that finds a
- * waiting receiver copies straight into its variable, and a receiver that makes room pulls in the item of the sender that
- * has waited longest. So these hold between calls: receivers wait only when the ring is empty and no sender waits;
- * senders wait only when the ring is full. Who is woken has the item, or has delivered it.
+ * A channel lives as long as one of its handles. Its ring holds items while nobody waits for one; a
+ * sender that finds a waiting receiver copies straight into its variable, and a receiver that makes
+ * room pulls in the item of the sender that has waited longest. So these hold between calls:
+ * receivers wait only when the ring is empty and no sender waits; senders wait only when the ring
+ * is full. Who is woken has the item, or has delivered it.
  *
- * This is a hot path: the common cases are one comparison each, and a wait ends in a tail call of the switch.
+ * This is a hot path: the common cases are one comparison each, and a wait ends in a tail call of
+ * the switch.
  */
 #include <stdio.h>
 #include <string.h>
@@ -102,7 +104,8 @@ static inline bool put(struct channel *channel, const void *item)
     return true;
 }
 
-/* Takes the oldest item, and lets the sender that has waited longest take the place. False: there is none. */
+/* Takes the oldest item, and lets the sender that has waited longest take the place. False: there
+ * is none. */
 static inline bool take(struct channel *channel, void *ret_item)
 {
     struct coir__waiter *sender = channel->sending.first;
@@ -142,7 +145,8 @@ static size_t describe_receive(const struct coir_task *task, char *text, size_t 
     return describe(task->wait_object, false, text, size);
 }
 
-static const struct coir__wait send_wait = {"waits to send to channel", coir__abort_waiter, describe_send};
+static const struct coir__wait send_wait = {"waits to send to channel", coir__abort_waiter,
+                                            describe_send};
 static const struct coir__wait receive_wait = {"waits to receive from channel", coir__abort_waiter,
                                                describe_receive};
 
@@ -156,7 +160,8 @@ static inline int check(const struct channel *channel, const struct coir_loop *l
 
 /* Whether a call of self may take the short way: it can begin, and the item is a short one of the
  * channel's size. */
-static inline bool is_usual(const struct coir_task *self, const struct channel *channel, size_t size)
+static inline bool is_usual(const struct coir_task *self, const struct channel *channel,
+                            size_t size)
 {
     if (coir__unlikely(self == NULL))
         return false;
@@ -279,7 +284,8 @@ static void free_unused(struct channel *channel)
         coir__free(channel);
 }
 
-static struct channel *make_channel(size_t size, size_t capacity, size_t bytes, const coir_site *site)
+static struct channel *make_channel(size_t size, size_t capacity, size_t bytes,
+                                    const coir_site *site)
 {
     struct channel *channel = coir__alloc(sizeof *channel + bytes);
     if (channel == NULL)
@@ -296,13 +302,14 @@ static struct channel *make_channel(size_t size, size_t capacity, size_t bytes, 
     return channel;
 }
 
-int coir_channel_open_at(size_t size, size_t capacity, coir_sender **ret_out, coir_receiver **ret_in,
-                         const coir_site *site)
+int coir_channel_open_at(size_t size, size_t capacity, coir_sender **ret_out,
+                         coir_receiver **ret_in, const coir_site *site)
 {
     size_t bytes;
     if (size == 0)
         return -EINVAL;
-    if (__builtin_mul_overflow(size, capacity, &bytes) || bytes > PTRDIFF_MAX - sizeof(struct channel))
+    if (__builtin_mul_overflow(size, capacity, &bytes) ||
+        bytes > PTRDIFF_MAX - sizeof(struct channel))
         return -EOVERFLOW;
     if (coir__loop == NULL)
         return -COIR_ENOTASK;
@@ -424,7 +431,8 @@ static int attempt_send(coir_case *wanted)
 
 static int attempt_receive(coir_case *wanted)
 {
-    int r = coir__try_receive(wanted->coir__object, wanted->coir__slot, (size_t)wanted->coir__number);
+    int r =
+        coir__try_receive(wanted->coir__object, wanted->coir__slot, (size_t)wanted->coir__number);
     return settled(wanted, r, 0);
 }
 
@@ -459,5 +467,5 @@ static size_t describe_receive_case(const coir_case *wanted, char *text, size_t 
 
 const struct coir__waitable coir__on_send = {"send to channel", attempt_send, begin_send, withdraw,
                                              describe_send_case};
-const struct coir__waitable coir__on_receive = {"receive from channel", attempt_receive, begin_receive,
-                                                withdraw, describe_receive_case};
+const struct coir__waitable coir__on_receive = {"receive from channel", attempt_receive,
+                                                begin_receive, withdraw, describe_receive_case};

@@ -1,8 +1,9 @@
 /* condition.c: conditions, whose waiters go straight from the condition's list into the lock's.
  *
- * A task that waits has given up its lock. It returns as the owner of the lock, always: a notification or a cancellation
- * makes it the owner when the lock is free, else moves it to the lock's waiters, where no cancellation reaches it any
- * more. So it is woken once, with the lock, and a notification can only go to a task that will return 0.
+ * A task that waits has given up its lock. It returns as the owner of the lock, always: a
+ * notification or a cancellation makes it the owner when the lock is free, else moves it to the
+ * lock's waiters, where no cancellation reaches it any more. So it is woken once, with the lock,
+ * and a notification can only go to a task that will return 0.
  */
 #include <stdio.h>
 
@@ -23,9 +24,11 @@ static size_t describe_relock(const struct coir_task *task, char *text, size_t s
     return coir__lock_describe(task->wait_object, text, size);
 }
 
-static const struct coir__wait relock_wait = {"waits for the lock of a condition,", NULL, describe_relock};
+static const struct coir__wait relock_wait = {"waits for the lock of a condition,", NULL,
+                                              describe_relock};
 
-/* Moves a task that waits for a condition no more to its lock. True: it owns the lock, and can be woken. */
+/* Moves a task that waits for a condition no more to its lock. True: it owns the lock, and can be
+ * woken. */
 static bool pass_on(struct coir_task *task, coir_lock *lock)
 {
     coir__waiter_unlink(&task->waiter);
@@ -62,15 +65,16 @@ int coir_condition_wait(coir_condition *condition, coir_lock *lock)
     if (r < 0)
         return r;
     if (!coir__lock_mine(lock, self))
-        return coir_fail(-COIR_ENOTHELD, "waiting for a condition takes its lock, held by this task");
+        return coir_fail(-COIR_ENOTHELD,
+                         "waiting for a condition takes its lock, held by this task");
     coir__lock_hand_over(lock);
     struct waiting waiting = {lock, 0};
     (void)coir__wait_in(self, &condition->coir__waiters, &condition_wait, condition, &waiting);
     return waiting.result;
 }
 
-int coir_condition_wait_for(coir_condition *condition, coir_lock *lock, bool (*predicate)(void *arg),
-                            void *arg)
+int coir_condition_wait_for(coir_condition *condition, coir_lock *lock,
+                            bool (*predicate)(void *arg), void *arg)
 {
     while (!predicate(arg)) {
         int r = coir_condition_wait(condition, lock);

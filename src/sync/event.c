@@ -1,7 +1,7 @@
 /* event.c: events, and the case of coir_select that waits for one.
  *
- * A set event has no waiters: setting it ends every wait at once, with success, so that clearing it again before they
- * run takes nothing back.
+ * A set event has no waiters: setting it ends every wait at once, with success, so that clearing it
+ * again before they run takes nothing back.
  */
 #include <stdio.h>
 

@@ -1,7 +1,8 @@
 /* future.c: futures, settled once, by their loop or by a post from another thread.
  *
- * Waiters leave a void ** in their slot; settling writes the value there and wakes them. A post is claimed by an atomic
- * word first, so that only one thread ever writes the fields that the loop then reads; coir_post orders the two.
+ * Waiters leave a void ** in their slot; settling writes the value there and wakes them. A post is
+ * claimed by an atomic word first, so that only one thread ever writes the fields that the loop
+ * then reads; coir_post orders the two.
  */
 #include <stdio.h>
 
@@ -12,7 +13,8 @@
 
 _Static_assert(sizeof(void *) != 8 || sizeof(coir_future) == 104, "part of the ABI");
 
-/* What a failure is called in the tasks that wait: these two codes would speak of their own scopes. */
+/* What a failure is called in the tasks that wait: these two codes would speak of their own
+ * scopes. */
 static int translate(int code)
 {
     if (code == -ECANCELED)

@@ -1,8 +1,9 @@
 /* lock.c: locks, handed over to the task that has waited longest.
  *
- * A lock is free, or has an owner and perhaps waiters: never waiters without an owner. Releasing makes the first waiter
- * the owner before it runs, so nobody can steal the lock in between, and a waiter that is cancelled after that holds it
- * all the same. condition.c puts its waiters into the same list.
+ * A lock is free, or has an owner and perhaps waiters: never waiters without an owner. Releasing
+ * makes the first waiter the owner before it runs, so nobody can steal the lock in between, and a
+ * waiter that is cancelled after that holds it all the same. condition.c puts its waiters into the
+ * same list.
  */
 #include <stdio.h>
 

@@ -1,9 +1,11 @@
-/* queue.c: queues in the shape of asyncio's, over a ring (first or last in) or a heap (by priority).
+/* queue.c: queues in the shape of asyncio's, over a ring (first or last in) or a heap (by
+ * priority).
  *
- * Items lie in cells, whose number doubles when needed. A get that finds nothing waits, a put that finds max_size items
- * waits; a put hands its item to a waiting get, and a get takes the item of a waiting put in, before they run. So there are
- * never items and waiting gets, nor room and waiting puts. In the heap each cell begins with the number of its put, so that
- * equal items leave in the order in which they came.
+ * Items lie in cells, whose number doubles when needed. A get that finds nothing waits, a put that
+ * finds max_size items waits; a put hands its item to a waiting get, and a get takes the item of a
+ * waiting put in, before they run. So there are never items and waiting gets, nor room and waiting
+ * puts. In the heap each cell begins with the number of its put, so that equal items leave in the
+ * order in which they came.
  */
 #include <stdio.h>
 #include <string.h>
@@ -103,7 +105,8 @@ static void heap_remove(coir_queue *queue, void *ret_item)
         memcpy(heap_cell(queue, 0), heap_cell(queue, left), queue->cell);
     for (;;) {
         size_t child = 2 * place + 1;
-        if (child + 1 < left && goes_before(queue, heap_cell(queue, child + 1), heap_cell(queue, child)))
+        if (child + 1 < left &&
+            goes_before(queue, heap_cell(queue, child + 1), heap_cell(queue, child)))
             child++;
         if (child >= left || !goes_before(queue, heap_cell(queue, child), heap_cell(queue, place)))
             return;
@@ -148,7 +151,8 @@ static void add(coir_queue *queue, const void *item)
     queue->count++;
 }
 
-/* Removes the next item, and lets the put that has waited longest take the room. -EAGAIN when there is none. */
+/* Removes the next item, and lets the put that has waited longest take the room. -EAGAIN when there
+ * is none. */
 static int take(coir_queue *queue, void *ret_item)
 {
     if (queue->count == 0)
@@ -202,13 +206,14 @@ static size_t describe(const struct coir_task *task, char *text, size_t size)
 {
     const coir_queue *queue = task->wait_object;
     const coir_site *site = queue->site;
-    return (size_t)snprintf(text, size, "of %s opened at %s:%d, %zu in it, %zu unfinished", site->what,
-                            site->file, site->line, queue->count, queue->unfinished);
+    return (size_t)snprintf(text, size, "of %s opened at %s:%d, %zu in it, %zu unfinished",
+                            site->what, site->file, site->line, queue->count, queue->unfinished);
 }
 
 static const struct coir__wait put_wait = {"waits to put into queue", coir__abort_waiter, describe};
 static const struct coir__wait get_wait = {"waits to get from queue", coir__abort_waiter, describe};
-static const struct coir__wait join_wait = {"waits for all work of queue", coir__abort_waiter, describe};
+static const struct coir__wait join_wait = {"waits for all work of queue", coir__abort_waiter,
+                                            describe};
 
 /* Whether a call with an item of size bytes from loop is meant for queue. */
 static int check(const coir_queue *queue, const struct coir_loop *loop, size_t size)

@@ -1,9 +1,9 @@
 /* select.c: coir_select, and its cases for tasks and times.
  *
- * Every case has a table (struct coir__waitable) and a waiter of its own. A call first attempts all cases in order; if
- * none can be settled it begins all, parks, and is woken by the first that fires. Whoever fires a case has delivered its
- * value already; the others are withdrawn before the task runs, so that no second one can fire. What all cases of a call
- * share is kept in the first.
+ * Every case has a table (struct coir__waitable) and a waiter of its own. A call first attempts all
+ * cases in order; if none can be settled it begins all, parks, and is woken by the first that
+ * fires. Whoever fires a case has delivered its value already; the others are withdrawn before the
+ * task runs, so that no second one can fire. What all cases of a call share is kept in the first.
  */
 #include <stdio.h>
 
@@ -47,7 +47,8 @@ static bool abort_select(struct coir_task *task)
     return true;
 }
 
-/* Writes "send to channel of int opened at …" at text + at, as far as there is room. Returns its whole length. */
+/* Writes "send to channel of int opened at …" at text + at, as far as there is room. Returns its
+ * whole length. */
 static size_t describe_case(const coir_case *wanted, char *text, size_t size, size_t at)
 {
     const struct coir__waitable *kind = wanted->coir__kind;
@@ -72,7 +73,8 @@ static size_t describe(const struct coir_task *task, char *text, size_t size)
     return at;
 }
 
-/* Settles the first case that needs no wait. Returns its index, -EAGAIN when there is none, or what is wrong. */
+/* Settles the first case that needs no wait. Returns its index, -EAGAIN when there is none, or what
+ * is wrong. */
 static int look(coir_case *cases, size_t count)
 {
     if (cases == NULL || count == 0 || count > INT32_MAX)

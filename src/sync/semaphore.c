@@ -1,7 +1,7 @@
 /* semaphore.c: semaphores, whose permits go straight to the task that has waited longest.
  *
- * There are free permits, or waiters, never both: a permit that is released while somebody waits is that task's before
- * it runs, and stays so when it is cancelled in between.
+ * There are free permits, or waiters, never both: a permit that is released while somebody waits is
+ * that task's before it runs, and stays so when it is cancelled in between.
  */
 #include <stdio.h>
 
@@ -18,7 +18,8 @@ static size_t describe(const struct coir_task *task, char *text, size_t size)
                             coir__waitlist_count(&semaphore->coir__waiters));
 }
 
-static const struct coir__wait semaphore_wait = {"waits for semaphore", coir__abort_waiter, describe};
+static const struct coir__wait semaphore_wait = {"waits for semaphore", coir__abort_waiter,
+                                                 describe};
 
 int coir_semaphore_acquire(coir_semaphore *semaphore)
 {

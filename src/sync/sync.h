@@ -1,8 +1,9 @@
 /* sync.h: what the objects of this room share: their loop, and their waiters.
  *
- * An object belongs to the loop that uses it first. Calls that may wait find the loop in the running task, the others
- * in the thread. Who ends a wait has delivered what was waited for (the lock, the permit, the item), so that a
- * cancellation which comes later finds a finished operation, and nothing can be lost between waker and woken.
+ * An object belongs to the loop that uses it first. Calls that may wait find the loop in the
+ * running task, the others in the thread. Who ends a wait has delivered what was waited for (the
+ * lock, the permit, the item), so that a cancellation which comes later finds a finished operation,
+ * and nothing can be lost between waker and woken.
  */
 #ifndef COIR_SYNC_SYNC_H
 #define COIR_SYNC_SYNC_H
