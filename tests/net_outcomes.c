@@ -61,7 +61,7 @@ static int free_port(uint16_t *ret_port)
 
 static int connect_refused(void)
 {
-    uint16_t port;
+    uint16_t port = 0;
     COIR_TRY(free_port(&port));
     SOCKET(socket, AF_INET);
     return connect_to(socket, port);

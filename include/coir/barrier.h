@@ -29,29 +29,32 @@ typedef struct coir_barrier {
 } coir_barrier;
 
 /* Waits until as many tasks as the barrier has parties wait. They pass in the order in which they
- * came. Returns this task's place in that order, 0 to parties - 1. Errors: -COIR_EBROKENBARRIER
- * when it is broken or is reset or aborted while this task waits, -EINVAL without parties,
+ * came.
+ * Returns this task's place in that order, 0 to parties - 1. Errors: -COIR_EBROKENBARRIER when it
+ * is broken or is reset or aborted while this task waits, -EINVAL without parties,
  * -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: this task was not counted.
  * Thread safety: the loop's thread. */
 COIR__CHECKED int coir_barrier_wait(coir_barrier *barrier);
 
 /* Empties the barrier, and mends it: tasks that wait return -COIR_EBROKENBARRIER, those that come
  * find it new. Tasks that the last arrival has let go are not concerned, even if they have not run
- * yet. Returns 0. Errors: -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's
+ * yet.
+ * Returns 0. Errors: -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's
  * thread, in a task or not. */
 COIR__PUBLIC int coir_barrier_reset(coir_barrier *barrier);
 
 /* Breaks the barrier: tasks that wait, and those that come before a reset, return
- * -COIR_EBROKENBARRIER. Returns 0. Errors: -COIR_EWRONGLOOP. Cancel safety: never waits. Thread
- * safety: the loop's thread, in a task or not. */
+ * -COIR_EBROKENBARRIER.
+ * Returns 0. Errors: -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's
+ * thread, in a task or not. */
 COIR__PUBLIC int coir_barrier_abort(coir_barrier *barrier);
 
-/* Whether barrier is broken. Returns true or false. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+/* Whether barrier is broken.
+ * Returns true or false. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC bool coir_barrier_broken(const coir_barrier *barrier);
 
-/* How many tasks wait now. Returns the number. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+/* How many tasks wait now.
+ * Returns the number. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC size_t coir_barrier_waiting(const coir_barrier *barrier);
 
 COIR__END

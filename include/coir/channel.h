@@ -36,37 +36,40 @@ COIR__CHECKED int coir_channel_open_at(size_t size, size_t capacity, coir_sender
                                        coir_receiver **ret_in, const coir_site *site);
 
 /* Sends a copy of *item, waiting while the channel is full, behind those that wait already. item
- * points to the channel's type and stays the caller's. Returns 0 when the item is in the channel
- * (capacity 0: when a receiver has it). Errors: -COIR_ECLOSED when no receiver is left, -EINVAL for
- * an item of the wrong size, -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety:
- * the item was not sent. Thread safety: the loop's thread. */
+ * points to the channel's type and stays the caller's.
+ * Returns 0 when the item is in the channel (capacity 0: when a receiver has it). Errors:
+ * -COIR_ECLOSED when no receiver is left, -EINVAL for an item of the wrong size, -COIR_EWRONGLOOP,
+ * -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: the item was not sent. Thread safety: the
+ * loop's thread. */
 #define coir_send(sender, item) coir__send((sender), (item), sizeof(*(item)))
 COIR__CHECKED int coir__send(coir_sender *sender, const void *item, size_t size);
 
-/* Sends a copy of *item if that needs no wait: there is room, or a receiver waits. Returns 0.
- * Errors: -EAGAIN when it would wait, -COIR_ECLOSED, -EINVAL, -COIR_EWRONGLOOP. Cancel safety:
- * never waits. Thread safety: the loop's thread, in a task or not. */
+/* Sends a copy of *item if that needs no wait: there is room, or a receiver waits.
+ * Returns 0. Errors: -EAGAIN when it would wait, -COIR_ECLOSED, -EINVAL, -COIR_EWRONGLOOP. Cancel
+ * safety: never waits. Thread safety: the loop's thread, in a task or not. */
 #define coir_try_send(sender, item) coir__try_send((sender), (item), sizeof(*(item)))
 COIR__CHECKED int coir__try_send(coir_sender *sender, const void *item, size_t size);
 
 /* Receives the next item into *ret_item, waiting while the channel is empty, behind those that wait
- * already. Returns 1, or 0 when the channel is empty and no sender is left. Errors: -COIR_ECLOSED
- * when the last receiver was closed by another task meanwhile, -EINVAL for an item of the wrong
- * size, -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no item was taken.
- * Thread safety: the loop's thread. */
+ * already.
+ * Returns 1, or 0 when the channel is empty and no sender is left. Errors: -COIR_ECLOSED when the
+ * last receiver was closed by another task meanwhile, -EINVAL for an item of the wrong size,
+ * -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no item was taken. Thread
+ * safety: the loop's thread. */
 #define coir_receive(receiver, ret_item) coir__receive((receiver), (ret_item), sizeof(*(ret_item)))
 COIR__CHECKED int coir__receive(coir_receiver *receiver, void *ret_item, size_t size);
 
-/* Receives the next item if there is one. Returns 1, or 0 when the channel is empty and no sender
- * is left. Errors: -EAGAIN when it is empty, -EINVAL, -COIR_EWRONGLOOP. Cancel safety: never waits.
- * Thread safety: the loop's thread, in a task or not. */
+/* Receives the next item if there is one.
+ * Returns 1, or 0 when the channel is empty and no sender is left. Errors: -EAGAIN when it is
+ * empty, -EINVAL, -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread,
+ * in a task or not. */
 #define coir_try_receive(receiver, ret_item)                                                       \
     coir__try_receive((receiver), (ret_item), sizeof(*(ret_item)))
 COIR__CHECKED int coir__try_receive(coir_receiver *receiver, void *ret_item, size_t size);
 
-/* Makes another handle of the same end. Returns 0, and writes *ret_clone, which is the caller's to
- * close. Errors: -ENOMEM, -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's
- * thread. */
+/* Makes another handle of the same end.
+ * Returns 0, and writes *ret_clone, which is the caller's to close. Errors: -ENOMEM,
+ * -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_sender_clone(coir_sender *sender, coir_sender **ret_clone);
 COIR__CHECKED int coir_receiver_clone(coir_receiver *receiver, coir_receiver **ret_clone);
 

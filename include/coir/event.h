@@ -28,18 +28,18 @@ typedef struct coir_event {
  * thread, in a task or not. */
 COIR__PUBLIC int coir_event_set(coir_event *event);
 
-/* Clears event: from now on tasks wait for the next coir_event_set. Returns 0. Errors:
- * -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread, in a task or
- * not. */
+/* Clears event: from now on tasks wait for the next coir_event_set.
+ * Returns 0. Errors: -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's
+ * thread, in a task or not. */
 COIR__PUBLIC int coir_event_clear(coir_event *event);
 
-/* Whether event is set. Returns true or false. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+/* Whether event is set.
+ * Returns true or false. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC bool coir_event_is_set(const coir_event *event);
 
-/* Waits until event is set; does not wait when it is. Returns 0. Errors: -COIR_EWRONGLOOP,
- * -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: nothing happened. Thread safety: the loop's
- * thread. */
+/* Waits until event is set; does not wait when it is.
+ * Returns 0. Errors: -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: nothing
+ * happened. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_event_wait(coir_event *event);
 
 COIR__END

@@ -29,23 +29,23 @@ typedef struct coir_lock {
 } coir_lock;
 
 /* Acquires lock for the current task, waiting behind those that came before. A free one is acquired
- * without a wait. Returns 0. Errors: -EDEADLK when this task holds it, -COIR_EWRONGLOOP,
- * -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: the lock was not acquired. Thread safety: the
- * loop's thread. */
+ * without a wait.
+ * Returns 0. Errors: -EDEADLK when this task holds it, -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED,
+ * -ETIME. Cancel safety: the lock was not acquired. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_lock_acquire(coir_lock *lock);
 
-/* Acquires lock if it is free. Returns 0. Errors: -EAGAIN when another task holds it, -EDEADLK when
- * this one does, -COIR_EWRONGLOOP, -COIR_ENOTASK. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+/* Acquires lock if it is free.
+ * Returns 0. Errors: -EAGAIN when another task holds it, -EDEADLK when this one does,
+ * -COIR_EWRONGLOOP, -COIR_ENOTASK. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_lock_try(coir_lock *lock);
 
-/* Releases lock. The task that has waited longest owns it from now on. Returns 0. Errors:
- * -COIR_ENOTHELD when this task does not hold it. Cancel safety: never waits. Thread safety: the
- * task that acquired it. */
+/* Releases lock. The task that has waited longest owns it from now on.
+ * Returns 0. Errors: -COIR_ENOTHELD when this task does not hold it. Cancel safety: never waits.
+ * Thread safety: the task that acquired it. */
 COIR__PUBLIC int coir_lock_release(coir_lock *lock);
 
-/* Whether some task holds lock. Returns true or false. Cancel safety: never waits. Thread safety:
- * the loop's thread. */
+/* Whether some task holds lock.
+ * Returns true or false. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC bool coir_lock_held(const coir_lock *lock);
 
 /* Holds a lock to the end of the block. When it cannot be acquired, returns the code from the

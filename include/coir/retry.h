@@ -35,11 +35,10 @@ typedef enum coir_jitter {
 typedef struct coir_retry {
     unsigned attempts; /* calls in all; 0: 5 */
     coir_jitter jitter;
-    coir_time base; /* the first pause, in nanoseconds; 0: 100 ms */
-    coir_time cap;  /* the longest pause; 0: 30 s */
-    double factor;  /* by which the pause grows, at least 1; 0: 2 */
-    coir_time
-        each; /* bounds one call of coir_retry_run, which is then -ETIMEDOUT and retried; 0: no bound */
+    coir_time base;  /* the first pause, in nanoseconds; 0: 100 ms */
+    coir_time cap;   /* the longest pause; 0: 30 s */
+    double factor;   /* by which the pause grows, at least 1; 0: 2 */
+    coir_time each;  /* bounds one call of coir_retry_run: -ETIMEDOUT, retried; 0: no bound */
     coir_time total; /* bounds everything, from the first call; 0: no bound */
     uint64_t seed;   /* of the randomness; 0: the clock */
     /* Whether a failure is worth another call. NULL: all but -EINVAL, -COIR_EWRONGLOOP and
@@ -72,10 +71,10 @@ COIR__CHECKED int coir_retry_run(const coir_retry *retry, coir_fn fn, void *arg)
 
 /* Says that a call failed with code, and pauses before the next one. at_least is how long whoever
  * refused asked to be left alone, in nanoseconds, or 0: it lengthens the pause, also above
- * retry->cap. retry may be NULL for the defaults. Returns 0 when the call should be made again.
- * Errors: code itself when it should not; -EINVAL when code is not negative or retry makes no
- * sense; -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: the pause ends at once. Thread safety:
- * the loop's thread. */
+ * retry->cap. retry may be NULL for the defaults.
+ * Returns 0 when the call should be made again. Errors: code itself when it should not; -EINVAL
+ * when code is not negative or retry makes no sense; -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel
+ * safety: the pause ends at once. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_retry_next(const coir_retry *retry, coir_retry_state *state, int code,
                                   coir_time at_least);
 

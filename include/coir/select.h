@@ -114,16 +114,17 @@ COIR__PUBLIC extern const struct coir__waitable coir__on_receive, coir__on_send,
     }
 
 /* Waits until one of count cases is settled, and says which. Its result is in cases[index].result.
- * Cases are looked at in order: one that can be settled at once wins without waiting. Returns the
- * index. Errors: -EINVAL without cases or for an item of the wrong size, -COIR_EWRONGLOOP,
- * -COIR_ENOTASK, what a descriptor or signal cannot do, -ECANCELED, -ETIME; then no case was
- * settled. Cancel safety: nothing happened, no value was taken. Thread safety: the loop's
- * thread. */
+ * Cases are looked at in order: one that can be settled at once wins without waiting.
+ * Returns the index. Errors: -EINVAL without cases or for an item of the wrong size,
+ * -COIR_EWRONGLOOP, -COIR_ENOTASK, what a descriptor or signal cannot do, -ECANCELED, -ETIME; then
+ * no case was settled. Cancel safety: nothing happened, no value was taken. Thread safety: the
+ * loop's thread. */
 COIR__CHECKED int coir_select(coir_case *cases, size_t count);
 
-/* As coir_select, without waiting; also outside a task. Returns the index. Errors: -EAGAIN when no
- * case can be settled now, -EINVAL, -COIR_EWRONGLOOP, -COIR_ENOTASK where no loop runs. Cancel
- * safety: never waits. Thread safety: the loop's thread. */
+/* As coir_select, without waiting; also outside a task.
+ * Returns the index. Errors: -EAGAIN when no case can be settled now, -EINVAL, -COIR_EWRONGLOOP,
+ * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
 COIR__CHECKED int coir_try_select(coir_case *cases, size_t count);
 
 COIR__END

@@ -30,8 +30,9 @@ typedef struct coir_semaphore {
  * was taken. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_semaphore_acquire(coir_semaphore *semaphore);
 
-/* Takes a permit if one is free. Returns 0. Errors: -EAGAIN when none is, -COIR_EWRONGLOOP. Cancel
- * safety: never waits. Thread safety: the loop's thread, in a task or not. */
+/* Takes a permit if one is free.
+ * Returns 0. Errors: -EAGAIN when none is, -COIR_EWRONGLOOP. Cancel safety: never waits. Thread
+ * safety: the loop's thread, in a task or not. */
 COIR__CHECKED int coir_semaphore_try(coir_semaphore *semaphore);
 
 /* Gives a permit back, or adds one: to the task that has waited longest, else to the free ones.

@@ -215,6 +215,15 @@ static int pending_outside(const struct coir_group *group)
     return group->coir__scope.coir__owner != NULL && parent != NULL ? parent->coir__effective : 0;
 }
 
+/* Whether task is a child of group, or further below: it would wait for itself. */
+static bool is_below(const struct coir_task *task, const struct coir_group *group)
+{
+    const struct coir_scope *scope = task->own.coir__parent;
+    while (scope != NULL && scope != &group->coir__scope)
+        scope = scope->coir__parent;
+    return scope != NULL;
+}
+
 int coir_group_wait_at(coir_group *group, const coir_site *site)
 {
     struct coir_task *self = coir__self();
@@ -222,17 +231,21 @@ int coir_group_wait_at(coir_group *group, const coir_site *site)
         return self == NULL ? -COIR_ENOTASK : -COIR_ECLOSED;
     if (group->coir__loop != self->loop)
         return -COIR_EWRONGLOOP;
-    if (group->coir__waiter != NULL)
-        return -EBUSY;
+    if (is_below(self, group))
+        return -EDEADLK;
     while (group->coir__running > 0 && group->coir__scope.coir__own != -ECANCELED) {
         int r = coir__enter(self);
         if (r >= 0 && group->coir__running > 0) {
+            if (group->coir__waiter != NULL)
+                return -EBUSY;
             group->coir__waiter = self;
             r = coir__park(self, &group_wait, group);
         }
         if (r == -COIR_ECLOSED || (r < 0 && group->coir__scope.coir__own != -ECANCELED))
             return r;
     }
+    if (group->coir__waiter != NULL) /* somebody else joins what was cancelled meanwhile */
+        return -EBUSY;
     (void)coir__group_join(group);
     int r = outcome(group, site);
     return r == 0 && pending_outside(group) != 0 && group->coir__scope.coir__own == -ECANCELED &&

@@ -3,7 +3,7 @@
  * A radix wheel: a timer lies in the bucket that is named by the highest group of six bits in which
  * its time differs from the wheel's (the level) and by the value of that group (the slot). The
  * wheel's time only moves forward; when it reaches the begin of a bucket, the bucket's timers move
- * to lower levels, at most eleven times in a timer's life, until those of one nanosecond share a
+ * to lower levels, at most nine times in a timer's life, until those of one nanosecond share a
  * bucket. Starting and stopping touch one list; lists are in order of starting, so equal times
  * expire in that order. Compared with a heap: no comparison depends on how many timers there are
  * (Varghese and Lauck, SOSP 1987).
@@ -14,18 +14,38 @@
 
 #include "core/core.h"
 
-#define BITS 6
-#define SLOTS (1 << BITS)
-#define LEVELS 11 /* 11 times 6 bits hold a 64-bit time */
+#define LEVELS 10
+#define HEADS (9 * 64 + 1024)
+#define WORDS (9 + 16)
+
+/* Where the bits of a level begin. Each has six, but for the fifth: its ten, of 17 ms each, hold
+ * the timers of the next 17 s, which most are. So those of a million tasks, each in a page of its
+ * own, move only once before they are due. */
+static const uint8_t shift_of[LEVELS + 1] = {0, 6, 12, 18, 24, 34, 40, 46, 52, 58, 64};
+
+/* The level of a difference by its highest bit. */
+static const uint8_t level_of[64] = {
+    0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4,
+    4, 4, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 8, 8, 8, 8, 8, 8, 9, 9, 9, 9, 9, 9,
+};
+
+/* The first of a level's heads, and of the words with their marks. */
+static const uint16_t heads_of[LEVELS] = {0, 64, 128, 192, 256, 1280, 1344, 1408, 1472, 1536};
+static const uint8_t words_of[LEVELS + 1] = {0, 1, 2, 3, 4, 20, 21, 22, 23, 24, 25};
 
 struct coir__timers {
     coir_time now; /* of the wheel: no timer lies before it, but for those that were started late */
     uint64_t live;
-    uint32_t levels; /* bit l: level l may have timers */
-    uint64_t slots[LEVELS];
+    uint32_t levels;       /* bit l: level l may have timers */
+    uint64_t marks[WORDS]; /* a bit for each bucket: its list is valid, and may have timers */
     /* Heads of circular lists. A head's coir__when is a time before which none of its timers
      * expires. */
-    coir_timer heads[LEVELS][SLOTS];
+    coir_timer heads[HEADS];
+};
+
+struct bucket {
+    coir_timer *head;
+    unsigned level, slot;
 };
 
 struct coir__timers *coir__timers_open(coir_time now)
@@ -33,14 +53,10 @@ struct coir__timers *coir__timers_open(coir_time now)
     struct coir__timers *timers = coir__alloc_own(sizeof *timers);
     if (timers == NULL)
         return NULL;
-    memset(timers, 0, sizeof *timers);
     timers->now = now;
-    for (int level = 0; level < LEVELS; level++) {
-        for (int slot = 0; slot < SLOTS; slot++) {
-            coir_timer *head = &timers->heads[level][slot];
-            head->coir__next = head->coir__previous = head;
-        }
-    }
+    timers->live = 0;
+    timers->levels = 0;
+    memset(timers->marks, 0, sizeof timers->marks);
     return timers;
 }
 
@@ -66,17 +82,23 @@ static inline void place(struct coir__timers *timers, coir_timer *timer)
 {
     coir_time when = timer->coir__when < timers->now ? timers->now : timer->coir__when;
     uint64_t difference = (uint64_t)when ^ (uint64_t)timers->now;
-    unsigned level = difference == 0 ? 0 : (63u - (unsigned)__builtin_clzll(difference)) / BITS;
-    unsigned slot = (unsigned)((uint64_t)when >> (level * BITS)) & (SLOTS - 1);
-    coir_timer *head = &timers->heads[level][slot];
+    unsigned level = level_of[63 - __builtin_clzll(difference | 1)];
+    unsigned slots = level == 4 ? 1024 : 64;
+    unsigned slot = (unsigned)((uint64_t)when >> shift_of[level]) & (slots - 1);
+    coir_timer *head = &timers->heads[heads_of[level] + slot];
+    uint64_t *marks = &timers->marks[words_of[level] + slot / 64];
+    uint64_t mark = UINT64_C(1) << (slot % 64);
+    if (!(*marks & mark)) {
+        *marks |= mark;
+        timers->levels |= 1u << level;
+        head->coir__next = head->coir__previous = head;
+    }
     if (head->coir__next == head || when < head->coir__when)
         head->coir__when = when;
     timer->coir__previous = head->coir__previous;
     timer->coir__next = head;
     head->coir__previous->coir__next = timer;
     head->coir__previous = timer;
-    timers->slots[level] |= UINT64_C(1) << slot;
-    timers->levels |= 1u << level;
 }
 
 void coir__timer_start(struct coir_loop *loop, coir_timer *timer, coir_time when,
@@ -101,45 +123,51 @@ void coir__timer_stop(struct coir_loop *loop, coir_timer *timer)
     loop->timers->live--;
 }
 
-/* The first bucket that has timers: the lowest slot of the lowest level. NULL when there are none.
- * Marks of buckets that were emptied by stopping are cleared on the way. */
-static coir_timer *first_bucket(struct coir__timers *timers, unsigned *ret_level,
-                                unsigned *ret_slot)
+/* The first bucket of a level that has timers. Marks of buckets that were emptied by stopping are
+ * cleared on the way. */
+static bool first_of_level(struct coir__timers *timers, unsigned level, struct bucket *ret_bucket)
+{
+    for (unsigned word = words_of[level]; word < words_of[level + 1]; word++) {
+        while (timers->marks[word] != 0) {
+            unsigned bit = (unsigned)__builtin_ctzll(timers->marks[word]);
+            unsigned slot = (word - words_of[level]) * 64 + bit;
+            coir_timer *head = &timers->heads[heads_of[level] + slot];
+            if (head->coir__next != head) {
+                *ret_bucket = (struct bucket){head, level, slot};
+                return true;
+            }
+            timers->marks[word] &= timers->marks[word] - 1;
+        }
+    }
+    return false;
+}
+
+/* The first bucket that has timers: the lowest slot of the lowest level. */
+static bool first_bucket(struct coir__timers *timers, struct bucket *ret_bucket)
 {
     while (timers->levels != 0) {
-        unsigned level = (unsigned)__builtin_ctz(timers->levels);
-        while (timers->slots[level] != 0) {
-            unsigned slot = (unsigned)__builtin_ctzll(timers->slots[level]);
-            coir_timer *head = &timers->heads[level][slot];
-            if (head->coir__next != head) {
-                *ret_level = level;
-                *ret_slot = slot;
-                return head;
-            }
-            timers->slots[level] &= timers->slots[level] - 1;
-        }
+        if (first_of_level(timers, (unsigned)__builtin_ctz(timers->levels), ret_bucket))
+            return true;
         timers->levels &= timers->levels - 1;
     }
-    return NULL;
+    return false;
 }
 
 /* The time at which a bucket begins. */
-static coir_time bucket_begin(const struct coir__timers *timers, unsigned level, unsigned slot)
+static coir_time begin_of(const struct coir__timers *timers, const struct bucket *bucket)
 {
-    unsigned shift = level * BITS;
-    uint64_t above =
-        shift + BITS >= 64 ? 0 : (uint64_t)timers->now >> (shift + BITS) << (shift + BITS);
-    return (coir_time)(above | (uint64_t)slot << shift);
+    unsigned end = shift_of[bucket->level + 1];
+    uint64_t above = end >= 64 ? 0 : (uint64_t)timers->now >> end << end;
+    return (coir_time)(above | (uint64_t)bucket->slot << shift_of[bucket->level]);
 }
 
 coir_time coir__timers_next(struct coir__timers *timers)
 {
-    unsigned level, slot;
-    coir_timer *head = first_bucket(timers, &level, &slot);
-    if (head == NULL)
+    struct bucket bucket;
+    if (timers->live == 0 || !first_bucket(timers, &bucket))
         return COIR_FOREVER;
-    coir_time begin = bucket_begin(timers, level, slot);
-    return head->coir__when > begin ? head->coir__when : begin;
+    coir_time begin = begin_of(timers, &bucket);
+    return bucket.head->coir__when > begin ? bucket.head->coir__when : begin;
 }
 
 /* Moves all timers of a list behind those of another. */
@@ -154,28 +182,33 @@ static void take_all(coir_timer *from, coir_timer *to)
     from->coir__next = from->coir__previous = from;
 }
 
+/* Moves the timers of a bucket that has begun to lower levels. */
+static void move_down(struct coir__timers *timers, coir_timer *head)
+{
+    coir_timer bucket = {.coir__next = &bucket, .coir__previous = &bucket};
+    take_all(head, &bucket);
+    while (bucket.coir__next != &bucket) {
+        coir_timer *timer = bucket.coir__next;
+        unlink_timer(timer);
+        place(timers, timer);
+    }
+}
+
 /* Collects what is due at now, in order, into due. */
 static void collect(struct coir__timers *timers, coir_time now, coir_timer *due)
 {
-    unsigned level, slot;
-    coir_timer *head;
-    while ((head = first_bucket(timers, &level, &slot)) != NULL) {
-        coir_time begin = bucket_begin(timers, level, slot);
+    struct bucket bucket;
+    while (first_bucket(timers, &bucket)) {
+        coir_time begin = begin_of(timers, &bucket);
         if (begin > now)
             break;
         timers->now = begin > timers->now ? begin : timers->now;
-        timers->slots[level] &= ~(UINT64_C(1) << slot);
-        if (level == 0) {
-            take_all(head, due);
-            continue;
-        }
-        coir_timer bucket = {.coir__next = &bucket, .coir__previous = &bucket};
-        take_all(head, &bucket);
-        while (bucket.coir__next != &bucket) {
-            coir_timer *timer = bucket.coir__next;
-            unlink_timer(timer);
-            place(timers, timer);
-        }
+        timers->marks[words_of[bucket.level] + bucket.slot / 64] &=
+            ~(UINT64_C(1) << (bucket.slot % 64));
+        if (bucket.level == 0)
+            take_all(bucket.head, due);
+        else
+            move_down(timers, bucket.head);
     }
     if (timers->now < now)
         timers->now = now;
