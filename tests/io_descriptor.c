@@ -247,15 +247,18 @@ COIR_TEST_TAGGED(select_waits_for_descriptors, "real")
     COIR_AUTO(ends) a = open_pipe();
     COIR_AUTO(ends) b = open_pipe();
     struct chooser chooser = {.fds = {a.fds[0], b.fds[0]}};
-    for (int i = 0; i < 2; i++) {
-        COIR_GROUP(group);
-        COIR_REQUIRE_OK(coir_spawn(&group, choose, &chooser, NULL));
+    COIR_GROUP(group);
+    for (int i = 0; i < 4; i++) {
+        coir_task *task;
+        int result = 0;
+        COIR_REQUIRE_OK(coir_spawn(&group, choose, &chooser, &task));
         COIR_REQUIRE_OK(coir_test_wait_all_blocked());
-        if (i == 0)
+        if (i % 2 == 0)
             put(b.fds[1]);
         else
-            coir_group_cancel(&group, NULL);
-        COIR_EXPECT(coir_group_wait(&group) == (i == 0 ? 0 : -ECANCELED));
+            coir_cancel(task, NULL);
+        COIR_REQUIRE_OK(coir_join(task, &result));
+        COIR_EXPECT_EQ(result, i % 2 == 0 ? 0 : -COIR_ECANCELEDTASK);
         COIR_EXPECT_EQ(chooser.index, 1);
         COIR_EXPECT_EQ(chooser.result, POLLIN);
         take(b.fds[0]);

@@ -62,7 +62,10 @@ COIR_TEST_TAGGED(exit_codes, "own_loop,no_torture")
         CHILD(give, &result, 0, false);
         COIR_REQUIRE(WIFEXITED(status));
         COIR_EXPECT_EQ(WEXITSTATUS(status), results[i][1]);
-        COIR_EXPECT_STR(text, results[i][0] < 0 ? "error: EIO: input/output error\n" : "");
+        if (results[i][0] < 0)
+            COIR_EXPECT_CONTAINS(text, "error: EIO: input/output error\n");
+        else
+            COIR_EXPECT_STR(text, "");
     }
 }
 
@@ -122,9 +125,10 @@ COIR_TEST_TAGGED(sigterm_cancels, "own_loop,no_torture")
         CHILD(rows[i].fn, NULL, SIGTERM, false);
         COIR_REQUIRE(WIFEXITED(status));
         COIR_EXPECT_EQ(WEXITSTATUS(status), rows[i].code);
-        COIR_EXPECT_STR(text, rows[i].code == 1 ? "error: EIO: could not save\n"
-                                                  "  fail_when_cancelled   io_main.c:116\n"
-                                                : "");
+        if (rows[i].code == 1)
+            COIR_EXPECT_CONTAINS(text, "error: EIO: could not save\n  fail_when_cancelled ");
+        else
+            COIR_EXPECT_STR(text, "");
     }
 }
 

@@ -89,6 +89,7 @@ static int connect_twice(void)
     LISTENER(listener);
     SOCKET(socket, AF_INET);
     COIR_TRY(connect_to(socket, port_of(listener)));
+    (void)!connect_to(socket, port_of(listener)); /* 0 on Linux when the first one had to wait */
     return connect_to(socket, port_of(listener));
 }
 

@@ -63,32 +63,8 @@ static size_t index_of(const struct key *keys, size_t count, const yaml_node_t *
     return i;
 }
 
-/* Finds the pair of each of the keys in a mapping, NULL when it is not there. Others and doubles
- * are problems. */
-static void read_mapping(struct loader *loader, const yaml_node_t *mapping, const struct key *keys,
-                         size_t count, const yaml_node_pair_t **ret_pairs)
-{
-    memset(ret_pairs, 0, count * sizeof *ret_pairs);
-    const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
-    for (; pair < mapping->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *key = node_at(loader, pair->key), *value = node_at(loader, pair->value);
-        size_t i = index_of(keys, count, key);
-        const char *name = key->type == YAML_SCALAR_NODE ? (char *)key->data.scalar.value : "?";
-        char names[128];
-        if (i == count)
-            problem(&loader->problems, line_of(key), name, value, "one of the keys %s",
-                    names_of(keys, count, names, sizeof names));
-        else if (ret_pairs[i])
-            problem(&loader->problems, line_of(key), name, value,
-                    "this key once, line %zu has it already",
-                    line_of(node_at(loader, ret_pairs[i]->key)));
-        else
-            ret_pairs[i] = pair;
-    }
-}
-
-/* Reads the value of one key into target. Returns whether it was good. */
-static bool read_value(struct loader *loader, const struct key *key, const yaml_node_pair_t *pair,
+/* Reads the value of one key into target. */
+static void read_value(struct loader *loader, const struct key *key, const yaml_node_pair_t *pair,
                        struct target *target)
 {
     const yaml_node_t *value = node_at(loader, pair->value);
@@ -102,7 +78,33 @@ static bool read_value(struct loader *loader, const struct key *key, const yaml_
     if (expected)
         problem(&loader->problems, line_of(node_at(loader, pair->key)), key->name, value, "%s",
                 expected);
-    return !expected;
+}
+
+/* Finds the pair of each of the keys in a mapping, NULL when it is not there, and reads its value
+ * into target. Others and doubles are problems. */
+static void read_mapping(struct loader *loader, const yaml_node_t *mapping, const struct key *keys,
+                         size_t count, struct target *target, const yaml_node_pair_t **ret_pairs)
+{
+    memset(ret_pairs, 0, count * sizeof *ret_pairs);
+    const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+    for (; pair < mapping->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *key = node_at(loader, pair->key), *value = node_at(loader, pair->value);
+        size_t i = index_of(keys, count, key);
+        const char *name = key->type == YAML_SCALAR_NODE ? (char *)key->data.scalar.value : "?";
+        char names[128];
+        if (i < count && !ret_pairs[i]) {
+            ret_pairs[i] = pair;
+            if (keys[i].read)
+                read_value(loader, &keys[i], pair, target);
+        } else if (i == count) {
+            problem(&loader->problems, line_of(key), name, value, "one of the keys %s",
+                    names_of(keys, count, names, sizeof names));
+        } else {
+            problem(&loader->problems, line_of(key), name, value,
+                    "this key once, line %zu has it already",
+                    line_of(node_at(loader, ret_pairs[i]->key)));
+        }
+    }
 }
 
 /* --- Targets ---------------------------------------------------------------------------------- */
@@ -182,16 +184,12 @@ static void read_target(struct loader *loader, const yaml_node_t *node)
     }
     const yaml_node_pair_t *pairs[TARGET_KEYS];
     struct target target = loader->defaults;
-    read_mapping(loader, node, target_keys, TARGET_KEYS, pairs);
-    bool good[TARGET_KEYS] = {0};
-    for (size_t i = 0; i < TARGET_KEYS; i++) {
-        if (pairs[i])
-            good[i] = read_value(loader, &target_keys[i], pairs[i], &target);
-        else if (target_keys[i].wanted)
+    read_mapping(loader, node, target_keys, TARGET_KEYS, &target, pairs);
+    for (size_t i = 0; i < TARGET_KEYS; i++)
+        if (!pairs[i] && target_keys[i].wanted)
             problem(&loader->problems, line_of(node), target_keys[i].name, NULL, "%s",
                     target_keys[i].wanted);
-    }
-    if (!good[0])
+    if (!target.name[0])
         return;
     target.line = (int)line_of(node_at(loader, pairs[0]->key));
     check_double(loader, pairs[0], &target);
@@ -224,10 +222,7 @@ static void read_defaults(struct loader *loader, const yaml_node_t *node)
         return;
     }
     const yaml_node_pair_t *pairs[DEFAULT_KEYS];
-    read_mapping(loader, node, default_keys, DEFAULT_KEYS, pairs);
-    for (size_t i = 0; i < DEFAULT_KEYS; i++)
-        if (pairs[i])
-            (void)read_value(loader, &default_keys[i], pairs[i], &loader->defaults);
+    read_mapping(loader, node, default_keys, DEFAULT_KEYS, &loader->defaults, pairs);
 }
 
 static void read_root(struct loader *loader)
@@ -240,7 +235,7 @@ static void read_root(struct loader *loader)
         return;
     }
     const yaml_node_pair_t *pairs[COIR_COUNT(keys)];
-    read_mapping(loader, root, keys, COIR_COUNT(keys), pairs);
+    read_mapping(loader, root, keys, COIR_COUNT(keys), NULL, pairs);
     if (pairs[0])
         read_defaults(loader, node_at(loader, pairs[0]->value));
     if (pairs[1])

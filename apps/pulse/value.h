@@ -8,8 +8,8 @@
 
 #include <coir/base.h>
 
-/* Most bytes of a name, of a host name, of the path of a Unix socket (the kernel's limit), and of an
- * address as it stands in the file. */
+/* Most bytes of a name, of a host name, of the path of a Unix socket (the kernel's limit), and of
+ * an address as it stands in the file. */
 enum { NAME_MOST = 64, HOST_MOST = 253, PATH_MOST = 107, ADDRESS_MOST = HOST_MOST + 12 };
 
 /* Seconds from which on a duration counts as endless; every range lies below. */

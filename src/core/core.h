@@ -168,7 +168,7 @@ struct coir_loop {
     void *backend_state;
     char backend_why[128];
     _Atomic(coir_post_node *) inbox;
-    atomic_bool asleep; /* about to wait in the backend: a post must wake it */
+    atomic_bool asleep;  /* about to wait in the backend: a post must wake it */
     uint64_t operations; /* under way in the backend */
     uint64_t hopes;      /* signal waits, jobs, and whatever else can wake it from outside */
     uint64_t descriptors, tasks, tasks_total, handles, callbacks_live, turns, reports, next_id;
@@ -532,6 +532,8 @@ void coir__error_crossed(struct coir_error *error, const struct coir_task *task,
 /* Makes error (taken over) the last failure of task. */
 void coir__error_give(struct coir_task *task, struct coir_error *error);
 void coir__error_set_code(struct coir_error *error, int code);
+/* The last part of a path: what reports call a source file. */
+const char *coir__file_name(const char *path);
 /* Sends a report to the loop's hook. */
 void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_task *task,
                   const struct coir_error *error, const char *format, ...) COIR__PRINTF(5, 6);

@@ -267,8 +267,8 @@ static struct coir_error *explain_pending(struct coir_loop *loop, int code)
     if (code == -ECANCELED && scope->coir__cause != NULL)
         return coir__error_new(loop, code, "cancelled: %s", scope->coir__cause->text);
     if (code == -ETIME && scope->coir__site != NULL)
-        return coir__error_new(loop, code, "the deadline of %s:%d passed", scope->coir__site->file,
-                               scope->coir__site->line);
+        return coir__error_new(loop, code, "the deadline of %s:%d passed",
+                               coir__file_name(scope->coir__site->file), scope->coir__site->line);
     return coir__error_new(loop, code, NULL);
 }
 
@@ -370,8 +370,7 @@ static void add(struct text *text, const char *format, ...)
     text->length += n > 0 ? (size_t)n : 0;
 }
 
-/* The last two parts of a path, or the file's name alone. */
-static const char *short_path(const char *path)
+const char *coir__file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash != NULL ? slash + 1 : path;
@@ -384,10 +383,10 @@ static void add_crossings(struct text *text, const struct coir_error *error, uns
         if (crossing->before_frame != frame)
             continue;
         add(text, "\n  task '%s' spawned at %s:%d", crossing->task,
-            short_path(crossing->spawned->file), crossing->spawned->line);
+            coir__file_name(crossing->spawned->file), crossing->spawned->line);
         if (crossing->joiner[0] != '\0' && crossing->joined != NULL)
             add(text, ", joined by '%s' at %s:%d", crossing->joiner,
-                short_path(crossing->joined->file), crossing->joined->line);
+                coir__file_name(crossing->joined->file), crossing->joined->line);
     }
 }
 
@@ -399,7 +398,7 @@ static void add_record(struct text *text, const struct coir_error *error, const 
         if (i == error->frames)
             break;
         const coir_site *site = error->sites[i];
-        add(text, "\n  %-21s %s:%d", site->function, short_path(site->file), site->line);
+        add(text, "\n  %-21s %s:%d", site->function, coir__file_name(site->file), site->line);
     }
     if (error->more_frames > 0)
         add(text, "\n  … and %d more", error->more_frames);

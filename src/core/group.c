@@ -162,7 +162,8 @@ static void report_slow_leave(void *arg)
         coir__report(
             group->coir__loop, COIR_REPORT_SLOW_LEAVE, task, NULL,
             "leaving group '%s' (%s:%d) has waited 1 s for %zu of its tasks; the first: %s",
-            group->coir__scope.coir__site->what, group->coir__scope.coir__site->file,
+            group->coir__scope.coir__site->what,
+            coir__file_name(group->coir__scope.coir__site->file),
             group->coir__scope.coir__site->line, group->coir__running, line);
         return;
     }
@@ -173,7 +174,8 @@ int coir__group_join(struct coir_group *group)
     struct coir_task *self = coir__self();
     if (group->coir__running == 0)
         return 0;
-    if (group->coir__waiter != NULL) { /* another task, in coir_group_wait: the group ends under it */
+    if (group->coir__waiter !=
+        NULL) { /* another task, in coir_group_wait: the group ends under it */
         coir__wake(group->coir__waiter, -COIR_ECLOSED);
         group->coir__waiter = NULL;
     }
@@ -241,7 +243,8 @@ int coir_group_wait_at(coir_group *group, const coir_site *site)
             group->coir__waiter = self;
             r = coir__park(self, &group_wait, group);
         }
-        if (r == -COIR_ECLOSED || (r < 0 && group->coir__scope.coir__own != -ECANCELED))
+        bool joins = group->coir__scope.coir__own == -ECANCELED && group->coir__waiter == NULL;
+        if (r == -COIR_ECLOSED || (r < 0 && !joins))
             return r;
     }
     if (group->coir__waiter != NULL) /* somebody else joins what was cancelled meanwhile */
@@ -293,7 +296,8 @@ void coir__group_end(struct coir_group *group)
     if (group->coir__failures > 0 && !group->coir__read)
         coir__report(group->coir__loop, COIR_REPORT_UNREAD, NULL, group->coir__errors,
                      "group '%s' (%s:%d) ended with %zu failed tasks that nobody asked for",
-                     group->coir__scope.coir__site->what, group->coir__scope.coir__site->file,
+                     group->coir__scope.coir__site->what,
+                     coir__file_name(group->coir__scope.coir__site->file),
                      group->coir__scope.coir__site->line, group->coir__failures);
     coir__error_free(group->coir__loop, group->coir__errors);
     coir__error_free(group->coir__loop, group->coir__scope.coir__cause);

@@ -334,7 +334,8 @@ static int take_result(struct coir_loop *loop, struct coir_task *task, int *ret_
 {
     int result = task->result;
     if (result < 0 && task->error != NULL) {
-        coir__error_crossed(task->error, task, NULL, &run_site);
+        if (task->site->line != 0) /* else it is the main task: its spawn says nothing */
+            coir__error_crossed(task->error, task, NULL, &run_site);
         coir__error_free(loop, loop->error);
         loop->error = task->error;
         task->error = NULL;
@@ -454,7 +455,7 @@ int coir_run(coir_fn fn, void *arg, const coir_loop_opts *opts, int *ret_result)
     if (r < 0)
         return r;
     coir_task *task;
-    static const coir_site main_site = {__FILE__, "coir_run", "main", __LINE__};
+    static const coir_site main_site = {__FILE__, "coir_run", "main", 0};
     r = coir_loop_spawn_at(loop, fn, arg, &task, &main_site);
     if (r >= 0)
         r = coir_loop_run_until(loop, task, ret_result);

@@ -40,7 +40,8 @@ static int report_pending(struct coir_task *self)
     if (times == IGNORED_REPORT)
         coir__report(self->loop, COIR_REPORT_IGNORED, self, NULL,
                      "task '%s' ignored %d cancellations in a row (spawned at %s:%d)",
-                     coir_task_name(self), IGNORED_REPORT, self->site->file, self->site->line);
+                     coir_task_name(self), IGNORED_REPORT, coir__file_name(self->site->file),
+                     self->site->line);
     int code = self->pending;
     if (times >= IGNORED_YIELD)
         yield_uninterruptibly(self);

@@ -68,11 +68,14 @@ size_t coir_task_describe(const coir_task *task, char *text, size_t size)
 
 size_t coir__task_line(const struct coir_task *task, char *text, size_t size)
 {
-    char waits[192];
+    char waits[192], born[96] = "";
     (void)coir_task_describe(task, waits, sizeof waits);
+    if (task->site->line != 0)
+        (void)snprintf(born, sizeof born, ", spawned at %.64s:%d",
+                       coir__file_name(task->site->file), task->site->line);
     double age = (double)(task->loop->now - task->born) / 1e9;
-    return (size_t)snprintf(text, size, "'%s' %s (%.3g s old, spawned at %s:%d)",
-                            coir_task_name(task), waits, age, task->site->file, task->site->line);
+    return (size_t)snprintf(text, size, "'%s' %s (%.3g s old%s)", coir_task_name(task), waits, age,
+                            born);
 }
 
 int coir_task_each(int (*fn)(coir_task *task, void *arg), void *arg)

@@ -230,7 +230,8 @@ static void report_overflow(struct coir_loop *loop, struct coir_task *task)
         text, sizeof text,
         "task '%s' overflowed its stack of %zu bytes (spawned at %s:%d); give it more with "
         "coir_spawn_opts.stack_size",
-        coir_task_name(task), CLASS_SIZE(task->stack_class), task->site->file, task->site->line);
+        coir_task_name(task), CLASS_SIZE(task->stack_class), coir__file_name(task->site->file),
+        task->site->line);
     coir_report report = {.kind = COIR_REPORT_OVERFLOW, .text = text, .task = task};
     if (loop->opts.report != NULL)
         loop->opts.report(&report, loop->opts.report_arg);

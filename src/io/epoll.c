@@ -146,11 +146,11 @@ static long try_accept(struct coir__epoll_file *file, struct coir__op *op)
 
 static long begin_connect(struct coir__epoll_file *file, struct coir__op *op)
 {
+    bool interrupted = false;
     int r;
-    do
-        r = coir__sys_connect(file->file.fd, op->address, op->address_length);
-    while (r == -EINTR); /* it goes on in the background: asking again says EALREADY or EISCONN */
-    if (r == -EISCONN)
+    while ((r = coir__sys_connect(file->file.fd, op->address, op->address_length)) == -EINTR)
+        interrupted = true; /* it goes on in the background: asking again tells how far it is */
+    if (r == -EISCONN && interrupted)
         return 0;
     if (r != -EINPROGRESS && r != -EALREADY)
         return r;

@@ -100,7 +100,7 @@ static int exit_code(const struct coir_loop *loop, int result)
 
 static int run_main(coir_loop *loop, coir_fn fn, void *arg)
 {
-    static const coir_site site = {__FILE__, "coir_main", "main", __LINE__};
+    static const coir_site site = {__FILE__, "coir_main", "main", 0};
     coir_task *task;
     int r = coir_loop_spawn_at(loop, fn, arg, &task, &site);
     if (r < 0)

@@ -130,9 +130,9 @@ static size_t describe(const struct channel *channel, bool sending, char *text, 
 {
     size_t others = sending ? channel->receivers : channel->senders;
     const coir_site *site = channel->site;
-    return (size_t)snprintf(text, size, "of %s opened at %s:%d, %zu %s%s", site->what, site->file,
-                            site->line, others, sending ? "receiver" : "sender",
-                            others == 1 ? "" : "s");
+    return (size_t)snprintf(text, size, "of %s opened at %s:%d, %zu %s%s", site->what,
+                            coir__file_name(site->file), site->line, others,
+                            sending ? "receiver" : "sender", others == 1 ? "" : "s");
 }
 
 static size_t describe_send(const struct coir_task *task, char *text, size_t size)

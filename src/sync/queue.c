@@ -207,7 +207,8 @@ static size_t describe(const struct coir_task *task, char *text, size_t size)
     const coir_queue *queue = task->wait_object;
     const coir_site *site = queue->site;
     return (size_t)snprintf(text, size, "of %s opened at %s:%d, %zu in it, %zu unfinished",
-                            site->what, site->file, site->line, queue->count, queue->unfinished);
+                            site->what, coir__file_name(site->file), site->line, queue->count,
+                            queue->unfinished);
 }
 
 static const struct coir__wait put_wait = {"waits to put into queue", coir__abort_waiter, describe};
