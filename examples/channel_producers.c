@@ -1,4 +1,4 @@
-/* channel_producers.c: three producers and two consumers on one channel; no item is lost at the end.
+/* channel_producers.c: three producers, two consumers, one channel; no item is lost.
  *
  * Each producer owns a clone of the sender. The channel ends when the last of them is closed, so
  * nobody sends sentinels and no consumer stops while a producer still works.

@@ -1,7 +1,8 @@
 /* gather.c: unlike functions at once; each call gets its own result, in the order of the calls.
  *
- * All three run at the same time, so the whole takes as long as the slowest, and they end in another
- * order. By default the first failure cancels the rest; gather_collect.c shows the other way.
+ * All three run at the same time, so the whole takes as long as the slowest, and they end in
+ * another order. By default the first failure cancels the rest; for the other way see
+ * gather_collect.c.
  */
 #include <coir/coir.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* group_failure.c: a failing child: its siblings and the body are cancelled, and the cause comes out.
+/* group_failure.c: a child fails: its siblings and the body are cancelled, the cause comes out.
  *
  * The body returns coir_group_finish(&group, r): its own result is only the cancellation that
  * followed, so the child's failure is handed out instead, with the line of every call on its way.

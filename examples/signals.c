@@ -1,7 +1,7 @@
 /* signals.c: signals as something to wait for: a set, and one among other cases.
  *
- * While the set is open its signals do nothing else. Each that arrived gets its turn; several of one
- * number that arrive before they are waited for are one. What runs here is a task, so it may do
+ * While the set is open its signals do nothing else. Each that arrived gets its turn; several of
+ * one number that arrive before they are waited for are one. What runs here is a task, so it may do
  * anything.
  */
 #include <coir/coir.h>

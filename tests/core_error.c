@@ -8,7 +8,7 @@
 
 #include "core_kit.h"
 
-#define NOT_INLINED __attribute__((noinline, noclone))
+#define NOT_INLINED __attribute__((noinline))
 
 /* ---- codes ---- */
 

@@ -38,8 +38,7 @@ static inline int work(void *arg)
 /* Waits until all others can go no further. */
 #define SETTLE() COIR_REQUIRE_OK(coir_test_wait_all_blocked())
 
-#define SPAWN(group, fn, arg, ret_task)                                                            \
-    COIR_REQUIRE_OK(coir_spawn((group), fn, (arg), (ret_task)))
+#define SPAWN(group, fn, arg, ret_task) COIR_REQUIRE_OK(coir_spawn((group), fn, (arg), (ret_task)))
 
 /* Spawns fn(arg), and waits until it and all others can go no further. */
 #define START(group, fn, arg, ret_task)                                                            \

@@ -147,7 +147,8 @@ COIR_TEST(blocks_are_counted)
     coir__free(NULL);
     coir_loop_stats(NULL, &after);
     COIR_EXPECT_EQ(after.memory, before.memory);
-    COIR_EXPECT_PTR(coir__calloc(SIZE_MAX / 2, 3), NULL);
+    volatile size_t many = SIZE_MAX / 2;
+    COIR_EXPECT_PTR(coir__calloc(many, 3), NULL);
     char *zeroed = coir__calloc(3, 3);
     for (int i = 0; zeroed != NULL && i < 9; i++)
         COIR_EXPECT_EQ(zeroed[i], 0);

@@ -259,6 +259,7 @@ static int sleep_in_scope(void *arg)
     rescheduled->scope = &scope;
     int r = coir_sleep(COIR_SEC(50));
     rescheduled->expired = coir_scope_expired(&scope);
+    rescheduled->scope = NULL;
     return r;
 }
 

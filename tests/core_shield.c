@@ -258,7 +258,9 @@ static int gather_under_shield(void *arg)
 
 COIR_TEST(shield_gather)
 {
-    struct shielded_gather both = {.jobs = {{.work = COIR_SEC(2), .result = 1}, {.work = COIR_SEC(3), .result = 2}}, .gathered = 1};
+    struct shielded_gather both = {
+        .jobs = {{.work = COIR_SEC(2), .result = 1}, {.work = COIR_SEC(3), .result = 2}},
+        .gathered = 1};
     for (int i = 0; i < 2; i++)
         both.calls[i] = (coir_call){work, &both.jobs[i], 0};
     COIR_EXPECT_EQ(cancelled_after(COIR_SEC(1), gather_under_shield, &both), 0);
@@ -283,7 +285,8 @@ static int work_shielded(void *arg)
 /* Each call shields itself: the gather is cancelled, the calls end as if nothing had happened. */
 COIR_TEST(gather_shield)
 {
-    struct shielded_gather both = {.jobs = {{.work = COIR_SEC(2), .result = 1}, {.work = COIR_SEC(3), .result = 2}}};
+    struct shielded_gather both = {
+        .jobs = {{.work = COIR_SEC(2), .result = 1}, {.work = COIR_SEC(3), .result = 2}}};
     for (int i = 0; i < 2; i++)
         both.calls[i] = (coir_call){work_shielded, &both.jobs[i], 0};
     coir_test_expect_reports(COIR_REPORT_SLOW_LEAVE, 1);

@@ -10,14 +10,15 @@
 #include "core_kit.h"
 #include "core_loop.h"
 
-#define NOT_INLINED __attribute__((noinline, noclone))
+#define NOT_INLINED __attribute__((noinline))
 
 /* ---- classes and bounds ---- */
 
-/* Uses the stack down to limit, a kilobyte at a time. */
+/* Uses the stack down to limit, four kilobytes at a time. */
 static NOT_INLINED size_t use_down_to(const char *limit, size_t depth)
 {
-    volatile char frame[1024];
+    volatile char frame[4096];
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* all of it is needed */
     frame[0] = frame[sizeof frame - 1] = (char)depth;
     if ((const char *)__builtin_frame_address(0) < limit)
         return depth;
@@ -30,12 +31,12 @@ static int use_nearly_all(void *arg)
     size_t *size = arg;
     char *low, *high;
     coir__stack_bounds(coir__self(), &low, &high);
-    COIR_EXPECT_GT((char *)__builtin_frame_address(0), low);
-    COIR_EXPECT_LT((char *)__builtin_frame_address(0), high);
+    COIR_EXPECT((char *)__builtin_frame_address(0) > low);
+    COIR_EXPECT((char *)__builtin_frame_address(0) < high);
     COIR_EXPECT_EQ((uintptr_t)low % 4096, 0);
     *size = (size_t)(high - low);
     COIR_TRY(coir_yield());
-    COIR_EXPECT_GT(use_down_to(low + 8192, 0), 0);
+    COIR_EXPECT_GT(use_down_to(low + 16384, 0), 0);
     COIR_TRY(coir_yield());
     return 0;
 }
@@ -178,11 +179,13 @@ COIR_TEST_TAGGED(a_hundred_thousand_tasks_sleep, "no_torture,limit=60")
 
 /* ---- overflow ---- */
 
+static volatile int deepest = INT32_MAX;
+
 static NOT_INLINED int recurse(int depth)
 {
     volatile char frame[512];
     frame[0] = (char)depth;
-    return recurse(depth + 1) + frame[0];
+    return depth < deepest ? recurse(depth + 1) + frame[0] : 0;
 }
 
 static int overflow(void *arg)
@@ -190,14 +193,16 @@ static int overflow(void *arg)
     return recurse(*(int *)arg);
 }
 
-enum { OVERFLOW_LINE = __LINE__ + 8 };
+enum { OVERFLOW_LINE = __LINE__ + 10 };
 static int start_overflow(void *arg)
 {
     int *generation = arg;
     coir_spawn_opts opts = {.stack_size = 65536, .name = "the deep one"};
     COIR_GROUP(group);
-    for (; *generation > 0; --*generation)
-        COIR_TRY(coir_spawn_with(&group, yield_once, NULL, &opts, NULL)), COIR_TRY(coir_sleep(1));
+    for (; *generation > 0; --*generation) {
+        COIR_TRY(coir_spawn_with(&group, yield_once, NULL, &opts, NULL));
+        COIR_TRY(coir_sleep(1));
+    }
     COIR_TRY(coir_spawn_with(&group, overflow, generation, &opts, NULL));
     return coir_group_wait(&group);
 }
@@ -449,8 +454,9 @@ static int change_rounding(void *arg)
     COIR_TRY(coir_spawn(&group, look_later, rounding, NULL));
     COIR_TRY(coir_sleep(5));
     round_upwards(true);
-    COIR_TRY(coir_spawn(&group, look_at_rounding, &rounding->fresh, NULL));
     COIR_TRY(coir_call_soon(coir_loop_current(), look_in_callback, &rounding->callback, NULL));
+    COIR_TRY(coir_sleep(1));
+    COIR_TRY(coir_spawn(&group, look_at_rounding, &rounding->fresh, NULL));
     COIR_TRY(coir_sleep(20));
     rounding->kept = rounds_upwards();
     return coir_group_wait(&group); /* ends with the mode changed */

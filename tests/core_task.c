@@ -79,6 +79,7 @@ COIR_TEST(a_second_join_at_the_same_time_is_busy)
     COIR_GROUP(group);
     SPAWN(&group, work, &job, &joining.task);
     START(&group, join_it, &joining, &joiner);
+    COIR_REQUIRE(!coir_task_done(joiner));
     COIR_EXPECT_CODE(coir_join(joining.task, NULL), -EBUSY);
     COIR_EXPECT_EQ(joined(joiner), 0);
     COIR_EXPECT_EQ(joining.result, 7);
@@ -93,7 +94,7 @@ COIR_TEST(a_cancelled_join_can_be_repeated)
     SPAWN(&group, work, &job, &task);
     {
         COIR_DEADLINE(COIR_SEC(1));
-        COIR_EXPECT_CODE(coir_join(task, NULL), -ETIME);
+        COIR_REQUIRE_CODE(coir_join(task, NULL), -ETIME);
     }
     COIR_EXPECT_EQ(coir_join(task, NULL), 7);
 }
@@ -242,7 +243,7 @@ COIR_TEST(spawn_until_ready)
     coir_task *task;
     coir_time start = coir_now();
     COIR_GROUP(group);
-    COIR_EXPECT_OK(coir_spawn_with(&group, prepare_and_work, &job, &ready, &task));
+    COIR_REQUIRE_OK(coir_spawn_with(&group, prepare_and_work, &job, &ready, &task));
     COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(1));
     COIR_EXPECT(!coir_task_done(task));
     COIR_EXPECT_EQ(joined(task), 7);

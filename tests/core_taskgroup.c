@@ -347,6 +347,8 @@ static int hydra(void *arg)
     struct lake *lake = arg;
     lake->hydras++;
     COIR_TRY(coir_sleep(COIR_SEC(0.01)));
+    if (lake->hydras > 100) /* a torture has cancelled the hero */
+        return 0;
     COIR_TRY(coir_spawn(lake->group, hydra, lake, NULL));
     return coir_spawn(lake->group, hydra, lake, NULL);
 }
@@ -354,7 +356,7 @@ static int hydra(void *arg)
 static int hercules(void *arg)
 {
     struct lake *lake = arg;
-    while (lake->hydras < 10)
+    for (int i = 0; i < 100 && lake->hydras < 10; i++)
         COIR_TRY(coir_sleep(COIR_SEC(0.015)));
     return -EIO;
 }

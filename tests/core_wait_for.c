@@ -102,7 +102,7 @@ COIR_TEST(wait_for_timeout_less_then_0_or_0_future_done)
     START(&group, work, &job, &task);
     {
         COIR_SCOPE(scope, 0);
-        COIR_EXPECT_CODE(coir_join(task, NULL), -ETIME);
+        COIR_REQUIRE_CODE(coir_join(task, NULL), -ETIME);
         COIR_EXPECT(coir_task_done(task));
         COIR_EXPECT_EQ(coir_task_result(task), 7);
     }

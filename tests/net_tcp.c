@@ -303,7 +303,7 @@ COIR_TEST(unix_queue_is_full)
 struct server {
     coir_listener *listener;
     char name[COIR_ADDRESS_TEXT];
-    int running, most, served, cancelled;
+    int started, running, most, served, cancelled;
     coir_time time; /* that each one takes */
     int result;
 };
@@ -312,6 +312,7 @@ static int answer(coir_stream *stream, void *arg)
 {
     struct server *server = arg;
     char byte;
+    server->started++;
     server->running++;
     server->most = server->running > server->most ? server->running : server->most;
     int r = coir_stream_read_exactly(stream, &byte, 1);
@@ -435,7 +436,8 @@ COIR_TEST(serve_goes_on_after_failures)
         if (i == 1)
             coir_stream_abort(COIR_TAKE(stream));
     }
-    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(1)));
+    while (server.started < 3 || server.running > 0)
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
     server.result = -EDOM;
     COIR_EXPECT_OK(ask(&server));
     COIR_REQUIRE_OK(settle(&server));

@@ -107,6 +107,23 @@ COIR_TEST(sizes_of_items)
     }
 }
 
+/* Items of a size that is copied by a call take the long way in and out. */
+COIR_TEST(large_items)
+{
+    struct large {
+        int64_t words[5];
+    } sent = {{1, 2, 3, 4, 5}}, got = {{0}};
+    COIR_AUTO(coir_sender) *out = NULL;
+    COIR_AUTO(coir_receiver) *in = NULL;
+    COIR_REQUIRE_OK(coir_channel_open(struct large, 2, &out, &in));
+    for (int i = 0; i < 5; i++) {
+        sent.words[4] = i;
+        COIR_EXPECT_OK(coir_send(out, &sent));
+        COIR_EXPECT_EQ(coir_receive(in, &got), 1);
+        COIR_EXPECT_BYTES(&got, &sent, sizeof sent);
+    }
+}
+
 COIR_TEST(receiver_waits)
 {
     CHANNEL(1);

@@ -453,7 +453,7 @@ void coir__group_settled(struct coir_group *group, struct coir_task *task);
 static inline void coir__group_child_ended(struct coir_group *group, struct coir_task *task)
 {
     size_t running = --group->coir__running;
-    if (coir__unlikely(group->coir__policy == COIR_ANY ||
+    if (coir__unlikely(group->coir__policy == COIR_ANY || group->coir__failures > 0 ||
                        (running == 0 && group->coir__waiter != NULL)))
         coir__group_settled(group, task);
 }

@@ -173,7 +173,10 @@ static void run_ready(struct coir_loop *loop)
         if (shuffled)
             loop->budget = 1; /* no direct hand-over: each step is drawn here */
         loop->current = task;
-        (void)coir__switch(&loop->context, &task->context);
+        if (coir__unlikely(loop->slow & COIR__SLOW_FP)) /* the loop and its callbacks keep theirs */
+            (void)coir__switch_fp(&loop->context, &task->context);
+        else
+            (void)coir__switch(&loop->context, &task->context);
         if (shuffled && loop->charges > 0)
             loop->budget = COIR__BUDGET;
     }

@@ -78,7 +78,7 @@ static int probe_guards(void)
     if (memory == MAP_FAILED)
         return 2;
     int counter = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    bool works = madvise(memory, page, MADV_GUARD_INSTALL) == 0 && unreadable(counter, memory) &&
+    bool works = coir__sys_madvise(memory, page, MADV_GUARD_INSTALL) == 0 && unreadable(counter, memory) &&
                  !unreadable(counter, memory + page);
     (void)close(counter);
     (void)munmap(memory, 2 * page);

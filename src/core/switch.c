@@ -126,6 +126,8 @@ void coir__context_default_fp(void)
 
 #ifdef COIR__SANITIZED
 
+/* For all that runs while the sanitizer believes itself on one stack and the processor is on the
+ * other: instrumented, it would keep its variables in the fake stack that it gives up. */
 #if defined(__clang__)
 #define COIR__UNINSTRUMENTED __attribute__((disable_sanitizer_instrumentation, noinline))
 #else
@@ -133,7 +135,8 @@ void coir__context_default_fp(void)
 #endif
 
 /* The loop and the task of a context; task is NULL for the loop's own. */
-static struct coir_loop *owner(struct coir__context *context, struct coir_task **ret_task)
+COIR__UNINSTRUMENTED static struct coir_loop *owner(struct coir__context *context,
+                                                    struct coir_task **ret_task)
 {
     struct coir_loop *loop = coir__loop;
     *ret_task =
@@ -141,8 +144,8 @@ static struct coir_loop *owner(struct coir__context *context, struct coir_task *
     return loop;
 }
 
-static void announce(struct coir_task *from, void **fake, struct coir_task *to,
-                     struct coir_loop *loop)
+COIR__UNINSTRUMENTED static void announce(struct coir_task *from, void **fake,
+                                          struct coir_task *to, struct coir_loop *loop)
 {
     (void)from, (void)fake, (void)to, (void)loop;
 #ifdef COIR__ASAN
@@ -159,7 +162,8 @@ static void announce(struct coir_task *from, void **fake, struct coir_task *to,
 }
 
 /* First thing on the stack that was switched to. */
-static void arrived(struct coir_loop *loop, struct coir_task *task, void *fake)
+COIR__UNINSTRUMENTED static void arrived(struct coir_loop *loop, struct coir_task *task,
+                                         void *fake)
 {
     (void)loop, (void)task, (void)fake;
 #ifdef COIR__ASAN

@@ -15,6 +15,7 @@ enum until { UNTIL_FIRST, UNTIL_ERROR, UNTIL_ALL };
 struct several {
     struct coir_task *const *tasks;
     size_t count, left;
+    size_t answer; /* who settled it: the first to end or to fail; count: nobody */
     enum until until;
     struct coir_task *caller;
     struct coir__waiter *waiters;
@@ -36,6 +37,8 @@ static void fired(struct coir__waiter *waiter, int result)
                    (wanted->until == UNTIL_ERROR && result < 0);
     if (!settled)
         return;
+    if (wanted->until == UNTIL_FIRST || (wanted->until == UNTIL_ERROR && result < 0))
+        wanted->answer = (size_t)(waiter - wanted->waiters);
     withdraw(wanted);
     coir__wake(wanted->caller, 0);
 }
@@ -99,7 +102,7 @@ static int wait_for(struct coir_task *const *tasks, size_t count, enum until unt
         if (tasks[i] == self)
             return -EDEADLK;
     }
-    struct several wanted = {tasks, count, 0, until, self, NULL};
+    struct several wanted = {tasks, count, 0, count, until, self, NULL};
     r = look(&wanted);
     if (r != -EAGAIN)
         return r;
@@ -110,7 +113,7 @@ static int wait_for(struct coir_task *const *tasks, size_t count, enum until unt
     r = park_for(&wanted, self);
     if (wanted.waiters != few)
         coir__free(wanted.waiters);
-    return r < 0 ? r : look(&wanted);
+    return r < 0 ? r : (int)wanted.answer; /* others may have ended since */
 }
 
 int coir_wait_first(coir_task *const *tasks, size_t count)
