@@ -1,5 +1,5 @@
-/* child.h: runs a function in a process of its own, for tests that end it: what it wrote to standard
- * error, and how it ended.
+/* child.h: runs a function in a process of its own, for tests that end it or look at what it prints:
+ * what it wrote to standard output and standard error, and how it ended.
  */
 #ifndef COIR_TESTS_CHILD_H
 #define COIR_TESTS_CHILD_H
@@ -25,10 +25,13 @@ static inline int child_run(struct child *child, int (*fn)(void *arg), void *arg
     if (pid == 0) {
         struct rlimit none = {0, 0};
         (void)setrlimit(RLIMIT_CORE, &none);
+        dup2(ends[1], STDOUT_FILENO);
         dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
         close(ends[1]);
-        _exit(fn(arg));
+        int code = fn(arg);
+        fflush(stdout);
+        _exit(code);
     }
     close(ends[1]);
     size_t length = 0;

@@ -1,5 +1,5 @@
-/* core_order.c: who runs when: first in first out, drawn from a seed, and never one task alone; time
- * that is the same in every run; and what is refused outside a task or on another loop's thread.
+/* core_order.c: who runs when: first in first out, drawn from a seed, and never one task alone;
+ * time that is the same in every run; and what is refused outside a task or on another loop.
  */
 #include <string.h>
 

@@ -431,7 +431,7 @@ static int spawn_after_failure(void *arg)
     return coir_spawn(root->group, work, &root->jobs[0], NULL);
 }
 
-/* There it is refused. Here the new child starts, cancelled, so that it can release its argument. */
+/* There it is refused. Here the new child starts, cancelled: it can release its argument. */
 COIR_TEST(taskgroup_no_create_task_after_failure)
 {
     struct root root = {.jobs = {ends(1, 0), ends(0.1, -EIO)}};

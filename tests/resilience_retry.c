@@ -62,12 +62,18 @@ COIR_TEST(cap_and_factor)
 
 COIR_TEST(nonsense)
 {
+    static const coir_retry all[] = {
+        {.factor = 0.5}, {.base = -1},  {.cap = -1},
+        {.each = -1},    {.total = -1}, {.jitter = (coir_jitter)4},
+    };
     struct flaky service = {0};
     coir_retry_state state = {0};
-    COIR_EXPECT_CODE(coir_retry_run(&(coir_retry){.factor = 0.5}, call_flaky, &service), -EINVAL);
-    COIR_EXPECT_CODE(coir_retry_run(&(coir_retry){.base = -1}, call_flaky, &service), -EINVAL);
-    COIR_EXPECT_CODE(coir_retry_run(&(coir_retry){.total = -1}, call_flaky, &service), -EINVAL);
+    for (size_t i = 0; i < COIR_COUNT(all); i++) {
+        COIR_EXPECT_CODE(coir_retry_run(&all[i], call_flaky, &service), -EINVAL);
+        COIR_EXPECT_CODE(coir_retry_next(&all[i], &state, -EIO, 0), -EINVAL);
+    }
     COIR_EXPECT_CODE(coir_retry_next(NULL, &state, 0, 0), -EINVAL);
+    COIR_EXPECT_CODE(coir_retry_next(NULL, &state, -EIO, -1), -EINVAL);
     COIR_EXPECT_EQ(service.calls, 0);
 }
 
@@ -108,9 +114,12 @@ COIR_TEST(cancellations_are_never_retried)
 
 COIR_TEST(misuse_is_not_retried)
 {
-    struct flaky service = {.fail_first = 9, .code = -EINVAL};
-    COIR_EXPECT_CODE(coir_retry_run(NULL, call_flaky, &service), -EINVAL);
-    COIR_EXPECT_EQ(service.calls, 1);
+    static const int codes[] = {-EINVAL, -COIR_EWRONGLOOP, -COIR_ENOTASK};
+    for (size_t i = 0; i < COIR_COUNT(codes); i++) {
+        struct flaky service = {.fail_first = 9, .code = codes[i]};
+        COIR_EXPECT_CODE(coir_retry_run(NULL, call_flaky, &service), codes[i]);
+        COIR_EXPECT_EQ(service.calls, 1);
+    }
 }
 
 static int retry_for_ever(void *arg)
@@ -171,6 +180,8 @@ COIR_TEST(each_bounds_one_call)
     COIR_EXPECT_CODE(coir_retry_run(&retry, call_flaky, &service), -ETIMEDOUT);
     COIR_EXPECT_EQ(service.calls, 3);
     COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(2 + 1 + 2 + 2 + 2));
+    struct flaky quick = {.fail_first = 1, .takes = COIR_SEC(1)};
+    COIR_EXPECT_EQ(coir_retry_run(&retry, call_flaky, &quick), 3);
 }
 
 struct heard {
@@ -233,6 +244,32 @@ COIR_TEST(jitter_stays_within_its_bounds)
         COIR_EXPECT_LE(decorrelated.pauses[i], COIR_SEC(100));
         COIR_EXPECT_LE(decorrelated.pauses[i], 3 * before);
         before = decorrelated.pauses[i];
+    }
+}
+
+static void count(unsigned attempt, int code, coir_time pause, void *arg)
+{
+    (void)attempt, (void)code;
+    COIR_EXPECT_GE(pause, 0);
+    ++*(int *)arg;
+}
+
+/* Pauses of centuries are no overflow. */
+COIR_TEST(the_longest_pauses)
+{
+    for (int jitter = COIR_JITTER_NONE; jitter <= COIR_JITTER_DECORRELATED; jitter++) {
+        int pauses = 0;
+        coir_retry retry = {
+            .base = COIR_FOREVER,
+            .cap = COIR_FOREVER,
+            .jitter = (coir_jitter)jitter,
+            .on_retry = count,
+            .arg = &pauses,
+        };
+        coir_retry_state state = {0};
+        COIR_SCOPE(scope, COIR_SEC(1));
+        COIR_EXPECT_CODE(coir_retry_next(&retry, &state, -EIO, 0), -ETIME);
+        COIR_EXPECT_EQ(pauses, 1);
     }
 }
 

@@ -19,8 +19,9 @@ static int pass(void *arg)
 
 COIR_TEST(without_parties)
 {
-    coir_barrier barrier = {0};
+    coir_barrier barrier = {0}, too_many = {.parties = SIZE_MAX};
     COIR_EXPECT_CODE(coir_barrier_wait(&barrier), -EINVAL);
+    COIR_EXPECT_CODE(coir_barrier_wait(&too_many), -EINVAL);
 }
 
 COIR_TEST(barrier_parallel)

@@ -77,6 +77,7 @@ static void wait_for_all(struct objects *all, int code)
 {
     int item = 0;
     COIR_EXPECT_CODE(coir_lock_acquire(&all->lock), code);
+    COIR_EXPECT_CODE(coir_lock_try(&all->lock), code);
     COIR_EXPECT_CODE(coir_event_wait(&all->event), code);
     COIR_EXPECT_CODE(coir_condition_wait(&all->condition, &all->lock), code);
     COIR_EXPECT_CODE(coir_semaphore_acquire(&all->semaphore), code);

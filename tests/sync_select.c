@@ -3,6 +3,9 @@
  */
 #include <coir/select.h>
 
+#include <string.h>
+
+#include "core/core.h"
 #include "sync.h"
 
 #define CHANNEL(out, in, capacity)                                                                 \
@@ -357,6 +360,65 @@ COIR_TEST(future)
     COIR_EXPECT_CODE(late[0].result, -EIO);
 }
 
+COIR_TEST(future_that_is_not_waited_for_any_more)
+{
+    coir_future future = {0};
+    coir_case cases[] = {COIR_ON_FUTURE(&future, NULL), COIR_ON_TIMER(COIR_SEC(1))};
+    COIR_EXPECT_EQ(coir_select(cases, 2), 1);
+    COIR_EXPECT_OK(coir_future_set(&future, NULL));
+    COIR_EXPECT_EQ(coir_select(cases, 2), 0);
+}
+
+/* ---- kinds of cases that fail, or are settled, just when they are begun: descriptors can do both
+ * ---- */
+
+static int never_ready(coir_case *wanted)
+{
+    (void)wanted;
+    return 0;
+}
+
+static int cannot_begin(coir_case *wanted)
+{
+    (void)wanted;
+    return -EBADF;
+}
+
+static int settles_at_once(coir_case *wanted)
+{
+    wanted->coir__waiter.fire(&wanted->coir__waiter, 5);
+    return 0;
+}
+
+static void not_begun(coir_case *wanted)
+{
+    (void)wanted;
+    COIR_FAIL("withdrawn without having begun");
+}
+
+COIR_TEST(case_that_cannot_begin)
+{
+    static const struct coir__waitable bad = {"nothing", never_ready, cannot_begin, not_begun,
+                                              NULL};
+    CHANNEL(out, in, 0);
+    int got;
+    coir_case cases[] = {COIR_ON_RECEIVE(in, &got), {.coir__kind = &bad}, {.coir__kind = &bad}};
+    COIR_EXPECT_CODE(coir_select(cases, 3), -EBADF);
+    COIR_EXPECT_EQ(waiting_receivers(out), 0);
+}
+
+COIR_TEST(case_that_is_settled_when_it_begins)
+{
+    static const struct coir__waitable quick = {"all", never_ready, settles_at_once, not_begun,
+                                                NULL};
+    CHANNEL(out, in, 0);
+    int got;
+    coir_case cases[] = {COIR_ON_RECEIVE(in, &got), {.coir__kind = &quick}, {.coir__kind = &quick}};
+    COIR_EXPECT_EQ(coir_select(cases, 3), 1);
+    COIR_EXPECT_EQ(cases[1].result, 5);
+    COIR_EXPECT_EQ(waiting_receivers(out), 0);
+}
+
 COIR_TEST(the_same_object_twice)
 {
     CHANNEL(out, in, 0);
@@ -435,6 +497,34 @@ COIR_TEST(description_lists_the_cases)
     START(&group, choose, &chooser, &task);
     coir_task_describe(task, text, sizeof text);
     COIR_EXPECT_CONTAINS(text, "waits for the first of receive from channel of int");
+    coir_cancel(task, NULL);
+    (void)joined(task);
+}
+
+static int wait_for_many(void *arg)
+{
+    coir_receiver *in = arg;
+    int item;
+    coir_case cases[40];
+    for (size_t i = 0; i < COIR_COUNT(cases); i++)
+        cases[i] = (coir_case)COIR_ON_RECEIVE(in, &item);
+    return coir_select(cases, COIR_COUNT(cases));
+}
+
+/* A list that is longer than any text is cut, not overrun. */
+COIR_TEST(description_of_many_cases)
+{
+    CHANNEL(out, in, 0);
+    coir_task *task;
+    char text[4096];
+    COIR_GROUP(group);
+    START(&group, wait_for_many, in, &task);
+    coir_task_describe(task, text, sizeof text);
+    COIR_EXPECT_CONTAINS(text, "waits for the first of receive from channel of int opened at ");
+    COIR_EXPECT_GT(task->wait->describe(task, text, 1), 40 * 50);
+    COIR_EXPECT_EQ(text[0], 0);
+    COIR_EXPECT_GT(task->wait->describe(task, text, 70), 40 * 50);
+    COIR_EXPECT_EQ(strlen(text), 69);
     coir_cancel(task, NULL);
     (void)joined(task);
 }

@@ -96,7 +96,8 @@ COIR__PUBLIC int coir__trace(int code, const void *frame, const coir_site *site)
 
 /* COIR_AUTO(type) *x closes what x points to when the block ends, on every path. The type's closer
  * is named by COIR_CLOSER(type, fn) for pointers (fn takes type * and accepts NULL) or by
- * COIR_CLOSER_VALUE(type, fn) for plain structs (fn takes the address and accepts a zeroed one). */
+ * COIR_CLOSER_VALUE(type, fn) for plain structs (fn takes the address and accepts a zeroed one).
+ * type is one word, a typedef. */
 #define COIR_AUTO(type) __attribute__((cleanup(coir__auto_##type))) type
 
 #define COIR_CLOSER(type, fn)                                                                      \

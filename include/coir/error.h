@@ -63,6 +63,12 @@ COIR__PUBLIC int coir_fail_at(int code, const void *frame, const coir_site *site
  * Returns the record or NULL. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC const coir_error *coir_last_error(void);
 
+/* What a failure of this task says for people: the text of its last record when that has this code,
+ * else what the code means: "connect 127.0.0.1:6379: connection refused". Returns a borrowed string
+ * that lives until the next failure of this task. Cancel safety: never waits. Thread safety: the
+ * loop's thread. */
+COIR__PUBLIC const char *coir_last_message(int code);
+
 /* Forgets the record of the last failure: the task has dealt with it.
  * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_clear_error(void);

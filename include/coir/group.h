@@ -25,9 +25,10 @@ struct coir_group {
     struct coir_task *coir__waiter; /* the task that waits for the children to end */
     struct coir_error *coir__errors, *coir__errors_end;
     size_t coir__running, coir__failures;
-    int coir__code; /* of the first failure */
+    size_t coir__unread; /* failures that nobody has looked at */
+    int coir__code;      /* of the first failure */
     uint8_t coir__policy;
-    bool coir__open, coir__read, coir__won;
+    bool coir__open, coir__won;
     void *coir__reserved[2];
 };
 
@@ -59,8 +60,9 @@ COIR__PUBLIC int coir_group_close_at(coir_group *group, const coir_site *site);
 
 /* Waits until every child has ended by itself. With COIR_FAIL_FAST a failure cancels the others
  * first; the failure is the call's. With COIR_ANY it is 0 when one succeeded. The group can be used
- * again afterwards unless it failed. Returns 0, or the group's first failure. Errors: -ECANCELED,
- * -ETIME from outside, -EBUSY. Cancel safety: the children go on. Thread safety: the loop's thread.
+ * again afterwards unless it failed; children that were cancelled are no failures. Returns 0, or
+ * the group's first failure. Errors: -ECANCELED, -ETIME from outside, -EBUSY. Cancel safety: the
+ * children go on. Thread safety: the loop's thread.
  */
 #define coir_group_wait(group) coir_group_wait_at((group), COIR_SITE(NULL))
 COIR__CHECKED int coir_group_wait_at(coir_group *group, const coir_site *site);

@@ -43,15 +43,13 @@ COIR__PUBLIC void coir_report_to_stderr(const coir_report *report, void *arg);
 
 /* Zero means the default for each field. */
 typedef struct coir_loop_opts {
-    const char
-        *backend;       /* "uring", "epoll", "sim"; NULL: $COIR_BACKEND, else the best that works */
-    size_t stack_size;  /* default stack of its tasks in bytes; 0: 256 KiB */
-    uint64_t seed;      /* not 0: run ready tasks in an order drawn from it */
-    bool virtual_clock; /* time jumps to the next timer when nothing else can happen */
-    bool expects_posts; /* other threads will post: waiting for ever is no deadlock */
-    bool fp_control;    /* save and restore floating-point control words at each switch */
-    coir_report_fn
-        report; /* NULL: coir_main and coir_run write to standard error, other loops only count */
+    const char *backend;   /* "epoll", "sim"; NULL: $COIR_BACKEND, else the best that works */
+    size_t stack_size;     /* default stack of its tasks in bytes; 0: 256 KiB */
+    uint64_t seed;         /* not 0: run ready tasks in an order drawn from it */
+    bool virtual_clock;    /* time jumps to the next timer when nothing else can happen */
+    bool expects_posts;    /* other threads will post: waiting for ever is no deadlock */
+    bool fp_control;       /* save and restore floating-point control words at each switch */
+    coir_report_fn report; /* NULL: coir_main and coir_run print it, other loops only count */
     void *report_arg;
     size_t coir__reserved[8];
 } coir_loop_opts;
@@ -63,6 +61,11 @@ typedef struct coir_loop_opts {
  * fn returned them; 1 for other failures. After SIGINT with 0 or -ECANCELED it raises SIGINT again
  * with its default action. Cancel safety: not called in a task. Thread safety: the main thread. */
 COIR__PUBLIC int coir_main(coir_fn fn, void *arg);
+
+/* As coir_main, with options for its loop (NULL: none): a program whose tasks wait for posts of
+ * other threads sets opts.expects_posts. Returns the exit code. Cancel safety: not called in a
+ * task. Thread safety: the main thread. */
+COIR__PUBLIC int coir_main_with(coir_fn fn, void *arg, const coir_loop_opts *opts);
 
 /* Opens a loop, runs fn(arg) as its main task, and closes it. opts may be NULL. With ret_result,
  * fn's result is written there and the call's own value speaks of the loop only; with NULL it is

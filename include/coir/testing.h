@@ -219,7 +219,7 @@ COIR__PUBLIC void coir_test_expect_reports(coir_report_kind kind, size_t count);
  * them by value. Cancel safety: never waits. Thread safety: the test's thread. */
 COIR__CHECKED coir_loop_opts coir_test_loop_opts(void);
 
-/* The backend that the test runs on: "epoll", "uring" or "sim". Returns a static string. Cancel
+/* The backend that the test runs on: "epoll" or "sim". Returns a static string. Cancel
  * safety: never waits. Thread safety: any thread. */
 COIR__PUBLIC const char *coir_test_backend(void);
 
@@ -330,6 +330,7 @@ static inline coir__test_integer coir__test_make_integer(uint64_t bits, bool neg
 
 COIR__END
 
+/* For a test program with a main of its own: define COIR_TEST_NO_MAIN before including this. */
 #ifndef COIR_TEST_NO_MAIN
 __attribute__((weak)) int main(int argc, char **argv)
 {

@@ -80,6 +80,7 @@ enum coir__task_flag {
     COIR__TASK_NAMED = 1 << 5,      /* name is set; else the spawn site's text is the name */
     COIR__TASK_READY = 1 << 6,      /* it has said coir_ready() */
     COIR__TASK_WATCHED = 1 << 7,    /* starter, watchers or on_done may be set */
+    COIR__TASK_UNREAD = 1 << 9,     /* its failure is one of its group's coir__unread */
     COIR__TASK_BELONGINGS = 1 << 8, /* locals, error, on_done or own.coir__cause may be set */
 };
 

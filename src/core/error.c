@@ -86,6 +86,7 @@ const char *coir_error_text(int code)
     case 0: return "success";
     case ETIME: return "the deadline passed";
     case ECANCELED: return "cancelled";
+    case EDEADLK: return "nothing could ever end the wait";
     case ETIMEDOUT: return "timed out";
 #define COIR__X(name, value, text)                                                                 \
     case name: return text;
@@ -325,6 +326,12 @@ void coir__error_crossed(struct coir_error *error, const struct coir_task *task,
 const coir_error *coir_last_error(void)
 {
     return coir__loop != NULL ? *last_of(coir__loop) : NULL;
+}
+
+const char *coir_last_message(int code)
+{
+    const coir_error *error = coir_last_error();
+    return error != NULL && error->code == code ? error->text : coir_error_text(code);
 }
 
 void coir_clear_error(void)

@@ -93,7 +93,8 @@ void coir__group_child_failed(struct coir_group *group, struct coir_task *task)
     }
     if (group->coir__failures++ == 0)
         group->coir__code = task->result;
-    group->coir__read = false;
+    group->coir__unread++;
+    task->flags |= COIR__TASK_UNREAD;
     if (group->coir__failures > KEPT_ERRORS) {
         if (group->coir__policy == COIR_COLLECT && !(task->flags & COIR__TASK_HANDLE))
             report_failure(task);
@@ -174,8 +175,7 @@ int coir__group_join(struct coir_group *group)
     struct coir_task *self = coir__self();
     if (group->coir__running == 0)
         return 0;
-    if (group->coir__waiter !=
-        NULL) { /* another task, in coir_group_wait: the group ends under it */
+    if (group->coir__waiter != NULL) { /* in coir_group_wait: the group ends under it */
         coir__wake(group->coir__waiter, -COIR_ECLOSED);
         group->coir__waiter = NULL;
     }
@@ -200,7 +200,7 @@ static void cancel_children(struct coir_group *group, const char *reason)
 static int outcome(struct coir_group *group, const coir_site *site)
 {
     (void)site;
-    group->coir__read = true;
+    group->coir__unread = 0;
     if (group->coir__failures == 0 || (group->coir__policy == COIR_ANY && group->coir__won) ||
         group->coir__policy == COIR_COLLECT)
         return 0;
@@ -268,7 +268,7 @@ int coir_group_finish_at(coir_group *group, int result, const coir_site *site)
         cancel_children(group, "the body of the group has finished");
     (void)coir__group_join(group);
     if (result < 0 && !followed) {
-        group->coir__read = true;
+        group->coir__unread = 0;
         return result;
     }
     int r = outcome(group, site);
@@ -293,7 +293,7 @@ void coir__group_end(struct coir_group *group)
         coir__task_release(task);
         scope = next;
     }
-    if (group->coir__failures > 0 && !group->coir__read)
+    if (group->coir__unread > 0)
         coir__report(group->coir__loop, COIR_REPORT_UNREAD, NULL, group->coir__errors,
                      "group '%s' (%s:%d) ended with %zu failed tasks that nobody asked for",
                      group->coir__scope.coir__site->what,
@@ -360,6 +360,6 @@ size_t coir_group_failures(const coir_group *group)
 
 const coir_error *coir_group_errors(coir_group *group)
 {
-    group->coir__read = true;
+    group->coir__unread = 0;
     return group->coir__errors;
 }

@@ -64,7 +64,7 @@ static int open_backend(struct coir_loop *loop)
 {
     const char *wanted = loop->opts.backend != NULL ? loop->opts.backend : getenv("COIR_BACKEND");
     bool any = wanted == NULL || wanted[0] == '\0';
-    int r = -EINVAL;
+    int r = !any && strcmp(wanted, "uring") == 0 ? -ENOTSUP : -EINVAL; /* not built; no such name */
     for (size_t i = 0; i < COIR_COUNT(backends); i++) {
         /* Nobody gets a simulation who did not ask for it. */
         if (any ? backends[i]->simulated : strcmp(backends[i]->name, wanted) != 0)

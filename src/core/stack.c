@@ -78,8 +78,8 @@ static int probe_guards(void)
     if (memory == MAP_FAILED)
         return 2;
     int counter = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    bool works = coir__sys_madvise(memory, page, MADV_GUARD_INSTALL) == 0 && unreadable(counter, memory) &&
-                 !unreadable(counter, memory + page);
+    bool works = coir__sys_madvise(memory, page, MADV_GUARD_INSTALL) == 0 &&
+                 unreadable(counter, memory) && !unreadable(counter, memory + page);
     (void)close(counter);
     (void)munmap(memory, 2 * page);
     return works ? 1 : 2;

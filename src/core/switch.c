@@ -144,8 +144,8 @@ COIR__UNINSTRUMENTED static struct coir_loop *owner(struct coir__context *contex
     return loop;
 }
 
-COIR__UNINSTRUMENTED static void announce(struct coir_task *from, void **fake,
-                                          struct coir_task *to, struct coir_loop *loop)
+COIR__UNINSTRUMENTED static void announce(struct coir_task *from, void **fake, struct coir_task *to,
+                                          struct coir_loop *loop)
 {
     (void)from, (void)fake, (void)to, (void)loop;
 #ifdef COIR__ASAN
@@ -162,8 +162,7 @@ COIR__UNINSTRUMENTED static void announce(struct coir_task *from, void **fake,
 }
 
 /* First thing on the stack that was switched to. */
-COIR__UNINSTRUMENTED static void arrived(struct coir_loop *loop, struct coir_task *task,
-                                         void *fake)
+COIR__UNINSTRUMENTED static void arrived(struct coir_loop *loop, struct coir_task *task, void *fake)
 {
     (void)loop, (void)task, (void)fake;
 #ifdef COIR__ASAN

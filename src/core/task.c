@@ -394,8 +394,17 @@ _Noreturn void coir__task_main(struct coir_task *task)
 
 /* ---- joining and cancelling ---- */
 
+/* Somebody has looked at the result of a task that has ended. */
+static void mark_read(struct coir_task *task)
+{
+    if ((task->flags & COIR__TASK_UNREAD) && task->group->coir__unread > 0)
+        task->group->coir__unread--;
+    task->flags = (task->flags | COIR__TASK_READ) & ~(uint32_t)COIR__TASK_UNREAD;
+}
+
 void coir__join_failed(struct coir_task *task, struct coir_task *joiner, const coir_site *site)
 {
+    mark_read(task);
     struct coir_error *error = task->error;
     task->error = NULL;
     if (error == NULL)
@@ -478,7 +487,7 @@ int coir_task_result(coir_task *task)
 {
     if (!(task->flags & COIR__TASK_DONE))
         return -COIR_ENOTSET;
-    task->flags |= COIR__TASK_READ;
+    mark_read(task);
     return task->result;
 }
 
@@ -486,7 +495,7 @@ const coir_error *coir_task_failure(coir_task *task)
 {
     if (!(task->flags & COIR__TASK_DONE) || task->result >= 0)
         return NULL;
-    task->flags |= COIR__TASK_READ;
+    mark_read(task);
     return task->error;
 }
 

@@ -58,9 +58,11 @@ static double draw(uint64_t *state)
     return (double)(x >> 11) * 0x1p-53;
 }
 
-static coir_time between(coir_time low, double high, uint64_t *state)
+/* A time between low and high, at most most. */
+static coir_time between(double low, double high, coir_time most, uint64_t *state)
 {
-    return low + (coir_time)(draw(state) * (high - (double)low));
+    double drawn = low + draw(state) * (high - low);
+    return drawn < (double)most ? (coir_time)drawn : most;
 }
 
 /* What the pause after the attempt-th failure is without chance. */
@@ -75,15 +77,13 @@ static coir_time grown(const coir_retry *retry, unsigned attempt)
 static coir_time next_pause(const coir_retry *retry, coir_retry_state *state)
 {
     coir_time pause = grown(retry, state->attempt);
+    coir_time before = state->pause > retry->base ? state->pause : retry->base;
     uint64_t *random = &state->coir__random;
     switch (retry->jitter) {
-    case COIR_JITTER_FULL: return between(0, (double)pause, random);
-    case COIR_JITTER_EQUAL: return between(pause / 2, (double)pause, random);
-    case COIR_JITTER_DECORRELATED: {
-        coir_time before = state->pause > retry->base ? state->pause : retry->base;
-        double drawn = (double)between(retry->base, 3 * (double)before, random);
-        return drawn < (double)retry->cap ? (coir_time)drawn : retry->cap;
-    }
+    case COIR_JITTER_FULL: return between(0, (double)pause, pause, random);
+    case COIR_JITTER_EQUAL: return between((double)pause / 2, (double)pause, pause, random);
+    case COIR_JITTER_DECORRELATED:
+        return between((double)retry->base, 3 * (double)before, retry->cap, random);
     case COIR_JITTER_NONE: break;
     }
     return pause;
