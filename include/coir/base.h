@@ -80,13 +80,22 @@ typedef struct coir_site {
 /* The function that every task runs. Returns 0 (or a positive result) or a negative code. */
 typedef int (*coir_fn)(void *arg);
 
+/* Calls that look at the frame of the function that they stand in: no tail call, or it is gone. */
+#define COIR__KEEP_FRAME(call)                                                                     \
+    (__extension__({                                                                               \
+        int coir__kept = (call);                                                                   \
+        __asm__ volatile("" : "+r"(coir__kept));                                                   \
+        coir__kept;                                                                                \
+    }))
+
 /* Evaluates expr once. When it is negative, adds this line to the return trace and returns the code
  * from the enclosing function; otherwise its value is the value of expr. */
 #define COIR_TRY(expr)                                                                             \
     (__extension__({                                                                               \
         int coir__r = (expr);                                                                      \
         if (__builtin_expect(coir__r < 0, 0))                                                      \
-            return coir__trace(coir__r, __builtin_frame_address(0), COIR_SITE(NULL));              \
+            return COIR__KEEP_FRAME(                                                               \
+                coir__trace(coir__r, __builtin_frame_address(0), COIR_SITE(NULL)));                \
         coir__r;                                                                                   \
     }))
 

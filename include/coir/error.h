@@ -54,7 +54,7 @@ COIR__PUBLIC const char *coir_error_text(int code);
  * 159 bytes). Outside a task, or with the pool of records empty, only the code is kept. Returns
  * code. Cancel safety: never waits. Thread safety: the loop's thread. */
 #define coir_fail(code, ...)                                                                       \
-    coir_fail_at((code), __builtin_frame_address(0), COIR_SITE(NULL), __VA_ARGS__)
+    COIR__KEEP_FRAME(coir_fail_at((code), __builtin_frame_address(0), COIR_SITE(NULL), __VA_ARGS__))
 COIR__PUBLIC int coir_fail_at(int code, const void *frame, const coir_site *site,
                               const char *format, ...) COIR__PRINTF(4, 5);
 
