@@ -1,5 +1,5 @@
-/* child.h: runs a function in a process of its own, for tests that end it or look at what it prints:
- * what it wrote to standard output and standard error, and how it ended.
+/* child.h: runs a function in a process of its own, for tests that end it or look at what it
+ * prints: what it wrote to standard output and standard error, and how it ended.
  */
 #ifndef COIR_TESTS_CHILD_H
 #define COIR_TESTS_CHILD_H

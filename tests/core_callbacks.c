@@ -39,7 +39,8 @@ static void expect_order(const struct log *log, const int *ids, size_t count)
 }
 
 #define EXPECT_ORDER(log, ...)                                                                     \
-    expect_order((log), (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
+    expect_order((log), (const int[]){__VA_ARGS__},                                                \
+                 sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
 
 static void make_entries(struct entry *entries, size_t count, struct log *log)
 {

@@ -1,6 +1,6 @@
-/* core_error.c: codes and their words, and the records of failures: what a trace says, to the letter,
- * when it goes on and when it begins anew, how a record moves from task to task, and what happens
- * when there are no more records.
+/* core_error.c: codes and their words, and the records of failures: what a trace says, to the
+ * letter, when it goes on and when it begins anew, how a record moves from task to task, and what
+ * happens when there are no more records.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -179,7 +179,7 @@ static NOT_INLINED int look_on_disk(void)
     return 0;
 }
 
-/* Both calls have the same frame address and the same code; the first one's failure is dealt with. */
+/* Both calls have the same frame address and code; the failure of the first one is dealt with. */
 static NOT_INLINED int look_everywhere(void)
 {
     volatile int r = look_in_cache();
@@ -383,8 +383,8 @@ COIR_TEST(deadline_that_passed_is_told)
     COIR_REQUIRE_OK(coir_spawn(&group, sleep_within_limits, NULL, &task));
     COIR_EXPECT_CODE(coir_join(task, NULL), -ETIMEDOUT);
     (void)coir_group_errors(&group);
-    (void)snprintf(where, sizeof where, "core_error.c:%d passed\n  sleep_within_limits   core_error",
-                   DEADLINE_LINE);
+    (void)snprintf(where, sizeof where,
+                   "core_error.c:%d passed\n  sleep_within_limits   core_error", DEADLINE_LINE);
     last_text(0);
     COIR_EXPECT_CONTAINS(text, "error: ETIMEDOUT: the deadline of ");
     COIR_EXPECT_CONTAINS(text, where);

@@ -139,7 +139,6 @@ COIR_TEST(closing_ends_anothers_wait)
     COIR_EXPECT_EQ(coir_group_close(&group), 0);
     COIR_EXPECT(job.ended);
     COIR_EXPECT_CODE(joined(waiter), -COIR_ECLOSED);
-    COIR_EXPECT(coir_group_errors(&waiters) != NULL);
 }
 
 /* ---- failing ---- */
@@ -218,6 +217,31 @@ COIR_TEST(a_thousand_failures)
     COIR_EXPECT_EQ(coir_group_failures(&group), 1000);
 }
 
+/* Each failure by its own handle: joined, or looked at. */
+COIR_TEST(a_failure_that_was_joined_is_read)
+{
+    struct job jobs[2] = {{.work = COIR_SEC(1), .result = -EIO}, {.result = -ENOENT}};
+    coir_task *tasks[2];
+    COIR_GROUP_COLLECT(group);
+    for (int i = 0; i < 2; i++)
+        SPAWN(&group, work, &jobs[i], &tasks[i]);
+    COIR_EXPECT_CODE(joined(tasks[0]), -EIO);
+    COIR_EXPECT_CODE(coir_task_result(tasks[1]), -ENOENT);
+    COIR_EXPECT_EQ(coir_group_failures(&group), 2);
+}
+
+/* One was joined, the other was not: that one is reported. */
+COIR_TEST(each_failure_has_to_be_read)
+{
+    struct job jobs[2] = {{.work = COIR_SEC(1), .result = -EIO}, {.result = -ENOENT}};
+    coir_task *tasks[2];
+    coir_test_expect_reports(COIR_REPORT_UNREAD, 1);
+    COIR_GROUP_COLLECT(group);
+    for (int i = 0; i < 2; i++)
+        SPAWN(&group, work, &jobs[i], &tasks[i]);
+    COIR_EXPECT_CODE(joined(tasks[0]), -EIO);
+}
+
 COIR_TEST(failures_that_nobody_read_are_reported)
 {
     struct job job = {.result = -EIO};
@@ -251,6 +275,20 @@ COIR_TEST(finish_hands_out_the_childs_failure_for_the_bodys_cancellation)
     SPAWN(&group, work, &job, NULL);
     COIR_EXPECT_CODE(coir_sleep(COIR_SEC(5)), -ECANCELED);
     COIR_EXPECT_CODE(coir_group_finish(&group, -ECANCELED), -EIO);
+}
+
+/* The body says that a sibling was cancelled: that came from the failure. */
+COIR_TEST(finish_hands_out_the_cause_of_a_siblings_cancellation)
+{
+    struct job crash = {.work = COIR_SEC(1), .result = -EIO}, other = {.work = COIR_SEC(5)};
+    coir_task *task;
+    COIR_GROUP(group);
+    SPAWN(&group, work, &crash, NULL);
+    SPAWN(&group, work, &other, &task);
+    COIR_SHIELD(COIR_FOREVER);
+    int r = joined(task);
+    COIR_EXPECT_CODE(r, -COIR_ECANCELEDTASK);
+    COIR_EXPECT_CODE(coir_group_finish(&group, r), -EIO);
 }
 
 /* A child fails while the body succeeds: the failure comes out. */

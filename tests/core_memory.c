@@ -40,7 +40,11 @@ static void give_back(void *block, void *arg)
     free(block);
 }
 
-#define ALLOCATOR(counting) &(coir_allocator){take, resize, give_back, (counting)}
+#define ALLOCATOR(counting)                                                                        \
+    &(coir_allocator)                                                                              \
+    {                                                                                              \
+        take, resize, give_back, (counting)                                                        \
+    }
 
 static int do_little(void *arg)
 {

@@ -1,6 +1,6 @@
-/* core_post.c: posts: from threads, from signal handlers, from callbacks; none is lost, each thread's
- * keep their order, and a loop that sleeps is woken. Some names are those of Trio's run_sync_soon
- * and of CPython's test_tasks.py.
+/* core_post.c: posts: from threads, from signal handlers, from callbacks; none is lost, those of a
+ * thread keep their order, and a loop that sleeps is woken. Some names are those of Trio's
+ * run_sync_soon and of CPython's test_tasks.py.
  */
 #include <pthread.h>
 #include <sched.h>

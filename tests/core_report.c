@@ -2,11 +2,15 @@
  * and what counts as hope for a loop in which nothing is ready.
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <coir/descriptor.h>
 #include <coir/event.h>
+#include <coir/signal.h>
 
 #include "core_kit.h"
 #include "core_loop.h"
@@ -165,6 +169,52 @@ COIR_TEST_TAGGED(expected_posts_are_hope, "own_loop,posts")
     COIR_REQUIRE_EQ(pthread_create(&id, NULL, post_soon, &poster), 0);
     COIR_EXPECT_OK(run_task(loop, wait_in_vain, &poster.stuck));
     COIR_REQUIRE_EQ(pthread_join(id, NULL), 0);
+}
+
+static void *write_soon(void *arg)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+    (void)nanosleep(&pause, NULL);
+    return write(*(int *)arg, "x", 1) == 1 ? arg : NULL;
+}
+
+/* The kernel works on something: it may end. */
+COIR_TEST_TAGGED(operation_is_hope, "real,no_torture")
+{
+    int ends[2];
+    pthread_t id;
+    COIR_REQUIRE_EQ(pipe(ends), 0);
+    COIR_REQUIRE_EQ(pthread_create(&id, NULL, write_soon, &ends[1]), 0);
+    COIR_EXPECT_EQ(coir_fd_wait(ends[0], POLLIN), POLLIN);
+    COIR_EXPECT_EQ(pthread_join(id, NULL), 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static int wait_for_signal(void *arg)
+{
+    (void)arg;
+    return coir_signal_wait_for(SIGUSR1);
+}
+
+static void *signal_soon(void *arg)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+    (void)nanosleep(&pause, NULL);
+    (void)kill(getpid(), SIGUSR1);
+    return arg;
+}
+
+/* A signal that a task waits for may come from outside. */
+COIR_TEST_TAGGED(signal_wait_is_hope, "real,no_torture")
+{
+    pthread_t id;
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, wait_for_signal, NULL, NULL));
+    SETTLE();
+    COIR_REQUIRE_EQ(pthread_create(&id, NULL, signal_soon, NULL), 0);
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ(pthread_join(id, NULL), 0);
 }
 
 COIR_TEST_TAGGED(run_forever_is_hope, "own_loop")

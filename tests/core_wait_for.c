@@ -27,7 +27,6 @@ static int wait_for(struct waiting *waiting)
         coir_cancel(task, "its time is over");
         r = coir_join(task, &result);
     }
-    (void)coir_group_errors(&group);
     return r < 0 ? r : result;
 }
 

@@ -1,5 +1,5 @@
-/* io_descriptor.c: tests of waiting for descriptors of others, and of descriptors that were taken over.
- * All but the first need a kernel.
+/* io_descriptor.c: tests of waiting for descriptors of others, and of descriptors that were taken
+ * over. All but the first need a kernel.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -169,7 +169,8 @@ COIR_TEST_TAGGED(what_cannot_be_waited_for, "real")
     close(fd);
 }
 
-/* A number that was closed and is another file now starts afresh, and a withdrawn wait leaves nothing. */
+/* A number that was closed and is another file now starts afresh, and a withdrawn wait leaves
+ * nothing. */
 COIR_TEST_TAGGED(numbers_are_used_again, "real")
 {
     for (int i = 0; i < 5; i++) {
@@ -269,10 +270,12 @@ COIR_TEST_TAGGED(select_waits_for_descriptors, "real")
 
 static int adopt(int *fd, coir_stream **ret_stream)
 {
-    coir_socket *socket;
+    COIR_AUTO(coir_socket) *socket = NULL;
     COIR_TRY(coir_socket_adopt(*fd, &socket));
     *fd = 0;
-    return coir_stream_from_socket(socket, ret_stream);
+    COIR_TRY(coir_stream_from_socket(socket, ret_stream));
+    (void)COIR_TAKE(socket);
+    return 0;
 }
 
 COIR_TEST_TAGGED(adopted_pipe, "real")
@@ -326,7 +329,8 @@ COIR_TEST_TAGGED(remove_fds_after_closing, "real")
     COIR_SCOPE(scope, COIR_MS(1));
     char data[8];
     size_t n;
-    COIR_EXPECT_CODE(coir_stream_read(old, data, sizeof data, &n), -ETIME); /* it is registered now */
+    COIR_EXPECT_CODE(coir_stream_read(old, data, sizeof data, &n),
+                     -ETIME); /* it is registered now */
     coir_scope_leave(&scope);
     coir_stream_close(COIR_TAKE(old));
 

@@ -1,4 +1,5 @@
-/* io_main.c: tests of coir_main: each in a process of its own, since it owns signals and the exit code. */
+/* io_main.c: tests of coir_main: each in a process of its own, since it owns signals and the exit
+ * code. */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,8 +17,8 @@ static int say(void)
     return write(pipe_to_test[1], "!", 1) == 1 ? 0 : -errno;
 }
 
-/* Runs fn by coir_main in a child; with send, sends that signal once the child says that it is ready (and
- * twice when again). Returns the wait status, and in text what the child wrote. */
+/* Runs fn by coir_main in a child; with send, sends that signal once the child says that it is
+ * ready (and twice when again). Returns the wait status, and in text what the child wrote. */
 static int run_child(coir_fn fn, void *arg, int send, bool again, char *text, size_t size)
 {
     if (pipe2(pipe_to_test, O_CLOEXEC) < 0)

@@ -1,5 +1,6 @@
 /* io_signal.c: tests of signals as something to wait for. They are real ones, on every backend. */
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <coir/select.h>
@@ -264,7 +265,7 @@ COIR_TEST(what_cannot_be_waited_for)
 static void *kill_later(void *arg)
 {
     (void)arg;
-    usleep(20000);
+    (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     kill(getpid(), SIGUSR1);
     return NULL;
 }

@@ -174,8 +174,8 @@ COIR_TEST(both_directions_at_once)
     };
     COIR_GROUP(group);
     for (size_t i = 0; i < 4; i++)
-        COIR_REQUIRE_OK(coir_spawn(&group, i < 2 ? send_message : receive_message, &messages[i],
-                                   NULL));
+        COIR_REQUIRE_OK(
+            coir_spawn(&group, i < 2 ? send_message : receive_message, &messages[i], NULL));
     COIR_REQUIRE_OK(coir_group_wait(&group));
     COIR_EXPECT(messages[2].intact && messages[3].intact);
     COIR_EXPECT_EQ(messages[2].done, 100000);
@@ -443,8 +443,8 @@ COIR_TEST(close_in_a_cancelled_scope_resets)
     COIR_EXPECT_CODE(read_some(b), -ECONNRESET);
 }
 
-/* What was written before a close arrives, even when the closer had unread bytes, and the peer goes on
- * sending: without care the kernel would reset the connection. */
+/* What was written before a close arrives, even when the closer had unread bytes, and the peer goes
+ * on sending: without care the kernel would reset the connection. */
 static void check_unread(enum transport transport)
 {
     PAIR(transport, a, b);

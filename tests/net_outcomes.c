@@ -1,5 +1,5 @@
-/* net_outcomes.c: a table of operations and what comes of them, the same on every backend: the suite runs
- * it on each, and the expectations are those of Linux.
+/* net_outcomes.c: a table of operations and what comes of them, the same on every backend: the
+ * suite runs it on each, and the expectations are those of Linux.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -221,7 +221,9 @@ static int accept_without_listening(void)
 static int unconnected(int domain, coir_stream **ret_stream)
 {
     SOCKET(socket, domain);
-    return coir_stream_from_socket(COIR_TAKE(socket), ret_stream);
+    COIR_TRY(coir_stream_from_socket(socket, ret_stream));
+    (void)COIR_TAKE(socket);
+    return 0;
 }
 
 static int read_from(coir_stream *stream)
@@ -419,7 +421,10 @@ static int set_no_delay(void)
     return set_flag(socket, IPPROTO_TCP, TCP_NODELAY);
 }
 
-#define ROW(fn, result) {#fn, fn, result}
+#define ROW(fn, result)                                                                            \
+    {                                                                                              \
+#fn, fn, result                                                                            \
+    }
 
 static const struct row {
     const char *name;

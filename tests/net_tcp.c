@@ -156,7 +156,8 @@ COIR_TEST(cancel_sock_accept)
     COIR_EXPECT_OK(accept_one(listener));
 }
 
-/* A connection and a cancellation at the same moment: either the one or the other, nothing is lost. */
+/* A connection and a cancellation at the same moment: either the one or the other, nothing is lost.
+ */
 COIR_TEST(cancel_sock_accept_race)
 {
     COIR_AUTO(coir_listener) *listener = NULL;
@@ -422,7 +423,8 @@ COIR_TEST(serve_cancels_its_handlers)
     COIR_EXPECT_CODE(coir_stream_read_exactly(stream, &byte, 1), -ECONNRESET);
 }
 
-/* Peers that go away are no event; a handler that fails by itself is reported, and the server goes on. */
+/* Peers that go away are no event; a handler that fails by itself is reported, and the server goes
+ * on. */
 COIR_TEST(serve_goes_on_after_failures)
 {
     COIR_AUTO(auto_server) server = {.result = 0};
@@ -480,7 +482,8 @@ static int accept_into(void *arg)
     return coir_listener_accept(arg, &stream);
 }
 
-/* Without descriptors a listener pauses; it neither fails nor spins, and goes on when there are some. */
+/* Without descriptors a listener pauses; it neither fails nor spins, and goes on when there are
+ * some. */
 COIR_TEST_TAGGED(accept_pauses_without_descriptors, "real,real_clock")
 {
     COIR_AUTO(coir_listener) *listener = NULL;

@@ -91,8 +91,8 @@ COIR_TEST(section_2_map)
     for (size_t i = 0; i < COIR_COUNT(pages); i++)
         pages[i] = (struct page){.url = "https://docs.python.org"};
     /* one task per element, at most 5 in flight; the first failure cancels and joins the rest */
-    COIR_REQUIRE_OK(coir_map(fetch, pages, COIR_COUNT(pages), sizeof pages[0],
-                             &(coir_map_opts){.limit = 5}));
+    COIR_REQUIRE_OK(
+        coir_map(fetch, pages, COIR_COUNT(pages), sizeof pages[0], &(coir_map_opts){.limit = 5}));
     COIR_EXPECT_EQ(most_running, 5);
     COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(3));
     for (size_t i = 0; i < COIR_COUNT(pages); i++)

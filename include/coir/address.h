@@ -25,19 +25,19 @@ typedef struct coir_address {
 } coir_address;
 
 /* Reads "127.0.0.1:80" or "[::1]:80". Names are not looked up.
- * Returns 0. Errors: -COIR_EADDRESS, with a text that says what is wrong; -EINVAL for NULL. Cancel safety:
- * never waits. Thread safety: any thread. */
+ * Returns 0. Errors: -COIR_EADDRESS, with a text that says what is wrong; -EINVAL for NULL. Cancel
+ * safety: never waits. Thread safety: any thread. */
 COIR__CHECKED int coir_address_parse(const char *text, coir_address *ret_address);
 
 /* The address of a Unix socket: a path, or an abstract name after '@'.
- * Returns 0. Errors: -COIR_EADDRESS for one that is empty or too long, -EINVAL for NULL. Cancel safety:
- * never waits. Thread safety: any thread. */
+ * Returns 0. Errors: -COIR_EADDRESS for one that is empty or too long, -EINVAL for NULL. Cancel
+ * safety: never waits. Thread safety: any thread. */
 COIR__CHECKED int coir_address_unix(const char *path, coir_address *ret_address);
 
-/* Writes an address as text, in the form that coir_address_parse and coir_address_unix read; an unnamed
- * Unix socket is "unix". The text is cut to size, and always terminated.
- * Returns the length of the whole text, as snprintf. Cancel safety: never waits. Thread safety: any
- * thread. */
+/* Writes an address as text, in the form that coir_address_parse and coir_address_unix read; an
+ * unnamed Unix socket is "unix". The text is cut to size, and always terminated.
+ * Returns the length of the whole text, as snprintf. Cancel safety: never waits. Thread safety:
+ * any thread. */
 COIR__PUBLIC size_t coir_address_format(const coir_address *address, char *text, size_t size);
 
 COIR__END

@@ -12,9 +12,9 @@
  *         return coir_listener_serve(listener, talk, NULL);
  *     }
  *
- * Addresses are "127.0.0.1:80", "[::1]:80" and "localhost:80"; port 0 of a listener is one that is free
- * (coir_listener_address tells). Other names need <coir/dns.h>. Failures leave a text with the address,
- * such as "connect 127.0.0.1:6379: connection refused".
+ * Addresses are "127.0.0.1:80", "[::1]:80" and "localhost:80"; port 0 of a listener is one that is
+ * free (coir_listener_address tells). Other names need <coir/dns.h>. Failures leave a text with the
+ * address, such as "connect 127.0.0.1:6379: connection refused".
  */
 #ifndef COIR_TCP_H
 #define COIR_TCP_H
@@ -32,22 +32,23 @@ typedef struct coir_connect_opts {
 } coir_connect_opts;
 
 /* Connects to a TCP server. For localhost ::1 is tried, then 127.0.0.1. opts may be NULL.
- * Returns 0, and writes *ret_stream. Errors: -COIR_EADDRESS, -ECONNREFUSED and others of connect(2),
- * -EMFILE, -ENOMEM, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no connection is left. Thread
- * safety: the loop's thread. */
+ * Returns 0, and writes *ret_stream. Errors: -COIR_EADDRESS, -ECONNREFUSED and others of
+ * connect(2), -EMFILE, -ENOMEM, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no connection is
+ * left. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_tcp_connect(const char *address, const coir_connect_opts *opts,
                                    coir_stream **ret_stream);
 
-/* Connects to a Unix socket: a path, or an abstract name after '@'. opts may be NULL. While the server's
- * queue is full it is tried again. Returns 0, and writes *ret_stream. Errors: as coir_tcp_connect, and
- * -ENOENT. Cancel safety: no connection is left. Thread safety: the loop's thread. */
+/* Connects to a Unix socket: a path, or an abstract name after '@'. opts may be NULL. While the
+ * server's queue is full it is tried again.
+ * Returns 0, and writes *ret_stream. Errors: as coir_tcp_connect, and -ENOENT. Cancel safety: no
+ * connection is left. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_unix_connect(const char *path, const coir_connect_opts *opts,
                                     coir_stream **ret_stream);
 
 /* Writes the address of the other end of a connection as text.
- * Returns 0. Errors: -ENOTCONN when it is gone, -ENOTSOCK for a stream that is no connection, -ENOSPC when
- * size is too small (COIR_ADDRESS_TEXT is enough). Cancel safety: never waits. Thread safety: the loop's
- * thread. */
+ * Returns 0. Errors: -ENOTCONN when it is gone, -ENOTSOCK for a stream that is no connection,
+ * -ENOSPC when size is too small (COIR_ADDRESS_TEXT is enough). Cancel safety: never waits. Thread
+ * safety: the loop's thread. */
 COIR__CHECKED int coir_stream_peer(coir_stream *stream, char *text, size_t size);
 
 /* A socket that accepts connections; opaque. */
@@ -57,55 +58,57 @@ typedef struct coir_listener coir_listener;
 typedef struct coir_listen_opts {
     int backlog;     /* connections that may wait to be accepted; 0: 1024 */
     bool delay;      /* leave Nagle's algorithm on for accepted connections (TCP) */
-    bool reuse_port; /* share the address with other listeners that say so, one for each loop (TCP) */
+    bool reuse_port; /* share the address with other listeners that say so, one for each loop (TCP)
+                      */
     bool only_ipv6;  /* "[::]:80" does not accept IPv4 */
-    unsigned mode;   /* permissions of the path, 0600; 0: as the process's mask leaves them (Unix) */
-    size_t limit;    /* connections that coir_listener_serve handles at once; 0: any number */
+    unsigned mode; /* permissions of the path, 0600; 0: as the process's mask leaves them (Unix) */
+    size_t limit;  /* connections that coir_listener_serve handles at once; 0: any number */
     size_t coir__reserved[6];
 } coir_listen_opts;
 
-/* Listens for TCP connections. localhost is 127.0.0.1. The address can be taken again at once after a
- * server that had it (SO_REUSEADDR). opts may be NULL.
- * Returns 0, and writes *ret_listener. Errors: -COIR_EADDRESS, -EADDRINUSE and others of bind(2), -EMFILE,
- * -ENOMEM, -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's
- * thread. */
+/* Listens for TCP connections. localhost is 127.0.0.1. The address can be taken again at once
+ * after a server that had it (SO_REUSEADDR). opts may be NULL.
+ * Returns 0, and writes *ret_listener. Errors: -COIR_EADDRESS, -EADDRINUSE and others of bind(2),
+ * -EMFILE, -ENOMEM, -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety:
+ * the loop's thread. */
 COIR__CHECKED int coir_tcp_listen(const char *address, const coir_listen_opts *opts,
                                   coir_listener **ret_listener);
 
-/* Listens on a Unix socket: a path, or an abstract name after '@'. A socket that a dead server has left
- * at path is replaced; one that somebody listens on is not (-EADDRINUSE), nor is any other file. The
- * path is removed when the listener is closed. opts may be NULL.
- * Returns 0, and writes *ret_listener. Errors: as coir_tcp_listen, -ECANCELED, -ETIME. Cancel safety:
- * nothing is left. Thread safety: the loop's thread. */
+/* Listens on a Unix socket: a path, or an abstract name after '@'. A socket that a dead server has
+ * left at path is replaced; one that somebody listens on is not (-EADDRINUSE), nor is any other
+ * file. The path is removed when the listener is closed. opts may be NULL.
+ * Returns 0, and writes *ret_listener. Errors: as coir_tcp_listen, -ECANCELED, -ETIME. Cancel
+ * safety: nothing is left. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_unix_listen(const char *path, const coir_listen_opts *opts,
                                    coir_listener **ret_listener);
 
-/* Waits for a connection. One that was given up before it could be accepted is passed over. While the
- * process has no descriptor or memory left for it, it tries again after a pause of 5 ms up to 1 s.
- * Returns 0, and writes *ret_stream. Errors: -EBUSY while another task accepts, -COIR_ECLOSED when the
- * listener is closed meanwhile, -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no
- * connection is lost. Thread safety: the loop's thread. */
+/* Waits for a connection. One that was given up before it could be accepted is passed over. While
+ * the process has no descriptor left for it, it tries again after a pause of 5 ms up to 1 s; while
+ * there is no memory it does so for half a second.
+ * Returns 0, and writes *ret_stream. Errors: -EBUSY while another task accepts, -ENOMEM,
+ * -COIR_ECLOSED when the listener is closed meanwhile, -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED,
+ * -ETIME. Cancel safety: no connection is lost. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_listener_accept(coir_listener *listener, coir_stream **ret_stream);
 
-/* Accepts connections and calls handler(stream, arg) for each in a task of its own, named after the
- * peer; the stream is closed when it returns. A handler that fails because of its peer (-ECONNRESET,
- * -EPIPE, -COIR_EEOF, -ETIMEDOUT and the like) is no event; other failures are reported
- * (COIR_REPORT_UNREAD) and end only that connection. When this call ends, the handlers are cancelled and
- * joined.
- * Returns what ended it: -ECANCELED, -ETIME, -COIR_ECLOSED when the listener was closed, or another
- * failure of coir_listener_accept. Cancel safety: the connections are closed. Thread safety: the loop's
- * thread. */
+/* Accepts connections and calls handler(stream, arg) for each in a task of its own, named after
+ * the peer; the stream is closed when it returns. A handler that fails because of its peer
+ * (-ECONNRESET, -EPIPE, -COIR_EEOF, -ETIMEDOUT and the like) is no event; other failures are
+ * reported (COIR_REPORT_UNREAD) and end only that connection. When this call ends, the handlers
+ * are cancelled and joined.
+ * Returns what ended it: -ECANCELED, -ETIME, -COIR_ECLOSED when the listener was closed, or
+ * another failure of coir_listener_accept. Cancel safety: the connections are closed. Thread
+ * safety: the loop's thread. */
 COIR__CHECKED int coir_listener_serve(coir_listener *listener,
                                       int (*handler)(coir_stream *stream, void *arg), void *arg);
 
 /* Writes the address that a listener has as text: "127.0.0.1:40123", or a path.
- * Returns 0. Errors: -ENOSPC when size is too small (COIR_ADDRESS_TEXT is enough), -COIR_EWRONGLOOP. Cancel
- * safety: never waits. Thread safety: the loop's thread. */
+ * Returns 0. Errors: -ENOSPC when size is too small (COIR_ADDRESS_TEXT is enough),
+ * -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_listener_address(coir_listener *listener, char *text, size_t size);
 
-/* Closes a listener and frees it; NULL is accepted. Connections that nobody has accepted are reset. A
- * task that waits in accept or serve gets -COIR_ECLOSED. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+/* Closes a listener and frees it; NULL is accepted. Connections that nobody has accepted are
+ * reset. A task that waits in accept or serve gets -COIR_ECLOSED. Cancel safety: never waits.
+ * Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_listener_close(coir_listener *listener);
 
 COIR_CLOSER(coir_listener, coir_listener_close);

@@ -264,8 +264,8 @@ static inline int coir__sys_epoll_wait(int epfd, struct epoll_event *events, int
     return n < 0 ? -errno : n;
 }
 
-/* Sleeps up to timeout nanoseconds until fd is readable, and empties it: the wake-up of a loop that has
- * no kernel to ask. */
+/* Sleeps up to timeout nanoseconds until fd is readable, and empties it: the wake-up of a loop that
+ * has no kernel to ask. */
 static inline void coir__sys_wait_eventfd(int fd, coir_time timeout)
 {
     struct timespec time = {.tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000};

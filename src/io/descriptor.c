@@ -123,4 +123,5 @@ static size_t describe(const struct coir_case *wanted, char *text, size_t size)
     return (size_t)snprintf(text, size, "%d", (int)wanted->coir__number);
 }
 
-const struct coir__waitable coir__on_descriptor = {"descriptor", attempt, begin, withdraw, describe};
+const struct coir__waitable coir__on_descriptor = {"descriptor", attempt, begin, withdraw,
+                                                   describe};

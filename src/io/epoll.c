@@ -1,10 +1,10 @@
-/* epoll.c: the backend on epoll: starts operations by trying them, and finishes on an event what could
- * not be done at once.
+/* epoll.c: the backend on epoll: starts operations by trying them, and finishes on an event what
+ * could not be done at once.
  *
  * Owns the epoll descriptor, the wake-up descriptor and the batch of events. An operation is either
- * complete when start() returns or active: linked nowhere, found by its file when an event comes. The
- * kernel never holds a buffer between calls, so cancelling is always done at once. Called by the loop
- * (open, poll, wake, close) and by streams, sockets and descriptors (start, cancel).
+ * complete when start() returns or active: linked nowhere, found by its file when an event comes.
+ * The kernel never holds a buffer between calls, so cancelling is always done at once. Called by
+ * the loop (open, poll, wake, close) and by streams, sockets and descriptors (start, cancel).
  */
 #include <stdio.h>
 
@@ -51,6 +51,7 @@ static void epoll_close(struct coir_loop *loop)
     struct coir__epoll *epoll = coir__epoll_of(loop);
     coir__signal_loop_closes(loop);
     free_dead(epoll);
+    coir__epoll_file_free(epoll->spare);
     coir__sys_close(epoll->wakefd);
     coir__sys_close(epoll->epfd);
     coir__free_own(epoll->watches);
@@ -125,8 +126,12 @@ static long try_write(struct coir__epoll_file *file, struct coir__op *op)
     return COIR__STARTED;
 }
 
+/* The record is there before the connection is taken, and kept for the next one when there is none. */
 static long try_accept(struct coir__epoll_file *file, struct coir__op *op)
 {
+    struct coir__epoll *epoll = coir__epoll_of(file->file.loop);
+    if (epoll->spare == NULL && (epoll->spare = coir__epoll_file_new(epoll->loop)) == NULL)
+        return -ENOMEM;
     int fd;
     do
         fd = coir__sys_accept(file->file.fd, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -138,10 +143,9 @@ static long try_accept(struct coir__epoll_file *file, struct coir__op *op)
     if (fd < 0)
         return fd;
     uint32_t kind = file->flags & (COIR__EPOLL_SOCKET | COIR__EPOLL_DRAINS);
-    int r = coir__epoll_file_new(file->file.loop, fd, kind, &op->accepted);
-    if (r < 0)
-        coir__sys_close(fd);
-    return r;
+    op->accepted = coir__epoll_file_open(epoll->spare, fd, kind);
+    epoll->spare = NULL;
+    return 0;
 }
 
 static long begin_connect(struct coir__epoll_file *file, struct coir__op *op)

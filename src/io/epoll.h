@@ -2,8 +2,9 @@
  * (descriptors of the library) and epoll_watch.c (descriptors of others).
  *
  * A descriptor of the library is registered once, edge-triggered for everything, when a call on it
- * first says EAGAIN; after that its flags remember what is worth trying. The data of an event is the
- * address of the file's record, or an odd number for a foreign descriptor, or 0 for the wake-up.
+ * first says EAGAIN; after that its flags remember what is worth trying. The data of an event is
+ * the address of the file's record, or an odd number for a foreign descriptor, or 0 for the
+ * wake-up.
  */
 #ifndef COIR_IO_EPOLL_H
 #define COIR_IO_EPOLL_H
@@ -41,10 +42,11 @@ struct coir__epoll_watch {
 struct coir__epoll {
     struct coir_loop *loop;
     int epfd, wakefd;
-    bool coarse;                   /* the kernel's timeouts are in milliseconds */
-    bool polling;                  /* events are being handled: closed files are kept */
-    uint32_t generation;           /* of files and watches */
-    struct coir__epoll_file *dead; /* closed while polling */
+    bool coarse;                       /* the kernel's timeouts are in milliseconds */
+    bool polling;                      /* events are being handled: closed files are kept */
+    uint32_t generation;               /* of files and watches */
+    struct coir__epoll_file *dead;     /* closed while polling */
+    struct coir__epoll_file *spare;    /* for the next connection: none is taken in vain */
     struct coir__epoll_watch *watches; /* by descriptor */
     size_t watch_count;
     struct epoll_event events[COIR__EPOLL_BATCH];
@@ -70,8 +72,11 @@ static inline void coir__epoll_complete(struct coir_loop *loop, struct coir__op 
 }
 
 /* epoll_file.c */
-int coir__epoll_file_new(struct coir_loop *loop, int fd, uint32_t flags,
-                         struct coir__file **ret_file);
+
+/* A record without a descriptor; NULL: no memory. */
+struct coir__epoll_file *coir__epoll_file_new(struct coir_loop *loop);
+/* Gives a record its descriptor: from here it counts. Returns what the caller knows. */
+struct coir__file *coir__epoll_file_open(struct coir__epoll_file *record, int fd, uint32_t flags);
 void coir__epoll_file_free(struct coir__epoll_file *file);
 int coir__epoll_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
 int coir__epoll_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);

@@ -1,9 +1,9 @@
 /* epoll_file.c: descriptors of the library under epoll: making, naming, closing.
  *
- * Owns the records behind coir__file and the count of descriptors. Closing takes a file out of epoll
- * before its number is given back, since a duplicate (made by a fork) would keep the registration
- * alive; the record itself outlives the batch of events that may still point to it. Called through the
- * backend's table, and by epoll.c for accepted connections.
+ * Owns the records behind coir__file (memory of the loop's own) and the count of descriptors. Closing takes a file out of
+ * epoll before its number is given back, since a duplicate (made by a fork) would keep the
+ * registration alive; the record itself outlives the batch of events that may still point to it.
+ * Called through the backend's table, and by epoll.c for accepted connections.
  */
 #include <netinet/in.h>
 #include <string.h>
@@ -11,25 +11,29 @@
 
 #include "io/epoll.h"
 
-int coir__epoll_file_new(struct coir_loop *loop, int fd, uint32_t flags,
-                         struct coir__file **ret_file)
+struct coir__epoll_file *coir__epoll_file_new(struct coir_loop *loop)
 {
-    struct coir__epoll_file *file = coir__calloc(1, sizeof *file);
-    if (file == NULL)
-        return -ENOMEM;
-    file->file.fd = fd;
-    file->file.generation = ++coir__epoll_of(loop)->generation;
-    file->file.loop = loop;
-    file->file.read.file = file->file.write.file = &file->file;
-    file->flags = flags | COIR__EPOLL_READABLE | COIR__EPOLL_WRITABLE;
+    struct coir__epoll_file *record = coir__alloc_own(sizeof *record);
+    if (record == NULL)
+        return NULL;
+    *record = (struct coir__epoll_file){.file.loop = loop};
+    record->file.read.file = record->file.write.file = &record->file;
+    return record;
+}
+
+struct coir__file *coir__epoll_file_open(struct coir__epoll_file *record, int fd, uint32_t flags)
+{
+    struct coir_loop *loop = record->file.loop;
+    record->file.fd = fd;
+    record->file.generation = ++coir__epoll_of(loop)->generation;
+    record->flags = flags | COIR__EPOLL_READABLE | COIR__EPOLL_WRITABLE;
     loop->descriptors++;
-    *ret_file = &file->file;
-    return 0;
+    return &record->file;
 }
 
 void coir__epoll_file_free(struct coir__epoll_file *file)
 {
-    coir__free(file);
+    coir__free_own(file);
 }
 
 static uint32_t kind_of(int domain, int type)
@@ -40,29 +44,50 @@ static uint32_t kind_of(int domain, int type)
 
 int coir__epoll_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file)
 {
+    struct coir__epoll_file *record = coir__epoll_file_new(loop);
+    if (record == NULL)
+        return -ENOMEM;
     int fd = coir__sys_socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    if (fd < 0) {
+        coir__epoll_file_free(record);
         return fd;
-    int r = coir__epoll_file_new(loop, fd, kind_of(domain, type), ret_file);
-    if (r < 0)
-        coir__sys_close(fd);
+    }
+    *ret_file = coir__epoll_file_open(record, fd, kind_of(domain, type));
+    return 0;
+}
+
+/* What fd is. Returns 0 and flags. */
+static int look_at(int fd, uint32_t *ret_kind)
+{
+    int domain = 0, type = 0;
+    socklen_t length = sizeof domain;
+    *ret_kind = 0;
+    int r = coir__sys_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+    if (r == -ENOTSOCK)
+        return 0;
+    if (r == 0)
+        r = coir__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+    if (r == 0)
+        *ret_kind = kind_of(domain, type);
     return r;
 }
 
 int coir__epoll_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file)
 {
-    int domain = 0, type = 0;
-    socklen_t length = sizeof domain;
-    uint32_t kind = 0;
-    int r = coir__sys_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
-    if (r == 0)
-        r = coir__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
-    if (r == 0)
-        kind = kind_of(domain, type);
-    else if (r != -ENOTSOCK)
+    uint32_t kind;
+    int r = look_at(fd, &kind);
+    if (r < 0)
         return r;
+    struct coir__epoll_file *record = coir__epoll_file_new(loop);
+    if (record == NULL)
+        return -ENOMEM;
     r = coir__sys_set_nonblocking(fd);
-    return r < 0 ? r : coir__epoll_file_new(loop, fd, kind, ret_file);
+    if (r < 0) {
+        coir__epoll_file_free(record);
+        return r;
+    }
+    *ret_file = coir__epoll_file_open(record, fd, kind);
+    return 0;
 }
 
 /* Remembers which entry of the file system the socket made, so that it can be removed later and no

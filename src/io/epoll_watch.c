@@ -1,11 +1,11 @@
 /* epoll_watch.c: waiting for descriptors that belong to somebody else, such as those of other
  * libraries.
  *
- * Owns a table, by descriptor, of who waits to read and who waits to write. The kernel's registration
- * is armed for one event and stays behind disarmed, so that the next wait costs one call; its owner may
- * have closed the number meanwhile, which the kernel then tells by ENOENT. Each arming has a generation,
- * so an event of an earlier one, or of a file that had the number before, wakes nobody. Called by
- * epoll.c.
+ * Owns a table, by descriptor, of who waits to read and who waits to write. The kernel's
+ * registration is armed for one event and stays behind disarmed, so that the next wait costs one
+ * call; its owner may have closed the number meanwhile, which the kernel then tells by ENOENT. Each
+ * arming has a generation, so an event of an earlier one, or of a file that had the number before,
+ * wakes nobody. Called by epoll.c.
  */
 #include <string.h>
 
@@ -71,8 +71,8 @@ static void clear_waiter(struct coir__epoll_watch *watch, struct coir__op *op)
         watch->out = NULL;
 }
 
-/* What poll(2) says now: it also knows regular files, which are always ready and which epoll refuses,
- * and numbers that are not open. */
+/* What poll(2) says now: it also knows regular files, which are always ready and which epoll
+ * refuses, and numbers that are not open. */
 static long ready_now(struct coir__op *op)
 {
     int events;

@@ -1,8 +1,8 @@
 /* file.c: the kinds of waiting for a file, and its end.
  *
- * A file is closed when no operation of it is under way: those that are get withdrawn, and where the
- * backend cannot do so at once the close is finished by the last completion. The waiting tasks are told
- * -COIR_ECLOSED and never look at the file again. Called by stream.c and socket.c.
+ * A file is closed when no operation of it is under way: those that are get withdrawn, and where
+ * the backend cannot do so at once the close is finished by the last completion. The waiting tasks
+ * are told -COIR_ECLOSED and never look at the file again. Called by stream.c and socket.c.
  */
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* file.h: what streams and sockets share: waiting for an operation of a file, and closing a file that
- * others may be waiting for. Internal to io.
+/* file.h: what streams and sockets share: waiting for an operation of a file, and closing a file
+ * that others may be waiting for. Internal to io.
  */
 #ifndef COIR_IO_FILE_H
 #define COIR_IO_FILE_H

@@ -1,9 +1,10 @@
 /* main.c: coir_main: a loop, its main task, and the process around them.
  *
- * Owns the dispositions of SIGINT and SIGTERM while the loop runs, where the program has left them at
- * their defaults: the first one cancels the main task, and a second one ends the process by the default
- * action, even when the loop is stuck. A signal that a task has asked for (signal.c) is handled there
- * and comes back here afterwards. This is no hope: a loop whose tasks all wait for ever is deadlocked.
+ * Owns the dispositions of SIGINT and SIGTERM while the loop runs, where the program has left them
+ * at their defaults: the first one cancels the main task, and a second one ends the process by the
+ * default action, even when the loop is stuck. A signal that a task has asked for (signal.c) is
+ * handled there and comes back here afterwards. This is no hope: a loop whose tasks all wait for
+ * ever is deadlocked.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,11 @@
 /* signal.c: signals as something to wait for.
  *
- * One handler for the process notes the signal in the slot of each loop that asks for it and posts to
- * the loop, all by atomics and static memory; the loop then gives it to its sets. Slots are never freed:
- * a handler may run on any thread at any time, so who gives up a slot first hides the loop and then
- * waits until no handler is inside. Dispositions are counted under a lock that handlers never take.
- * Called by user code, by coir_select through coir__on_signal, and by the backends when a loop closes.
+ * One handler for the process notes the signal in the slot of each loop that asks for it and posts
+ * to the loop, all by atomics and static memory; the loop then gives it to its sets. Slots are
+ * never freed: a handler may run on any thread at any time, so who gives up a slot first hides the
+ * loop and then waits until no handler is inside. Dispositions are counted under a lock that
+ * handlers never take. Called by user code, by coir_select through coir__on_signal, and by the
+ * backends when a loop closes.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -31,7 +32,7 @@ struct coir_signals {
 
 /* A loop that asks for signals. */
 struct slot {
-    struct coir_loop *owner;       /* under the lock; NULL: free */
+    struct coir_loop *owner;          /* under the lock; NULL: free */
     _Atomic(struct coir_loop *) loop; /* what handlers post to; NULL: nothing */
     _Atomic uint64_t wanted, pending;
     coir_post_node node;
@@ -252,8 +253,8 @@ static int join_slot(struct coir_signals *set)
     return 0;
 }
 
-/* Takes set out of its slot; the last one leaves it to another loop. Under the lock. Returns the signals
- * that nobody wants any more. */
+/* Takes set out of its slot; the last one leaves it to another loop. Under the lock. Returns the
+ * signals that nobody wants any more. */
 static uint64_t leave_slot(struct coir_signals *set)
 {
     struct slot *slot = set->slot;

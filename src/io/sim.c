@@ -2,10 +2,10 @@
  *
  * Owns the simulated files, their buffers and the schedule of attempts. Every operation is started
  * first and completed later, from a callback in the loop's queue (so a loop with something due is
- * never idle), and with a seed a cancelled one may still complete with what had happened, so that the
- * code above meets everything that io_uring may do. Without a seed there is no latency, no chunking,
- * and everything happens in order. Results and errors are those of Linux. Time is the loop's: this file
- * never reads a clock. Called through the backend's table.
+ * never idle), and with a seed a cancelled one may still complete with what had happened, so that
+ * the code above meets everything that io_uring may do. Without a seed there is no latency, no
+ * chunking, and everything happens in order. Results and errors are those of Linux. Time is the
+ * loop's: this file never reads a clock. Called through the backend's table.
  */
 #include <stdio.h>
 #include <string.h>
@@ -193,8 +193,7 @@ static long attempt_write(struct coir__sim_file *file, struct coir__op *op)
         coir__sim_kick(file);
         return (long)total;
     }
-    if (peer->buffer == NULL && total > 0 &&
-        (peer->buffer = coir__alloc(COIR__SIM_BUFFER)) == NULL)
+    if (peer->buffer == NULL && total > 0 && (peer->buffer = coir__alloc(COIR__SIM_BUFFER)) == NULL)
         return -ENOBUFS;
     size_t room = COIR__SIM_BUFFER - peer->count;
     if (room == 0 && total > 0)
@@ -281,8 +280,8 @@ static long attempt(struct coir__sim_file *file, struct coir__op *op)
     }
 }
 
-/* Makes the attempt that is due. Meanwhile the operation is not active, so that what the attempt changes
- * about its own file does not schedule another one. */
+/* Makes the attempt that is due. Meanwhile the operation is not active, so that what the attempt
+ * changes about its own file does not schedule another one. */
 static void run_event(struct coir_loop *loop, struct coir__sim_event *event)
 {
     struct coir__op *op = event->op;

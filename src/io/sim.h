@@ -2,9 +2,9 @@
  * sim_net.c (addresses, listeners, connecting).
  *
  * A simulated file is one end of a connection, a listener, or neither yet. Nothing moves when an
- * operation is started: each attempt is scheduled, after a latency drawn from the loop's seed, and made
- * by a callback of the loop. An attempt that cannot do anything yet is made again when something about its file changes
- * (coir__sim_kick).
+ * operation is started: each attempt is scheduled, after a latency drawn from the loop's seed, and
+ * made by a callback of the loop. An attempt that cannot do anything yet is made again when
+ * something about its file changes (coir__sim_kick).
  */
 #ifndef COIR_IO_SIM_H
 #define COIR_IO_SIM_H
@@ -51,11 +51,11 @@ struct coir__sim_file {
     struct coir__sim_name local, remote;
     /* an end of a connection */
     struct coir__sim_file *peer; /* NULL: it was closed */
-    char *buffer;                /* what has arrived, a ring of COIR__SIM_BUFFER; NULL: nothing yet */
+    char *buffer; /* what has arrived, a ring of COIR__SIM_BUFFER; NULL: nothing yet */
     size_t first, count;
-    int error;               /* reported once, negative */
-    bool fin;                /* nothing will arrive any more */
-    bool dead;               /* reset */
+    int error; /* reported once, negative */
+    bool fin;  /* nothing will arrive any more */
+    bool dead; /* reset */
     bool shut_read, shut_write;
     /* a listener, and what waits there to be accepted */
     struct coir__sim_file *queue_first, *queue_last, *queue_next;
@@ -76,7 +76,7 @@ struct coir__sim {
     uint32_t generation;
     uint16_t next_port;
     size_t stuck; /* connections that once found a full queue: whether it is worth looking */
-    struct coir__sim_event due; /* head of a ring */
+    struct coir__sim_event due;  /* head of a ring */
     struct coir__ready ready;    /* runs what is due */
     bool queued;                 /* it is in the loop's queue */
     struct coir__sim_file files; /* head of a ring */

@@ -1,9 +1,9 @@
 /* sim_net.c: the simulated network: names, listeners, and how connections come about.
  *
- * Owns one table of names per loop: ports of IPv4 and IPv6, which is IPv4 mapped where both meet, and
- * paths of Unix sockets. Only the own host exists (127.0.0.0/8, ::1). A connection is made when there is
- * room in the listener's queue, before anybody accepts it, as in Linux; a full queue makes TCP wait and
- * gives -EAGAIN on Unix sockets. Called by sim.c and through the backend's table.
+ * Owns one table of names per loop: ports of IPv4 and IPv6, which is IPv4 mapped where both meet,
+ * and paths of Unix sockets. Only the own host exists (127.0.0.0/8, ::1). A connection is made when
+ * there is room in the listener's queue, before anybody accepts it, as in Linux; a full queue makes
+ * TCP wait and gives -EAGAIN on Unix sockets. Called by sim.c and through the backend's table.
  */
 #include <arpa/inet.h>
 #include <string.h>
@@ -137,8 +137,7 @@ static bool in_use(struct coir__sim *sim, const struct coir__sim_file *file)
 {
     for (struct coir__sim_file *other = sim->files.next; other != &sim->files;
          other = other->next) {
-        if (other == file || !other->bound ||
-            coir__sim_is_tcp(other) != coir__sim_is_tcp(file))
+        if (other == file || !other->bound || coir__sim_is_tcp(other) != coir__sim_is_tcp(file))
             continue;
         if (coir__sim_is_tcp(file) ? overlap(file, other) && !may_share(file, other)
                                    : same_path(&file->local, &other->local))
@@ -282,7 +281,8 @@ static struct coir__sim_file *find_listener(struct coir__sim *sim, sa_family_t f
 }
 
 /* The other end of a new connection, waiting to be accepted. */
-static struct coir__sim_file *make_peer(struct coir__sim_file *listener, struct coir__sim_file *file,
+static struct coir__sim_file *make_peer(struct coir__sim_file *listener,
+                                        struct coir__sim_file *file,
                                         const struct coir__sim_name *target)
 {
     struct coir__sim_file *peer = coir__sim_file_new(file->file.loop, listener->family);
@@ -400,8 +400,8 @@ static struct coir__sim_path **path_link(struct coir__sim *sim, const char *text
 {
     size_t length = strlen(text);
     struct coir__sim_path **link = &sim->paths;
-    while (*link != NULL && ((*link)->name.length != length ||
-                             memcmp((*link)->name.path, text, length) != 0))
+    while (*link != NULL &&
+           ((*link)->name.length != length || memcmp((*link)->name.path, text, length) != 0))
         link = &(*link)->next;
     return link;
 }

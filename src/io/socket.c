@@ -1,7 +1,8 @@
 /* socket.c: the public calls on sockets: the backend's, with what they must check.
  *
- * A coir_socket is a coir__file without a stream: nothing else is kept for it. Accepting and connecting
- * wait as reads and writes do. Called by the net room, which sees only the public header.
+ * A coir_socket is a coir__file without a stream: nothing else is kept for it. Accepting and
+ * connecting wait as reads and writes do. Called by the net room, which sees only the public
+ * header.
  */
 #include <coir/socket.h>
 

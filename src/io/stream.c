@@ -1,10 +1,11 @@
 /* stream.c: streams over a socket of the loop, or over functions of somebody else.
  *
- * Owns coir_stream. Over a socket nothing is allocated for an operation: those of the file are used, and
- * a call that has to wait leaves everything in the stream and parks by a tail call, so that the
- * completion (read_done, write_done) computes the final result and wakes the task with it. A woken task
- * does not touch the stream: it may be closed by then. What one call did take off the wire but cannot
- * deliver (a read_exactly that was cancelled) is kept in the stash, for the next read.
+ * Owns coir_stream. Over a socket nothing is allocated for an operation: those of the file are
+ * used, and a call that has to wait leaves everything in the stream and parks by a tail call, so
+ * that the completion (read_done, write_done) computes the final result and wakes the task with it.
+ * A woken task does not touch the stream: it may be closed by then. What one call did take off the
+ * wire but cannot deliver (a read_exactly that was cancelled) is kept in the stash, for the next
+ * read.
  */
 #include <limits.h>
 #include <string.h>
@@ -28,10 +29,10 @@ struct coir_stream {
     struct iovec one;
     const struct iovec *next;
     size_t left;
-    bool sent;    /* some of it has left */
-    bool stopped; /* it was cancelled, but the backend was not ready to let go */
-    bool broken;  /* a write was interrupted half way */
-    bool torn;    /* read bytes were lost */
+    bool sent;             /* some of it has left */
+    bool stopped;          /* it was cancelled, but the backend was not ready to let go */
+    bool broken;           /* a write was interrupted half way */
+    bool torn;             /* read bytes were lost */
     bool reading, writing; /* a call is in between operations, or in ops */
 };
 
@@ -58,10 +59,8 @@ int coir_stream_from_socket(coir_socket *socket, coir_stream **ret_stream)
         return -EBUSY;
     struct coir_stream *stream;
     int r = stream_new(file->loop, &stream);
-    if (r < 0) {
-        coir_socket_close(socket);
+    if (r < 0)
         return r;
-    }
     stream->file = file;
     file->user = stream;
     *ret_stream = stream;
@@ -407,9 +406,9 @@ int coir_stream_shutdown(coir_stream *stream)
 
 /* ---- closing ---- */
 
-/* Closing a socket that has unread bytes makes the kernel reset the connection, and the peer may lose
- * what it has not read yet. So the end is said first, and what the peer still sends is thrown away.
- * Returns whether the peer would not stop. */
+/* Closing a socket that has unread bytes makes the kernel reset the connection, and the peer may
+ * lose what it has not read yet. So the end is said first, and what the peer still sends is thrown
+ * away. Returns whether the peer would not stop. */
 static bool drain(struct coir_stream *stream, struct coir_task *self)
 {
     struct coir_loop *loop = stream->loop;

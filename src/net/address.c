@@ -1,7 +1,7 @@
 /* address.c: addresses from text and to text.
  *
- * Strict on purpose: an address is a literal and a decimal port, nothing is guessed, and what is wrong is
- * said with the value. Names are resolved elsewhere. Called by tcp.c and by programs.
+ * Strict on purpose: an address is a literal and a decimal port, nothing is guessed, and what is
+ * wrong is said with the value. Names are resolved elsewhere. Called by tcp.c and by programs.
  */
 #include <coir/address.h>
 

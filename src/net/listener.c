@@ -20,10 +20,12 @@
 #define BACKLOG 1024
 #define SHORTEST_PAUSE COIR_MS(5)
 #define LONGEST_PAUSE COIR_SEC(1)
+#define MEMORY_TRIES 7 /* 635 ms */
 
 struct coir_listener {
     coir_socket *socket;
-    char *path;  /* to be removed; NULL: none */
+    coir_socket *waiting; /* accepted, but there was no memory for its stream */
+    char *path;           /* to be removed; NULL: none */
     size_t limit;
     unsigned users; /* calls that are waiting: the last one frees it when it is closed */
     bool accepting;
@@ -85,8 +87,7 @@ static int listen_tcp(coir_listener *listener, const coir_address *address,
     return r;
 }
 
-int coir_tcp_listen(const char *address, const coir_listen_opts *opts,
-                    coir_listener **ret_listener)
+int coir_tcp_listen(const char *address, const coir_listen_opts *opts, coir_listener **ret_listener)
 {
     static const coir_listen_opts defaults;
     coir_address addresses[COIR__CANDIDATES];
@@ -206,6 +207,7 @@ void coir_listener_close(coir_listener *listener)
     if (listener->path != NULL)
         (void)coir_socket_remove_path(listener->socket, listener->path);
     coir_socket_close(COIR_TAKE(listener->socket));
+    coir_socket_close(COIR_TAKE(listener->waiting));
     listener->closed = true;
     if (listener->users == 0)
         listener_free(listener);
@@ -231,27 +233,32 @@ static bool is_passed_over(int code)
     }
 }
 
-/* No room for a connection: there is once something else was closed. */
-static bool is_exhausted(int code)
+/* Whether trying again after a pause may help: something else is closed meanwhile. Memory that does not
+ * come back soon is a failure. */
+static bool is_exhausted(int code, int tries)
 {
-    return code == -EMFILE || code == -ENFILE || code == -ENOBUFS || code == -ENOMEM;
+    return code == -EMFILE || code == -ENFILE || code == -ENOBUFS ||
+           (code == -ENOMEM && tries < MEMORY_TRIES);
 }
 
 static int accept_once(coir_listener *listener, coir_stream **ret_stream)
 {
     if (listener->closed)
         return -COIR_ECLOSED;
-    coir_socket *socket;
-    int r = coir_socket_accept(listener->socket, &socket, NULL, NULL);
-    return r < 0 ? r : coir_stream_from_socket(socket, ret_stream);
+    if (listener->waiting == NULL)
+        COIR_TRY(coir_socket_accept(listener->socket, &listener->waiting, NULL, NULL));
+    int r = coir_stream_from_socket(listener->waiting, ret_stream);
+    if (r == 0)
+        listener->waiting = NULL;
+    return r;
 }
 
 static int accept_patiently(coir_listener *listener, coir_stream **ret_stream)
 {
     coir_time pause = SHORTEST_PAUSE;
-    for (;;) {
+    for (int tries = 0;; tries++) {
         int r = accept_once(listener, ret_stream);
-        if (is_exhausted(r)) {
+        if (is_exhausted(r, tries)) {
             COIR_TRY(coir_sleep(pause));
             pause = pause * 2 < LONGEST_PAUSE ? pause * 2 : LONGEST_PAUSE;
         } else if (!is_passed_over(r)) {
@@ -325,7 +332,7 @@ static int serve_one(coir_listener *listener, coir_group *group, struct connecti
     coir_stream_abort(connection->stream);
     if (connection->places != NULL)
         (void)coir_semaphore_release(connection->places);
-    return r == -ENOMEM ? coir_sleep(SHORTEST_PAUSE) : r;
+    return r;
 }
 
 int coir_listener_serve(coir_listener *listener, int (*handler)(coir_stream *stream, void *arg),

@@ -1,7 +1,7 @@
 /* tcp.c: connecting, by TCP and by Unix sockets.
  *
- * Only public calls are used, as everywhere in net. Each failure leaves a text with the address that was
- * tried; a cancellation leaves nothing but its code. Called by programs.
+ * Only public calls are used, as everywhere in net. Each failure leaves a text with the address
+ * that was tried; a cancellation leaves nothing but its code. Called by programs.
  */
 #include <coir/tcp.h>
 
@@ -55,7 +55,11 @@ static int connect_to(const coir_address *address, const coir_connect_opts *opts
         r = set_no_delay(socket);
     if (r == 0)
         r = coir_socket_connect(socket, plain(address), address->length);
-    return r < 0 ? r : coir_stream_from_socket(COIR_TAKE(socket), ret_stream);
+    if (r == 0)
+        r = coir_stream_from_socket(socket, ret_stream);
+    if (r == 0)
+        (void)COIR_TAKE(socket);
+    return r;
 }
 
 /* Whether another address of the same host may do better. */

@@ -108,7 +108,7 @@ static int advance(const coir_retry *retry, coir_retry_state *state, int code, c
         return code;
     state->pause = next_pause(retry, state);
     coir_time pause = state->pause > at_least ? state->pause : at_least;
-    if (pause > retry->total - (coir_now() - state->started))
+    if (retry->total != COIR_FOREVER && pause > retry->total - (coir_now() - state->started))
         return code;
     if (retry->on_retry != NULL)
         retry->on_retry(state->attempt, code, pause, retry->arg);
