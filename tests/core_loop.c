@@ -87,6 +87,48 @@ COIR_TEST_TAGGED(run_until_again_after_a_stop, "own_loop")
     COIR_EXPECT_EQ(coir_loop_time(loop) - before, COIR_SEC(1));
 }
 
+struct joining {
+    coir_task *wanted;
+    int joined;
+};
+
+static int join_wanted(void *arg)
+{
+    struct joining *joining = arg;
+    joining->joined = coir_join(joining->wanted, NULL);
+    return 0;
+}
+
+static int be_wanted(void *arg)
+{
+    (void)arg;
+    COIR_TRY(coir_sleep(COIR_SEC(1)));
+    return 8;
+}
+
+/* The run is the task's one join. */
+COIR_TEST_TAGGED(nobody_else_joins_what_a_run_is_for, "own_loop")
+{
+    struct joining joining = {.joined = 1};
+    LOOP(loop);
+    COIR_REQUIRE_OK(coir_loop_spawn(loop, be_wanted, NULL, &joining.wanted));
+    COIR_REQUIRE_OK(coir_loop_spawn(loop, join_wanted, &joining, NULL));
+    COIR_EXPECT_EQ(coir_loop_run_until(loop, joining.wanted, NULL), 8);
+    COIR_EXPECT_CODE(joining.joined, -EBUSY);
+}
+
+COIR_TEST_TAGGED(no_run_for_what_a_task_joins, "own_loop")
+{
+    struct joining joining = {.joined = 1};
+    LOOP(loop);
+    COIR_REQUIRE_OK(coir_loop_spawn(loop, be_wanted, NULL, &joining.wanted));
+    COIR_REQUIRE_OK(coir_loop_spawn(loop, join_wanted, &joining, NULL));
+    COIR_REQUIRE_OK(run_for(loop, COIR_MS(1)));
+    COIR_EXPECT_CODE(coir_loop_run_until(loop, joining.wanted, NULL), -EBUSY);
+    COIR_REQUIRE_OK(run_for(loop, COIR_SEC(2)));
+    COIR_EXPECT_EQ(joining.joined, 8);
+}
+
 COIR_TEST_TAGGED(run_until_a_task_that_has_ended, "own_loop")
 {
     int value = 3;

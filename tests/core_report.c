@@ -274,6 +274,7 @@ COIR_TEST(failures_that_were_read_are_not_reported)
         COIR_GROUP_COLLECT(asked);
         COIR_REQUIRE_OK(coir_spawn(&asked, fail, NULL, NULL));
         COIR_EXPECT_OK(coir_group_wait(&asked));
+        COIR_EXPECT(coir_group_errors(&asked) != NULL);
     }
     {
         COIR_GROUP(failed);
@@ -300,6 +301,7 @@ COIR_TEST(many_failures_of_a_collecting_group)
         COIR_REQUIRE_OK(coir_spawn(&group, fail, NULL, NULL));
     COIR_EXPECT_OK(coir_group_wait(&group));
     COIR_EXPECT_EQ(coir_group_failures(&group), 20);
+    COIR_EXPECT(coir_group_errors(&group) != NULL);
 }
 
 /* ---- handles that were never joined ---- */

@@ -1,6 +1,7 @@
 /* core_stack.c: stacks: their classes, bounds and reuse, what an overflow does, and what a switch
  * keeps: registers always, floating-point control words where a loop is asked to.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
@@ -235,6 +236,27 @@ COIR_TEST_TAGGED(overflow_names_the_task, "own_loop,no_torture")
     struct child child;
     int generation = 0;
     COIR_REQUIRE_EQ(child_run(&child, overflow_in_child, &generation), 0);
+    expect_overflow(&child);
+    COIR_EXPECT(ended_by_fault(&child));
+}
+
+static void *overflow_here(void *arg)
+{
+    (void)overflow_in_child(arg);
+    return NULL;
+}
+
+static int overflow_in_thread(void *arg)
+{
+    pthread_t id;
+    return pthread_create(&id, NULL, overflow_here, arg) == 0 && pthread_join(id, NULL) == 0;
+}
+
+COIR_TEST_TAGGED(overflow_in_another_thread, "own_loop,no_torture")
+{
+    struct child child;
+    int generation = 0;
+    COIR_REQUIRE_EQ(child_run(&child, overflow_in_thread, &generation), 0);
     expect_overflow(&child);
     COIR_EXPECT(ended_by_fault(&child));
 }

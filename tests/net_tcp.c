@@ -360,12 +360,16 @@ static int ask_often(struct server *server, int count)
     return coir_group_wait(&group);
 }
 
-/* Waits until the handlers have ended: their clients may know of it earlier. */
-static int settle(struct server *server)
+/* Waits, up to a limit, until so many handlers have started and so many are running: their clients
+ * may know of it earlier. */
+static int settle(struct server *server, int started, int running)
 {
-    while (server->running > 0)
+    for (int i = 0; i < 1000; i++) {
+        if (server->started >= started && server->running == running)
+            return 0;
         COIR_TRY(coir_sleep(COIR_MS(1)));
-    return 0;
+    }
+    return -ETIMEDOUT;
 }
 
 static void close_server(struct server *server)
@@ -383,7 +387,7 @@ COIR_TEST(serve_each_in_its_task)
     coir_task *task;
     COIR_REQUIRE_OK(start_server(&server, NULL, &group, &task));
     COIR_EXPECT_OK(ask_often(&server, 20));
-    COIR_REQUIRE_OK(settle(&server));
+    COIR_REQUIRE_OK(settle(&server, 20, 0));
     coir_cancel(task, "enough");
     int result = 0;
     COIR_REQUIRE_OK(coir_join(task, &result));
@@ -399,7 +403,7 @@ COIR_TEST(serve_at_most_so_many)
     coir_task *task;
     COIR_REQUIRE_OK(start_server(&server, &(coir_listen_opts){.limit = 3}, &group, &task));
     COIR_EXPECT_OK(ask_often(&server, 20));
-    COIR_REQUIRE_OK(settle(&server));
+    COIR_REQUIRE_OK(settle(&server, 20, 0));
     COIR_EXPECT_EQ(server.served, 20);
     COIR_EXPECT_EQ(server.most, 3);
     coir_cancel(task, NULL);
@@ -413,8 +417,7 @@ COIR_TEST(serve_cancels_its_handlers)
     coir_task *task;
     COIR_REQUIRE_OK(start_server(&server, NULL, &group, &task));
     COIR_REQUIRE_OK(coir_tcp_connect(server.name, NULL, &stream));
-    while (server.running == 0)
-        COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    COIR_REQUIRE_OK(settle(&server, 1, 1));
     coir_cancel(task, NULL);
     int result = 0;
     COIR_REQUIRE_OK(coir_join(task, &result));
@@ -438,26 +441,25 @@ COIR_TEST(serve_goes_on_after_failures)
         if (i == 1)
             coir_stream_abort(COIR_TAKE(stream));
     }
-    while (server.started < 3 || server.running > 0)
-        COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    COIR_REQUIRE_OK(settle(&server, 3, 0));
     server.result = -EDOM;
     COIR_EXPECT_OK(ask(&server));
-    COIR_REQUIRE_OK(settle(&server));
+    COIR_REQUIRE_OK(settle(&server, 4, 0));
     server.result = 0;
     COIR_EXPECT_OK(ask(&server));
-    COIR_REQUIRE_OK(settle(&server));
+    COIR_REQUIRE_OK(settle(&server, 5, 0));
     COIR_EXPECT_EQ(server.served, 2);
     coir_cancel(task, NULL);
 }
 
 COIR_TEST(serve_ends_when_its_listener_is_closed)
 {
-    struct server server = {.time = 0};
+    COIR_AUTO(auto_server) server = {.time = 0};
     COIR_GROUP_COLLECT(group);
     coir_task *task;
     COIR_REQUIRE_OK(start_server(&server, NULL, &group, &task));
-    COIR_EXPECT_OK(ask(&server));
-    coir_listener_close(server.listener);
+    COIR_REQUIRE_OK(ask(&server));
+    coir_listener_close(COIR_TAKE(server.listener));
     int result = 0;
     COIR_REQUIRE_OK(coir_join(task, &result));
     COIR_EXPECT_EQ(result, -COIR_ECLOSED);

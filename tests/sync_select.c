@@ -521,6 +521,7 @@ COIR_TEST(description_of_many_cases)
     START(&group, wait_for_many, in, &task);
     coir_task_describe(task, text, sizeof text);
     COIR_EXPECT_CONTAINS(text, "waits for the first of receive from channel of int opened at ");
+    COIR_REQUIRE(task->wait != NULL);
     COIR_EXPECT_GT(task->wait->describe(task, text, 1), 40 * 50);
     COIR_EXPECT_EQ(text[0], 0);
     COIR_EXPECT_GT(task->wait->describe(task, text, 70), 40 * 50);

@@ -59,18 +59,21 @@ COIR__CHECKED int coir_group_init_at(coir_group *group, coir_policy policy, cons
 COIR__PUBLIC int coir_group_close_at(coir_group *group, const coir_site *site);
 
 /* Waits until every child has ended by itself. With COIR_FAIL_FAST a failure cancels the others
- * first; the failure is the call's. With COIR_ANY it is 0 when one succeeded. The group can be used
- * again afterwards unless it failed; children that were cancelled are no failures. Returns 0, or
- * the group's first failure. Errors: -ECANCELED, -ETIME from outside, -EBUSY. Cancel safety: the
- * children go on. Thread safety: the loop's thread.
- */
+ * first; the failure is the call's. With COIR_ANY it is 0 when one succeeded. With COIR_COLLECT it
+ * is 0: ask coir_group_failures or coir_group_errors, or the failures are reported when the group
+ * ends. Children that were cancelled are no failures. The group can be used again afterwards unless
+ * it was cancelled. Returns 0, or the group's first failure. Errors: -ECANCELED, -ETIME from
+ * outside, -EBUSY when another task waits for it, -EDEADLK in one of its children, -COIR_ECLOSED
+ * when the group ends meanwhile. Cancel safety: the children go on. Thread safety: the loop's
+ * thread. */
 #define coir_group_wait(group) coir_group_wait_at((group), COIR_SITE(NULL))
 COIR__CHECKED int coir_group_wait_at(coir_group *group, const coir_site *site);
 
 /* Cancels the children that run, joins them, and hands out the real cause: a child's failure where
- * the body's result is only the cancellation that followed from it, else the body's result. The way
- * to end a body: return coir_group_finish(&g, r). Returns the cause, or result when nothing failed.
- * Cancel safety: joins whatever happens. Thread safety: the task that opened the group. */
+ * the body's result is only the cancellation that followed from it, else the body's result, with
+ * the children's failures attached to its record. The way to end a body: return
+ * coir_group_finish(&g, r). Returns the cause, or result when nothing failed. Cancel safety: joins
+ * whatever happens. Thread safety: the task that opened the group. */
 #define coir_group_finish(group, result) coir_group_finish_at((group), (result), COIR_SITE(NULL))
 COIR__CHECKED int coir_group_finish_at(coir_group *group, int result, const coir_site *site);
 
@@ -82,9 +85,9 @@ COIR__PUBLIC void coir_group_cancel(coir_group *group, const char *reason);
  * thread. */
 COIR__PUBLIC size_t coir_group_running(const coir_group *group);
 
-/* How many children have failed. Returns the number. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
-COIR__PUBLIC size_t coir_group_failures(const coir_group *group);
+/* How many children have failed. Asking counts as reading their failures. Returns the number.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC size_t coir_group_failures(coir_group *group);
 
 /* The records of the failed children, first failure first; coir_error_next goes on. Borrowed until
  * the group ends. Returns NULL when none failed (or their records ran out). Cancel safety: never

@@ -526,6 +526,9 @@ void coir__error_free(struct coir_loop *loop,
 struct coir_error *coir__error_copy(struct coir_loop *loop,
                                     const struct coir_error *error); /* without what follows it */
 struct coir_error *coir__error_copy_chain(struct coir_loop *loop, const struct coir_error *error);
+struct coir_error *coir__error_next(struct coir_error *error);
+/* Says where the task that it crossed from last was joined. */
+void coir__error_joined_at(struct coir_error *error, const coir_site *site);
 void coir__error_append(struct coir_error *chain, struct coir_error *more);
 /* Notes that the failure crossed from task to joiner (NULL: the loop) at site. */
 void coir__error_crossed(struct coir_error *error, const struct coir_task *task,

@@ -323,6 +323,17 @@ void coir__error_crossed(struct coir_error *error, const struct coir_task *task,
     crossing->before_frame = error->frames;
 }
 
+void coir__error_joined_at(struct coir_error *error, const coir_site *site)
+{
+    if (error->crossed > 0)
+        error->crossings[error->crossed - 1].joined = site;
+}
+
+struct coir_error *coir__error_next(struct coir_error *error)
+{
+    return error->next;
+}
+
 const coir_error *coir_last_error(void)
 {
     return coir__loop != NULL ? *last_of(coir__loop) : NULL;

@@ -38,7 +38,9 @@ int coir_gather_at(coir_call *calls, size_t count, coir_policy policy, const coi
         if (r < 0)
             return coir_group_finish(&group, r);
     }
-    return coir_group_wait(&group);
+    int r = coir_group_wait(&group);
+    group.coir__unread = 0; /* each call has its result */
+    return r;
 }
 
 struct map {
@@ -104,5 +106,7 @@ int coir_map_at(coir_fn fn, void *items, size_t count, size_t size, const coir_m
             return coir_group_finish(&group, r);
     }
     int r = coir_group_wait(&group);
+    if (map.opts->results != NULL)
+        group.coir__unread = 0;
     return r < 0 ? r : map.failed;
 }

@@ -81,7 +81,9 @@ static void report_failure(struct coir_task *task)
  * join, one without is told. */
 static bool is_background(const struct coir_group *group)
 {
-    return group->coir__scope.coir__owner == NULL && group->coir__policy == COIR_COLLECT;
+    const struct coir_scope *scope = &group->coir__scope;
+    return group == &group->coir__loop->background ||
+           (scope->coir__owner == NULL && scope->coir__parent->coir__kind == COIR__SCOPE_TASK);
 }
 
 void coir__group_child_failed(struct coir_group *group, struct coir_task *task)
@@ -180,7 +182,8 @@ int coir__group_join(struct coir_group *group)
         group->coir__waiter = NULL;
     }
     coir_timer slow = {0};
-    coir__timer_start(self->loop, &slow, coir_now() + SLOW_LEAVE, report_slow_leave, group);
+    if (group->coir__scope.coir__effective != 0) /* else they may take their time */
+        coir__timer_start(self->loop, &slow, coir_now() + SLOW_LEAVE, report_slow_leave, group);
     while (group->coir__running > 0) {
         group->coir__waiter = self;
         (void)coir__park_uninterruptibly(self, &group_leave, group);
@@ -196,18 +199,42 @@ static void cancel_children(struct coir_group *group, const char *reason)
                            coir__error_new(group->coir__loop, -ECANCELED, "%s", reason));
 }
 
-/* What the children say when all have ended: 0 or the first failure, which is then read. */
+/* Copies of the children's records, joined at site. */
+static struct coir_error *copy_errors(struct coir_group *group, const coir_site *site)
+{
+    struct coir_error *errors = coir__error_copy_chain(group->coir__loop, group->coir__errors);
+    for (struct coir_error *error = errors; error != NULL; error = coir__error_next(error))
+        coir__error_joined_at(error, site);
+    return errors;
+}
+
+/* What the children say when all have ended: 0 or the first failure, which is then read. Those of a
+ * collecting group wait for somebody who asks. */
 static int outcome(struct coir_group *group, const coir_site *site)
 {
-    (void)site;
+    if (group->coir__policy == COIR_COLLECT)
+        return 0;
     group->coir__unread = 0;
-    if (group->coir__failures == 0 || (group->coir__policy == COIR_ANY && group->coir__won) ||
-        group->coir__policy == COIR_COLLECT)
+    if (group->coir__failures == 0 || (group->coir__policy == COIR_ANY && group->coir__won))
         return 0;
     struct coir_task *self = coir__self();
     if (group->coir__errors != NULL && self != NULL)
-        coir__error_give(self, coir__error_copy_chain(group->coir__loop, group->coir__errors));
+        coir__error_give(self, copy_errors(group, site));
     return group->coir__code;
+}
+
+/* The body failed by itself: what the children failed with is said with it. */
+static void attach_failures(struct coir_group *group, int result, const coir_site *site)
+{
+    struct coir_task *self = coir__self();
+    if (self == NULL)
+        return;
+    if (self->error == NULL || coir_error_code(self->error) != result)
+        coir__error_give(self, coir__error_new(self->loop, result, NULL));
+    if (self->error == NULL)
+        return; /* no record is free: the group's end reports them */
+    coir__error_append(self->error, copy_errors(group, site));
+    group->coir__unread = 0;
 }
 
 /* What was pending before the group itself was cancelled. */
@@ -268,7 +295,8 @@ int coir_group_finish_at(coir_group *group, int result, const coir_site *site)
         cancel_children(group, "the body of the group has finished");
     (void)coir__group_join(group);
     if (result < 0 && !followed) {
-        group->coir__unread = 0;
+        if (group->coir__failures > 0)
+            attach_failures(group, result, site);
         return result;
     }
     int r = outcome(group, site);
@@ -353,8 +381,9 @@ size_t coir_group_running(const coir_group *group)
     return group->coir__running;
 }
 
-size_t coir_group_failures(const coir_group *group)
+size_t coir_group_failures(coir_group *group)
 {
+    group->coir__unread = 0;
     return group->coir__failures;
 }
 

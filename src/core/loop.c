@@ -354,7 +354,7 @@ int coir_loop_run_until(coir_loop *loop, coir_task *task, int *ret_result)
 {
     if (task->loop != loop)
         return -COIR_EWRONGLOOP;
-    int r = begin_run(loop);
+    int r = task->joiner != NULL ? -EBUSY : begin_run(loop);
     if (r < 0)
         return r;
     loop->done = task;

@@ -453,7 +453,7 @@ int coir_join_at(coir_task *task, int *ret_result, const coir_site *site)
         return task == NULL ? -EINVAL : -COIR_EWRONGLOOP;
     if (coir__unlikely(task == self))
         return -EDEADLK;
-    if (coir__unlikely(task->joiner != NULL))
+    if (coir__unlikely(task->joiner != NULL || task == self->loop->done)) /* or a run is for it */
         return -EBUSY;
     if (task->flags & COIR__TASK_DONE)
         return join_ended(task, ret_result, site);
