@@ -276,6 +276,20 @@ COIR_TEST(record_moves_from_child_to_group_to_joiner)
     COIR_EXPECT_CONTAINS(text, ", joined by 'main' at core_error.c:");
 }
 
+/* The body's failure is the one that it joined: the group has nothing to add. */
+COIR_TEST(joined_failure_is_not_told_twice)
+{
+    int seconds = 1;
+    coir_task *task;
+    COIR_GROUP_COLLECT(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, fail_later, &seconds, &task));
+    int r = coir_join(task, NULL);
+    COIR_EXPECT_CODE(coir_group_finish(&group, r), -EIO);
+    COIR_REQUIRE(coir_last_error() != NULL);
+    COIR_EXPECT_STR(coir_error_message(coir_last_error()), "after 1 s");
+    COIR_EXPECT_PTR(coir_error_next(coir_last_error()), NULL);
+}
+
 COIR_TEST(failures_of_a_group_are_a_chain)
 {
     int seconds[] = {3, 1, 2};

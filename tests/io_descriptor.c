@@ -12,6 +12,7 @@
 
 COIR_TEST(there_are_none_in_the_simulation)
 {
+    PATIENCE;
     if (strcmp(coir_test_backend(), "sim") != 0)
         COIR_SKIP("only the simulation has no foreign descriptors");
     coir_socket *socket;
@@ -80,6 +81,7 @@ static void fill(int fd)
 
 COIR_TEST_TAGGED(readable, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) pipe = open_pipe();
     for (int i = 0; i < 3; i++) { /* the registration is used again */
         struct wait wait = {.fd = pipe.fds[0], .events = POLLIN};
@@ -96,6 +98,7 @@ COIR_TEST_TAGGED(readable, "real")
 
 COIR_TEST_TAGGED(writable, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) pipe = open_pipe();
     COIR_EXPECT_CODE(coir_fd_wait(pipe.fds[1], POLLOUT), POLLOUT);
     fill(pipe.fds[1]);
@@ -111,6 +114,7 @@ COIR_TEST_TAGGED(writable, "real")
 /* One waits to read and another to write; a third is refused. */
 COIR_TEST_TAGGED(both_directions, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) pair = open_sockets();
     fill(pair.fds[0]);
     struct wait in = {.fd = pair.fds[0], .events = POLLIN};
@@ -134,6 +138,7 @@ COIR_TEST_TAGGED(both_directions, "real")
 
 COIR_TEST_TAGGED(one_wait_for_both, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) pair = open_sockets();
     fill(pair.fds[0]);
     struct wait both = {.fd = pair.fds[0], .events = POLLIN | POLLOUT};
@@ -147,6 +152,7 @@ COIR_TEST_TAGGED(one_wait_for_both, "real")
 
 COIR_TEST_TAGGED(hang_up_is_an_event, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) pipe = open_pipe();
     struct wait wait = {.fd = pipe.fds[0], .events = POLLIN};
     COIR_GROUP(group);
@@ -160,6 +166,7 @@ COIR_TEST_TAGGED(hang_up_is_an_event, "real")
 
 COIR_TEST_TAGGED(what_cannot_be_waited_for, "real")
 {
+    PATIENCE;
     COIR_EXPECT_CODE(coir_fd_wait(-1, POLLIN), -EBADF);
     COIR_EXPECT_CODE(coir_fd_wait(987654, POLLIN), -EBADF);
     COIR_EXPECT_CODE(coir_fd_wait(0, POLLIN | 0x4000), -EINVAL);
@@ -173,6 +180,7 @@ COIR_TEST_TAGGED(what_cannot_be_waited_for, "real")
  * nothing. */
 COIR_TEST_TAGGED(numbers_are_used_again, "real")
 {
+    PATIENCE;
     for (int i = 0; i < 5; i++) {
         COIR_AUTO(ends) pipe = open_pipe();
         struct wait wait = {.fd = pipe.fds[0], .events = POLLIN};
@@ -192,6 +200,7 @@ COIR_TEST_TAGGED(numbers_are_used_again, "real")
 
 COIR_TEST_TAGGED(a_cancelled_wait_is_no_event_for_the_next, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) pipe = open_pipe();
     COIR_SCOPE(first, COIR_MS(1));
     COIR_EXPECT_CODE(coir_fd_wait(pipe.fds[0], POLLIN), -ETIME);
@@ -207,6 +216,7 @@ COIR_TEST_TAGGED(a_cancelled_wait_is_no_event_for_the_next, "real")
 
 COIR_TEST_TAGGED(select_descriptors, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) a = open_pipe();
     COIR_AUTO(ends) b = open_pipe();
     coir_case cases[] = {
@@ -245,6 +255,7 @@ static int choose(void *arg)
 
 COIR_TEST_TAGGED(select_waits_for_descriptors, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) a = open_pipe();
     COIR_AUTO(ends) b = open_pipe();
     struct chooser chooser = {.fds = {a.fds[0], b.fds[0]}};
@@ -280,6 +291,7 @@ static int adopt(int *fd, coir_stream **ret_stream)
 
 COIR_TEST_TAGGED(adopted_pipe, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) pipe = open_pipe();
     COIR_AUTO(coir_stream) *in = NULL;
     COIR_AUTO(coir_stream) *out = NULL;
@@ -304,6 +316,7 @@ COIR_TEST_TAGGED(adopted_pipe, "real")
 
 COIR_TEST_TAGGED(adopted_socket, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) pair = open_sockets();
     COIR_AUTO(coir_stream) *a = NULL;
     COIR_AUTO(coir_stream) *b = NULL;
@@ -321,9 +334,10 @@ COIR_TEST_TAGGED(adopted_socket, "real")
  * file with the same number is a new one. */
 COIR_TEST_TAGGED(remove_fds_after_closing, "real")
 {
+    PATIENCE;
     COIR_AUTO(ends) first = open_sockets();
     COIR_AUTO(coir_stream) *old = NULL;
-    ends copy = {{dup(first.fds[0]), 0}};
+    COIR_AUTO(ends) copy = {{dup(first.fds[0]), 0}};
     int number = first.fds[0];
     COIR_REQUIRE_OK(adopt(&first.fds[0], &old));
     COIR_SCOPE(scope, COIR_MS(1));
@@ -344,12 +358,12 @@ COIR_TEST_TAGGED(remove_fds_after_closing, "real")
     coir_scope_leave(&again);
     put(second.fds[1]);
     COIR_EXPECT_CODE(coir_stream_read(new, data, sizeof data, &n), 1);
-    close_ends(&copy);
 }
 
 /* Urgent data stop a read early; what follows must be read without another event. */
 COIR_TEST_TAGGED(urgent_data_do_not_stall, "real")
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_stream) *server = NULL;
     char name[COIR_ADDRESS_TEXT];

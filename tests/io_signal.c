@@ -20,6 +20,14 @@ static void set_handler(int number, void (*handler)(int))
     sigaction(number, &action, NULL);
 }
 
+/* What is raised again in the end, when a test was cut short, must not end the process. */
+static void catch_all(void)
+{
+    static const int all[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM};
+    for (size_t i = 0; i < COIR_COUNT(all); i++)
+        set_handler(all[i], note);
+}
+
 static void (*handler_of(int number))(int)
 {
     struct sigaction action;
@@ -34,6 +42,7 @@ static void (*handler_of(int number))(int)
 
 COIR_TEST(a_signal_arrives)
 {
+    catch_all();
     SIGNALS(signals, SIGUSR1);
     int number = 0;
     raise(SIGUSR1);
@@ -56,13 +65,17 @@ static int wait_for_it(void *arg)
 
 COIR_TEST(a_signal_wakes_who_waits)
 {
+    catch_all();
     SIGNALS(signals, SIGUSR1, SIGUSR2);
     struct wait wait = {.signals = signals, .times = 1};
     COIR_GROUP(group);
     COIR_REQUIRE_OK(coir_spawn(&group, wait_for_it, &wait, NULL));
     COIR_REQUIRE_OK(coir_test_wait_all_blocked());
     int number;
-    COIR_EXPECT_CODE(coir_signal_wait(signals, &number), -EBUSY);
+    {
+        COIR_DEADLINE(COIR_SEC(1));
+        COIR_EXPECT_CODE(coir_signal_wait(signals, &number), -EBUSY);
+    }
     raise(SIGUSR2);
     COIR_EXPECT_OK(coir_group_wait(&group));
     COIR_EXPECT_EQ(wait.number, SIGUSR2);
@@ -71,6 +84,7 @@ COIR_TEST(a_signal_wakes_who_waits)
 /* Signals that arrive before they are waited for are one. */
 COIR_TEST(signals_coalesce)
 {
+    catch_all();
     SIGNALS(signals, SIGUSR1);
     int number = 0;
     for (int i = 0; i < 5; i++)
@@ -83,6 +97,7 @@ COIR_TEST(signals_coalesce)
 /* A flood of one signal does not hide the others. */
 COIR_TEST(open_signal_receiver_no_starvation)
 {
+    catch_all();
     SIGNALS(signals, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM);
     bool got[65] = {false};
     static const int all[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM};
@@ -105,6 +120,7 @@ COIR_TEST(open_signal_receiver_no_starvation)
 /* Every set gets what it asks for, and only that. */
 COIR_TEST(every_set_gets_it)
 {
+    catch_all();
     SIGNALS(both, SIGUSR1, SIGUSR2);
     SIGNALS(one, SIGUSR1);
     int number = 0;
@@ -155,6 +171,7 @@ COIR_TEST(catch_signals_race_condition_on_exit)
 
 COIR_TEST(cancelled_wait_loses_no_signal)
 {
+    catch_all();
     SIGNALS(signals, SIGUSR1);
     struct wait wait = {.signals = signals, .times = 1};
     COIR_GROUP(group);
@@ -197,6 +214,7 @@ static int wait_for_one(void *arg)
 COIR_TEST(all_who_wait_for_one_signal_are_woken)
 {
     int first = SIGUSR1, second = SIGUSR2;
+    catch_all();
     COIR_GROUP(group);
     coir_task *other;
     COIR_REQUIRE_OK(coir_spawn(&group, wait_for_one, &first, NULL));
@@ -214,6 +232,7 @@ COIR_TEST(all_who_wait_for_one_signal_are_woken)
 /* From the first wait on a signal is taken over: one between two waits is kept. */
 COIR_TEST(a_signal_between_two_waits_is_kept)
 {
+    catch_all();
     coir_case cases[] = {COIR_ON_SIGNAL(SIGHUP), COIR_ON_TIMER(COIR_SEC(1))};
     COIR_REQUIRE_CODE(coir_select(cases, 2), 1);
     raise(SIGHUP);
@@ -236,6 +255,7 @@ static int select_signals(void *arg)
 COIR_TEST(select_waits_for_signals)
 {
     int first = 0, second = 0;
+    catch_all();
     COIR_GROUP(group);
     COIR_REQUIRE_OK(coir_spawn(&group, select_signals, &first, NULL));
     COIR_REQUIRE_OK(coir_spawn(&group, select_signals, &second, NULL));
@@ -273,6 +293,7 @@ static void *kill_later(void *arg)
 /* A loop that only waits for a signal is not deadlocked, also when time is virtual. */
 COIR_TEST_TAGGED(waiting_for_a_signal_is_no_deadlock, "no_torture")
 {
+    catch_all();
     pthread_t thread;
     SIGNALS(signals, SIGUSR1);
     COIR_REQUIRE_EQ(pthread_create(&thread, NULL, kill_later, NULL), 0);

@@ -476,6 +476,7 @@ static const struct row {
 
 COIR_TEST_TAGGED(same_outcomes_on_every_backend, "slow,limit=30")
 {
+    PATIENCE;
     for (size_t i = 0; i < COIR_COUNT(rows); i++) {
         int result = rows[i].run();
         if (!COIR_EXPECT_CODE(result, rows[i].result))

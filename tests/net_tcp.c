@@ -18,6 +18,7 @@ static const char *message_of_last_error(void)
 
 COIR_TEST(localhost_is_both_families)
 {
+    PATIENCE;
     static const char *const listens[] = {"127.0.0.1:0", "[::1]:0"};
     for (size_t i = 0; i < COIR_COUNT(listens); i++) {
         COIR_AUTO(coir_listener) *listener = NULL;
@@ -34,6 +35,7 @@ COIR_TEST(localhost_is_both_families)
 
 COIR_TEST(refused_says_where)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_stream) *stream = NULL;
     char name[COIR_ADDRESS_TEXT], text[COIR_ADDRESS_TEXT + 64];
@@ -52,6 +54,7 @@ COIR_TEST(refused_says_where)
 
 COIR_TEST(names_are_not_looked_up)
 {
+    PATIENCE;
     COIR_AUTO(coir_stream) *stream = NULL;
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_EXPECT_CODE(coir_tcp_connect("example.org:80", NULL, &stream), -COIR_EADDRESS);
@@ -63,6 +66,7 @@ COIR_TEST(names_are_not_looked_up)
 
 COIR_TEST(connect_from_a_local_address)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_stream) *client = NULL;
     COIR_AUTO(coir_stream) *server = NULL;
@@ -79,6 +83,7 @@ COIR_TEST(connect_from_a_local_address)
 /* A connection that hangs, since the listener's queue is full, ends with its deadline. */
 COIR_TEST(cancel_connect)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     coir_stream *streams[4] = {NULL};
     char name[COIR_ADDRESS_TEXT];
@@ -100,6 +105,7 @@ COIR_TEST(cancel_connect)
 
 COIR_TEST(address_in_use_says_where)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *first = NULL;
     COIR_AUTO(coir_listener) *second = NULL;
     char name[COIR_ADDRESS_TEXT], text[COIR_ADDRESS_TEXT + 64];
@@ -117,6 +123,7 @@ COIR_TEST(address_in_use_says_where)
 /* A server can be started again at once, with connections of the old one still around. */
 COIR_TEST(listen_again_at_once)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_stream) *client = NULL;
     COIR_AUTO(coir_stream) *server = NULL;
@@ -138,6 +145,7 @@ static int accept_one(void *arg)
 
 COIR_TEST(cancel_sock_accept)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_stream) *client = NULL;
     char name[COIR_ADDRESS_TEXT];
@@ -160,6 +168,7 @@ COIR_TEST(cancel_sock_accept)
  */
 COIR_TEST(cancel_sock_accept_race)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_stream) *client = NULL;
     char name[COIR_ADDRESS_TEXT];
@@ -180,6 +189,7 @@ COIR_TEST(cancel_sock_accept_race)
 
 COIR_TEST(close_a_listener_that_accepts)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     char name[COIR_ADDRESS_TEXT];
     COIR_REQUIRE_OK(listen_somewhere(BY_TCP, &listener, name));
@@ -204,6 +214,7 @@ static const char *socket_path(char *path, size_t size)
 
 COIR_TEST(unix_path)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_listener) *second = NULL;
     COIR_AUTO(coir_stream) *client = NULL;
@@ -230,6 +241,7 @@ COIR_TEST(unix_path)
 /* A socket of a dead server is replaced. */
 COIR_TEST(unix_stale_path_is_replaced)
 {
+    PATIENCE;
     COIR_AUTO(coir_socket) *dead = NULL;
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_stream) *client = NULL;
@@ -247,6 +259,7 @@ COIR_TEST(unix_stale_path_is_replaced)
 /* At its end a listener removes its own path only, not that of a server which has replaced it. */
 COIR_TEST(unix_path_of_another_is_left)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *first = NULL;
     COIR_AUTO(coir_listener) *second = NULL;
     COIR_AUTO(coir_stream) *client = NULL;
@@ -261,6 +274,7 @@ COIR_TEST(unix_path_of_another_is_left)
 
 COIR_TEST_TAGGED(unix_other_files_are_left, "real")
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     char path[COIR_ADDRESS_TEXT];
     socket_path(path, sizeof path);
@@ -286,6 +300,7 @@ static int connect_and_close(void *arg)
 /* A full queue of a Unix socket is waited for. */
 COIR_TEST(unix_queue_is_full)
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     char name[COIR_ADDRESS_TEXT];
     (void)snprintf(name, sizeof name, "@coir-test-full-%d", (int)getpid());
@@ -382,6 +397,7 @@ COIR_CLOSER_VALUE(auto_server, close_server);
 
 COIR_TEST(serve_each_in_its_task)
 {
+    PATIENCE;
     COIR_AUTO(auto_server) server = {.time = COIR_MS(5)};
     COIR_GROUP(group);
     coir_task *task;
@@ -398,6 +414,7 @@ COIR_TEST(serve_each_in_its_task)
 
 COIR_TEST(serve_at_most_so_many)
 {
+    PATIENCE;
     COIR_AUTO(auto_server) server = {.time = COIR_MS(5)};
     COIR_GROUP(group);
     coir_task *task;
@@ -411,6 +428,7 @@ COIR_TEST(serve_at_most_so_many)
 
 COIR_TEST(serve_cancels_its_handlers)
 {
+    PATIENCE;
     COIR_AUTO(auto_server) server = {.time = 0};
     COIR_AUTO(coir_stream) *stream = NULL;
     COIR_GROUP(group);
@@ -430,6 +448,7 @@ COIR_TEST(serve_cancels_its_handlers)
  * on. */
 COIR_TEST(serve_goes_on_after_failures)
 {
+    PATIENCE;
     COIR_AUTO(auto_server) server = {.result = 0};
     COIR_GROUP(group);
     coir_task *task;
@@ -454,6 +473,7 @@ COIR_TEST(serve_goes_on_after_failures)
 
 COIR_TEST(serve_ends_when_its_listener_is_closed)
 {
+    PATIENCE;
     COIR_AUTO(auto_server) server = {.time = 0};
     COIR_GROUP_COLLECT(group);
     coir_task *task;
@@ -488,6 +508,7 @@ static int accept_into(void *arg)
  * some. */
 COIR_TEST_TAGGED(accept_pauses_without_descriptors, "real,real_clock")
 {
+    PATIENCE;
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_stream) *client = NULL;
     char name[COIR_ADDRESS_TEXT];

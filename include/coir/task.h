@@ -74,9 +74,10 @@ COIR__CHECKED int coir_join_at(coir_task *task, int *ret_result, const coir_site
  * Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_cancel(coir_task *task, const char *reason);
 
-/* Waits until one of count tasks has ended, and says which; the handles stay valid. With several,
- * the lowest index. Returns the index. Errors: -EINVAL for none, -COIR_EWRONGLOOP, -ECANCELED,
- * -ETIME. Cancel safety: nothing happened. Thread safety: the loop's thread. */
+/* Waits until one of count tasks has ended, and says which; the handles stay valid. Of several
+ * that had ended before, the lowest index. Returns the index. Errors: -EINVAL for none,
+ * -COIR_EWRONGLOOP, -ECANCELED, -ETIME. Cancel safety: nothing happened. Thread safety: the loop's
+ * thread. */
 COIR__CHECKED int coir_wait_first(coir_task *const *tasks, size_t count);
 
 /* Waits until one of count tasks has failed, or all have ended. Returns the index of the first

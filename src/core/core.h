@@ -179,8 +179,11 @@ struct coir_loop {
     int (*park_hook)(struct coir_task *task, void *arg);
     void *park_hook_arg;
     bool running, stop, forever, expects_posts, deadlocked;
-    unsigned stack_class;   /* of tasks that ask for no size */
-    uint64_t jobs;          /* blocking work that threads do for this loop */
+    unsigned stack_class; /* of tasks that ask for no size */
+    uint64_t jobs;        /* blocking work that threads do for this loop */
+    /* Of a test that was made to fail: how long the kernel may be silent, in real time, before what
+     * it works on counts as never coming. 0: for ever. */
+    coir_time patience;
     struct coir_task *done; /* the run is until this one has ended */
     void *thread_fiber;     /* of TSan: the thread's own */
     void *dead_fiber;       /* of TSan: of the task that ended last, destroyed by who runs next */
@@ -505,7 +508,8 @@ static inline void coir__stack_give(struct coir_loop *loop, struct coir_task *ta
 }
 
 void coir__stack_bounds(const struct coir_task *task, char **ret_low, char **ret_high);
-/* The class of the smallest stacks with at least size bytes; COIR__STACK_CLASSES when there is none. */
+/* The class of the smallest stacks with at least size bytes; COIR__STACK_CLASSES when there is
+ * none. */
 unsigned coir__stack_class(size_t size);
 size_t coir__stack_limit(void);
 const char *coir__stack_guards(void);

@@ -295,7 +295,7 @@ int coir_group_finish_at(coir_group *group, int result, const coir_site *site)
         cancel_children(group, "the body of the group has finished");
     (void)coir__group_join(group);
     if (result < 0 && !followed) {
-        if (group->coir__failures > 0)
+        if (group->coir__unread > 0)
             attach_failures(group, result, site);
         return result;
     }

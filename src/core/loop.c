@@ -198,23 +198,34 @@ static int sleep_in_backend(struct coir_loop *loop, coir_time timeout)
     return r;
 }
 
+/* Waits for the kernel as long as a test has patience, if it is one that limits it. Returns whether
+ * the kernel stayed silent all that time. */
+static bool outlast(struct coir_loop *loop, coir_time timeout)
+{
+    bool limited = loop->patience != 0 && loop->patience < timeout;
+    coir_time before = coir__clock();
+    int completed = sleep_in_backend(loop, limited ? loop->patience : timeout);
+    return limited && completed <= 0 && coir__clock() - before >= loop->patience;
+}
+
 /* How the clock moves while nothing is ready and time is virtual. It jumps to the next timer when
  * nothing else can come first; while the kernel works on something, it moves at the speed of the
  * real one. */
-static void idle_virtually(struct coir_loop *loop, coir_time next)
+static int idle_virtually(struct coir_loop *loop, coir_time next)
 {
-    bool simulated = loop->backend->simulated;
-    if (loop->operations == 0 || simulated) {
+    if (loop->operations == 0 || loop->backend->simulated) {
         if (next == COIR_FOREVER || loop->jobs > 0)
-            (void)sleep_in_backend(loop, COIR_FOREVER);
-        else
-            loop->now = next > loop->now ? next : loop->now;
-        return;
+            return sleep_in_backend(loop, COIR_FOREVER);
+        loop->now = next > loop->now ? next : loop->now;
+        return 0;
     }
     coir_time before = coir__clock();
-    (void)sleep_in_backend(loop, next == COIR_FOREVER ? COIR_FOREVER : next - loop->now);
+    bool silent = outlast(loop, next == COIR_FOREVER ? COIR_FOREVER : next - loop->now);
+    if (silent && next == COIR_FOREVER)
+        return may_be_woken(loop) ? 0 : -EDEADLK;
     coir_time now = loop->now + (coir__clock() - before);
-    loop->now = now < next ? now : next;
+    loop->now = now < next && !silent ? now : next;
+    return 0;
 }
 
 /* Nothing is ready: waits for the first thing that can happen. Returns -EDEADLK when nothing can.
@@ -227,16 +238,15 @@ static int idle(struct coir_loop *loop)
     bool kernel = loop->operations > 0 && !loop->backend->simulated;
     if (next == COIR_FOREVER && !kernel && !may_be_woken(loop))
         return -EDEADLK;
-    if (loop->opts.virtual_clock) {
-        idle_virtually(loop, next);
-        return 0;
-    }
+    if (loop->opts.virtual_clock)
+        return idle_virtually(loop, next);
     coir_time timeout = COIR_FOREVER;
     if (next != COIR_FOREVER) {
         coir_time now = coir__clock();
         timeout = next > now ? next - now : 0;
     }
-    return sleep_in_backend(loop, timeout);
+    bool silent = outlast(loop, timeout);
+    return silent && next == COIR_FOREVER && !may_be_woken(loop) ? -EDEADLK : 0;
 }
 
 /* What the outside has brought: completions, time, posts. */

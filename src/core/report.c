@@ -61,7 +61,7 @@ size_t coir_task_describe(const coir_task *task, char *text, size_t size)
     size_t length = (size_t)snprintf(text, size, "%s", task->wait->verb);
     if (task->wait->describe == NULL)
         return length;
-    char more[128];
+    char more[256];
     (void)task->wait->describe(task, more, sizeof more);
     return (size_t)snprintf(text, size, "%s %s", task->wait->verb, more);
 }

@@ -222,6 +222,10 @@ int coir__run_body(void *arg)
 
 #define SETTLE_TURNS 4
 
+/* In a run with a fault a task may wait in the kernel for a peer that was the one to fail. That is a
+ * deadlock which no loop can prove, so a silence of this length counts as one. */
+#define PATIENCE COIR_MS(100)
+
 /* A callback that comes back for some turns, and then stops the loop. */
 struct settling {
     struct coir__ready ready;
@@ -267,6 +271,8 @@ static bool run_in_loop(struct coir_loop *loop)
     coir_loop_stats(loop, &before);
     if (is_watched())
         coir__inject_watch(loop);
+    if (coir_test_tortured() && !(coir__run.test->flags & COIR__TAG_LIVENESS))
+        loop->patience = PATIENCE;
     static coir_site site; /* the task is named after the test, and comes from where that stands */
     const coir__test *test = coir__run.test;
     site = (coir_site){test->file, test->name, test->name, test->line};
