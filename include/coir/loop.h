@@ -98,6 +98,11 @@ COIR__CHECKED int coir_loop_spawn_at(coir_loop *loop, coir_fn fn, void *arg, coi
  * thread. */
 COIR__PUBLIC int coir_loop_run_until(coir_loop *loop, coir_task *task, int *ret_result);
 
+/* The record of the failure that the last coir_loop_run_until gave, or of the last one outside
+ * tasks. Borrowed until the next. Returns it or NULL. Cancel safety: never waits. Thread safety:
+ * the loop's thread. */
+COIR__PUBLIC const coir_error *coir_loop_error(const coir_loop *loop);
+
 /* Runs loop until coir_loop_stop. A loop that runs forever counts on posts and signals: it has no
  * deadlock. Returns 0. Errors: -EBUSY. Cancel safety: not called in a task. Thread safety: the
  * loop's thread. */
@@ -137,8 +142,9 @@ COIR__CHECKED int coir_call_soon(coir_loop *loop, void (*fn)(void *arg), void *a
 COIR__CHECKED int coir_call_later(coir_loop *loop, coir_time delay, void (*fn)(void *arg),
                                   void *arg, coir_callback *ret_callback);
 
-/* Calls fn(arg) once at a point in time, in the order of the times and then of the calls. Returns
- * 0. Errors: -ENOMEM. Cancel safety: never waits. Thread safety: the loop's thread. */
+/* Calls fn(arg) once at a point in time, in the order of the times and then of the calls; what
+ * is past already is called at the next turn, in the order of the calls. Returns 0. Errors:
+ * -ENOMEM. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_call_at(coir_loop *loop, coir_time when, void (*fn)(void *arg), void *arg,
                                coir_callback *ret_callback);
 

@@ -286,12 +286,24 @@ static bool continues(const struct coir_error *error, int code, const void *fram
            error->sites[error->frames - 1]->function != site->function;
 }
 
+/* Whether the last line noted is this one: COIR_TRY around coir_fail. */
+static bool is_noted(const struct coir_error *error, int code, const void *frame,
+                     const coir_site *site)
+{
+    if (error == NULL || error->code != code || error->frames == 0 || error->frame != frame)
+        return false;
+    const coir_site *noted = error->sites[error->frames - 1];
+    return noted->line == site->line && noted->function == site->function;
+}
+
 int coir__trace(int code, const void *frame, const coir_site *site)
 {
     struct coir_loop *loop = coir__loop;
     if (loop == NULL)
         return code;
     struct coir_error **last = last_of(loop);
+    if (is_noted(*last, code, frame, site))
+        return code;
     if (!continues(*last, code, frame, site)) {
         coir__error_free(loop, *last);
         *last = explain_pending(loop, code);

@@ -252,7 +252,7 @@ static int idle(struct coir_loop *loop)
 /* What the outside has brought: completions, time, posts. */
 static void collect(struct coir_loop *loop)
 {
-    if (!loop->opts.virtual_clock && coir__timers_live(loop->timers) > 0)
+    if (!loop->opts.virtual_clock)
         loop->now = coir__clock();
     coir__timers_expire(loop, loop->now);
     coir__inbox_drain(loop);
@@ -389,6 +389,11 @@ int coir_loop_run_forever(coir_loop *loop)
     (void)run(loop, was_stopped);
     end_run(loop);
     return 0;
+}
+
+const coir_error *coir_loop_error(const coir_loop *loop)
+{
+    return loop->error;
 }
 
 void coir_loop_stop(coir_loop *loop)
