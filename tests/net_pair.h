@@ -50,8 +50,8 @@ static inline int open_pair(enum transport transport, coir_stream **ret_client,
     return 0;
 }
 
-/* Bounds the rest of a test in a run of torture: with a kernel nobody can tell that a peer which was
- * cancelled will never answer. Elsewhere the test's own time limit is enough. */
+/* Bounds the rest of a test in a run of torture: with a kernel nobody can tell that a peer which
+ * was cancelled will never answer. Elsewhere the test's own time limit is enough. */
 #define PATIENCE                                                                                   \
     COIR_DEADLINE(coir_test_tortured() && strcmp(coir_test_backend(), "sim") != 0 ? COIR_SEC(1)    \
                                                                                   : COIR_FOREVER)

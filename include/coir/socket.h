@@ -81,7 +81,8 @@ COIR__CHECKED int coir_stream_name(coir_stream *stream, bool peer, struct sockad
 /* Removes the name of a Unix socket from the file system. With a socket, only when path is still
  * what it was bound to; with NULL whoever made it.
  * Returns 0. Errors: -ENOENT, -ENOTSOCK when path is something else, those of unlink(2),
- * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's thread. */
+ * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's thread.
+ */
 COIR__PUBLIC int coir_socket_remove_path(coir_socket *socket, const char *path);
 
 /* Sets the permissions of the name of a Unix socket, as chmod(2). Before coir_socket_listen nobody

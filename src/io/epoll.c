@@ -126,7 +126,8 @@ static long try_write(struct coir__epoll_file *file, struct coir__op *op)
     return COIR__STARTED;
 }
 
-/* The record is there before the connection is taken, and kept for the next one when there is none. */
+/* The record is there before the connection is taken, and kept for the next one when there is none.
+ */
 static long try_accept(struct coir__epoll_file *file, struct coir__op *op)
 {
     struct coir__epoll *epoll = coir__epoll_of(file->file.loop);

@@ -1,9 +1,9 @@
 /* epoll_file.c: descriptors of the library under epoll: making, naming, closing.
  *
- * Owns the records behind coir__file (memory of the loop's own) and the count of descriptors. Closing takes a file out of
- * epoll before its number is given back, since a duplicate (made by a fork) would keep the
- * registration alive; the record itself outlives the batch of events that may still point to it.
- * Called through the backend's table, and by epoll.c for accepted connections.
+ * Owns the records behind coir__file (memory of the loop's own) and the count of descriptors.
+ * Closing takes a file out of epoll before its number is given back, since a duplicate (made by a
+ * fork) would keep the registration alive; the record itself outlives the batch of events that may
+ * still point to it. Called through the backend's table, and by epoll.c for accepted connections.
  */
 #include <netinet/in.h>
 #include <string.h>

@@ -233,8 +233,8 @@ static bool is_passed_over(int code)
     }
 }
 
-/* Whether trying again after a pause may help: something else is closed meanwhile. Memory that does not
- * come back soon is a failure. */
+/* Whether trying again after a pause may help: something else is closed meanwhile. Memory that does
+ * not come back soon is a failure. */
 static bool is_exhausted(int code, int tries)
 {
     return code == -EMFILE || code == -ENFILE || code == -ENOBUFS ||

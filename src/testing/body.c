@@ -222,8 +222,8 @@ int coir__run_body(void *arg)
 
 #define SETTLE_TURNS 4
 
-/* In a run with a fault a task may wait in the kernel for a peer that was the one to fail. That is a
- * deadlock which no loop can prove, so a silence of this length counts as one. */
+/* In a run with a fault a task may wait in the kernel for a peer that was the one to fail. That is
+ * a deadlock which no loop can prove, so a silence of this length counts as one. */
 #define PATIENCE COIR_MS(100)
 
 /* A callback that comes back for some turns, and then stops the loop. */

@@ -28,6 +28,7 @@ int main(void)
 END
 
 {
+    echo "#define COIR_TEST_NO_MAIN"
     for header in "$work"/prefix/include/coir/*.h; do
         printf '#include <coir/%s>\n' "${header##*/}"
     done
