@@ -338,6 +338,7 @@ COIR_TEST_TAGGED(remove_fds_after_closing, "real")
     COIR_AUTO(ends) first = open_sockets();
     COIR_AUTO(coir_stream) *old = NULL;
     COIR_AUTO(ends) copy = {{dup(first.fds[0]), 0}};
+    COIR_REQUIRE_GE(copy.fds[0], 0);
     int number = first.fds[0];
     COIR_REQUIRE_OK(adopt(&first.fds[0], &old));
     COIR_SCOPE(scope, COIR_MS(1));

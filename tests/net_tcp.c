@@ -412,6 +412,39 @@ COIR_TEST(serve_each_in_its_task)
     COIR_EXPECT_GT(server.most, 1);
 }
 
+static int answer_in_time(coir_stream *stream, void *arg)
+{
+    COIR_DEADLINE(COIR_MS(5));
+    return answer(stream, arg);
+}
+
+static int serve_in_time(void *arg)
+{
+    struct server *server = arg;
+    return coir_listener_serve(server->listener, answer_in_time, server);
+}
+
+/* A handler that gives up on a peer by a deadline of its own has not failed: no report. */
+COIR_TEST(serve_gives_up_on_slow_peers)
+{
+    PATIENCE;
+    COIR_AUTO(auto_server) server = {0};
+    COIR_AUTO(coir_stream) *silent = NULL;
+    COIR_GROUP(group);
+    coir_task *task;
+    COIR_REQUIRE_OK(coir_tcp_listen("127.0.0.1:0", NULL, &server.listener));
+    COIR_REQUIRE_OK(coir_listener_address(server.listener, server.name, sizeof server.name));
+    COIR_REQUIRE_OK(coir_spawn(&group, serve_in_time, &server, &task));
+    COIR_REQUIRE_OK(coir_tcp_connect(server.name, NULL, &silent));
+    char byte;
+    size_t n;
+    COIR_EXPECT_CODE(coir_stream_read(silent, &byte, 1, &n), 0);
+    coir_cancel(task, "enough");
+    int result = 0;
+    COIR_REQUIRE_OK(coir_join(task, &result));
+    COIR_EXPECT_EQ(server.served, 0);
+}
+
 COIR_TEST(serve_at_most_so_many)
 {
     PATIENCE;

@@ -235,7 +235,7 @@ static bool epoll_cancel(struct coir_loop *loop, struct coir__op *op)
 /* ---- events ---- */
 
 /* Tries an active operation again. Returns how many were completed. */
-static int retry(struct coir__epoll_file *file, struct coir__op *op)
+static int retry(struct coir__epoll *epoll, struct coir__epoll_file *file, struct coir__op *op)
 {
     long result;
     switch (op->kind) {
@@ -246,11 +246,13 @@ static int retry(struct coir__epoll_file *file, struct coir__op *op)
     }
     if (result == COIR__STARTED)
         return 0;
-    coir__epoll_complete(file->file.loop, op, result);
+    if (op->kind == COIR__OP_READ && result > 0)
+        epoll->read += (size_t)result;
+    coir__epoll_complete(epoll->loop, op, result);
     return 1;
 }
 
-static int file_event(struct coir__epoll_file *file, uint32_t events)
+static int file_event(struct coir__epoll *epoll, struct coir__epoll_file *file, uint32_t events)
 {
     if (file->flags & COIR__EPOLL_DEAD)
         return 0;
@@ -262,32 +264,46 @@ static int file_event(struct coir__epoll_file *file, uint32_t events)
         file->flags |= COIR__EPOLL_FINAL;
     int completed = 0;
     if (file->file.read.active && (file->flags & COIR__EPOLL_READABLE))
-        completed += retry(file, &file->file.read);
+        completed += retry(epoll, file, &file->file.read);
     /* What was told of the first may have closed the file: then nothing is active any more. */
     if (file->file.write.active && (file->flags & COIR__EPOLL_WRITABLE))
-        completed += retry(file, &file->file.write);
+        completed += retry(epoll, file, &file->file.write);
     return completed;
 }
 
-static int epoll_poll(struct coir_loop *loop, coir_time timeout)
+/* Asks the kernel for a new batch of events. */
+static int fetch(struct coir__epoll *epoll, coir_time timeout)
 {
-    struct coir__epoll *epoll = coir__epoll_of(loop);
+    epoll->next = epoll->count = 0;
+    if (coir__unlikely(epoll->dead != NULL))
+        free_dead(epoll);
     int count = coir__sys_epoll_wait(epoll->epfd, epoll->events, COIR__EPOLL_BATCH, timeout,
                                      &epoll->coarse);
     if (count < 0)
         return count == -EINTR ? 0 : count;
+    epoll->count = count;
+    return 0;
+}
+
+/* Handles events until much was read: what is left of the batch is for the next call. */
+static int epoll_poll(struct coir_loop *loop, coir_time timeout)
+{
+    struct coir__epoll *epoll = coir__epoll_of(loop);
+    if (epoll->next == epoll->count) {
+        int r = fetch(epoll, timeout);
+        if (r < 0)
+            return r;
+    }
     int completed = 0;
-    epoll->polling = true;
-    for (int i = 0; i < count; i++) {
-        const struct epoll_event *event = &epoll->events[i];
+    epoll->read = 0;
+    while (epoll->next < epoll->count && epoll->read < COIR__EPOLL_BYTES) {
+        const struct epoll_event *event = &epoll->events[epoll->next];
         if (event->data.u64 & 1)
             completed += coir__epoll_watch_event(epoll, event->data.u64, event->events);
         else if (event->data.ptr != NULL)
-            completed += file_event(event->data.ptr, event->events);
+            completed += file_event(epoll, event->data.ptr, event->events);
+        epoll->next++; /* only now: a file that is closed meanwhile stays until the batch is done */
     }
-    epoll->polling = false;
-    if (coir__unlikely(epoll->dead != NULL))
-        free_dead(epoll);
     return completed;
 }
 

@@ -38,14 +38,17 @@ struct coir__epoll_watch {
 };
 
 #define COIR__EPOLL_BATCH 256
+/* Read in one go; then the tasks get at it while it is in the cache. */
+#define COIR__EPOLL_BYTES 65536
 
 struct coir__epoll {
     struct coir_loop *loop;
     int epfd, wakefd;
     bool coarse;                       /* the kernel's timeouts are in milliseconds */
-    bool polling;                      /* events are being handled: closed files are kept */
+    int next, count;                   /* of events: those from next on are still to be handled */
+    size_t read;                       /* bytes, by the events of this poll */
     uint32_t generation;               /* of files and watches */
-    struct coir__epoll_file *dead;     /* closed while polling */
+    struct coir__epoll_file *dead;     /* closed, and perhaps in events */
     struct coir__epoll_file *spare;    /* for the next connection: none is taken in vain */
     struct coir__epoll_watch *watches; /* by descriptor */
     size_t watch_count;

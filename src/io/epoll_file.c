@@ -165,7 +165,7 @@ void coir__epoll_close(struct coir_loop *loop, struct coir__file *file, bool abr
     coir__sys_close(file->fd);
     loop->descriptors--;
     record->flags |= COIR__EPOLL_DEAD;
-    if (epoll->polling) {
+    if (epoll->next < epoll->count) {
         record->next_dead = epoll->dead;
         epoll->dead = record;
     } else {

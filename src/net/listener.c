@@ -315,6 +315,8 @@ static int handle(void *arg)
     coir_stream_close(connection->stream);
     if (connection->places != NULL)
         (void)coir_semaphore_release(connection->places);
+    if (r == -ETIME && coir_pending() == 0)
+        r = -ETIMEDOUT; /* a deadline of the handler's own: the peer was too slow */
     return is_peers_fault(r) ? 0 : r;
 }
 
