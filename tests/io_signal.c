@@ -329,6 +329,7 @@ COIR_TEST_TAGGED(several_loops_get_it, "own_loop,no_torture")
     enum { LOOPS = 3 };
     pthread_t threads[LOOPS];
     int results[LOOPS];
+    set_handler(SIGUSR1, SIG_DFL);
     pthread_barrier_init(&ready, NULL, LOOPS + 1);
     for (int i = 0; i < LOOPS; i++) {
         results[i] = -1;
@@ -358,6 +359,8 @@ static int leave_open(void *arg)
 COIR_TEST_TAGGED(the_loop_gives_signals_back, "own_loop")
 {
     coir_loop_opts opts = coir_test_loop_opts();
+    set_handler(SIGUSR1, SIG_DFL);
+    set_handler(SIGUSR2, SIG_DFL);
     for (int i = 0; i < 100; i++) {
         COIR_REQUIRE_OK(coir_run(leave_open, NULL, &opts, NULL));
         COIR_EXPECT(handler_of(SIGUSR2) == SIG_DFL);

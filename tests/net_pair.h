@@ -112,4 +112,18 @@ static inline int receive_message(void *arg)
     return message->result = r;
 }
 
+/* Tasks that read once, and exactly ten bytes. */
+static inline int read_some(void *arg)
+{
+    char data[64];
+    size_t n;
+    return coir_stream_read(arg, data, sizeof data, &n);
+}
+
+static inline int read_ten(void *arg)
+{
+    char data[10];
+    return coir_stream_read_exactly(arg, data, sizeof data);
+}
+
 #endif

@@ -13,7 +13,7 @@
  *     }
  *
  * Addresses are "127.0.0.1:80", "[::1]:80" and "localhost:80"; port 0 of a listener is one that is
- * free (coir_listener_address tells). Other names need <coir/dns.h>. Failures leave a text with the
+ * free (coir_listener_address tells). Other names are not looked up. Failures leave a text with the
  * address, such as "connect 127.0.0.1:6379: connection refused".
  */
 #ifndef COIR_TCP_H

@@ -61,7 +61,8 @@ struct coir__file {
     uint32_t generation; /* differs for each file that ever had this number */
     struct coir_loop *loop;
     struct coir__op read, write; /* accept uses read, connect uses write */
-    bool closing; /* the caller's close waits for the operations that are under way */
+    uint32_t holds;              /* calls in between: it is not closed under their feet */
+    bool closing; /* the caller's close waits for the operations and calls that are under way */
     bool abrupt;  /* how it will be closed */
     void *user;   /* for the caller: the stream that it belongs to */
 };

@@ -48,7 +48,7 @@ static void interrupt(struct coir__op *op)
 
 void coir__file_released(struct coir__file *file)
 {
-    if (file->read.active || file->write.active)
+    if (file->read.active || file->write.active || file->holds > 0)
         return;
     struct coir_stream *stream = file->user;
     struct coir_loop *loop = file->loop;
@@ -60,6 +60,7 @@ void coir__file_released(struct coir__file *file)
 void coir__file_release(struct coir__file *file, bool abrupt)
 {
     assert(!file->closing && "closed twice");
+    assert(file->loop == coir__loop && "closed by another loop than its own");
     file->closing = true;
     file->abrupt = abrupt || file->write.active;
     interrupt(&file->read);

@@ -19,12 +19,29 @@ static inline int coir__late(const struct coir__op *op, long result)
     return (int)result;
 }
 
-/* Ends what is under way with -COIR_ECLOSED and closes file, now or when the backend lets go of it;
+/* Ends what is under way with -COIR_ECLOSED and closes file, now or when nobody uses it any more;
  * what its user points to goes with it (coir__stream_gone). */
 void coir__file_release(struct coir__file *file, bool abrupt);
 
-/* Called by done() of an operation whose file is being closed: closes it after the last one. */
+/* Closes a file that is being closed, once nothing of it is under way. */
 void coir__file_released(struct coir__file *file);
+
+/* Ends a hold (file->holds++). Returns whether the file was closed meanwhile: it may be gone. */
+static inline bool coir__file_drop(struct coir__file *file)
+{
+    file->holds--;
+    if (coir__likely(!file->closing))
+        return false;
+    coir__file_released(file);
+    return true;
+}
+
+/* Whether a call must take the long way through coir__enter_slow, in which others run. */
+static inline bool coir__enters_slowly(struct coir_task *self)
+{
+    struct coir_loop *loop = self->loop;
+    return self->pending != 0 || --loop->charges <= 0 || loop->slow != 0;
+}
 
 /* stream.c: withdraws a write, and frees the stream of a file that was closed. */
 bool coir__stream_abort_write(struct coir_task *task);

@@ -100,13 +100,20 @@ void coir_socket_close(coir_socket *socket)
 
 /* ---- accepting and connecting ---- */
 
-/* Whether self may start op now. */
-static int begin(coir_socket *socket, struct coir_task *self, const struct coir__op *op)
+/* Whether self may start op now. Others may close the socket while this yields. */
+static int begin(struct coir__file *file, struct coir_task *self, const struct coir__op *op)
 {
-    int r = coir__enter(self);
-    if (r < 0)
-        return r;
-    if (file_of(socket)->loop != self->loop)
+    if (self == NULL)
+        return -COIR_ENOTASK;
+    if (coir__enters_slowly(self)) {
+        file->holds++;
+        int r = coir__enter_slow(self);
+        if (coir__file_drop(file))
+            return -COIR_ECLOSED;
+        if (r < 0)
+            return r;
+    }
+    if (file->loop != self->loop)
         return -COIR_EWRONGLOOP;
     return op->active ? -EBUSY : 0;
 }
@@ -148,7 +155,7 @@ int coir_socket_accept(coir_socket *socket, coir_socket **ret_socket, struct soc
     if (socket == NULL || ret_socket == NULL || (address != NULL && length == NULL))
         return -EINVAL;
     struct coir_task *self = coir__self();
-    int r = begin(socket, self, &file_of(socket)->read);
+    int r = begin(file_of(socket), self, &file_of(socket)->read);
     if (r < 0)
         return r;
     r = accept_one(file_of(socket), self, ret_socket);
@@ -176,7 +183,7 @@ int coir_socket_connect(coir_socket *socket, const struct sockaddr *address, soc
     struct coir_task *self = coir__self();
     struct coir__file *file = file_of(socket);
     struct coir__op *op = &file->write;
-    int r = begin(socket, self, op);
+    int r = begin(file, self, op);
     if (r < 0)
         return r;
     op->kind = COIR__OP_CONNECT;

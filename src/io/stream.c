@@ -34,6 +34,8 @@ struct coir_stream {
     bool broken;           /* a write was interrupted half way */
     bool torn;             /* read bytes were lost */
     bool reading, writing; /* a call is in between operations, or in ops */
+    uint32_t holds;        /* without a file: calls that are under way */
+    bool closed;           /* without a file: freed by the last of them */
 };
 
 /* ---- making ---- */
@@ -89,6 +91,26 @@ void coir__stream_gone(struct coir_stream *stream)
     coir__free(stream);
 }
 
+/* From hold to drop, a close by another task frees nothing. */
+static void hold(struct coir_stream *stream)
+{
+    if (stream->file != NULL)
+        stream->file->holds++;
+    else
+        stream->holds++;
+}
+
+/* Returns whether stream was closed meanwhile: it may be gone. */
+static bool drop(struct coir_stream *stream)
+{
+    if (stream->file != NULL)
+        return coir__file_drop(stream->file);
+    bool closed = stream->closed;
+    if (--stream->holds == 0 && closed)
+        coir__stream_gone(stream);
+    return closed;
+}
+
 int coir_stream_name(coir_stream *stream, bool peer, struct sockaddr *ret_address,
                      socklen_t *length)
 {
@@ -97,14 +119,25 @@ int coir_stream_name(coir_stream *stream, bool peer, struct sockaddr *ret_addres
     return coir_socket_name((coir_socket *)stream->file, peer, ret_address, length);
 }
 
+static int enter_slowly(struct coir_stream *stream, struct coir_task *self)
+{
+    hold(stream);
+    int r = coir__enter_slow(self);
+    return drop(stream) ? -COIR_ECLOSED : r;
+}
+
 /* What is wrong with a call on stream by self, which may be NULL. */
-static int check(const struct coir_stream *stream, struct coir_task *self)
+static int check(struct coir_stream *stream, struct coir_task *self)
 {
     if (coir__unlikely(stream == NULL))
         return -EINVAL;
-    int r = coir__enter(self);
-    if (coir__unlikely(r < 0))
-        return r;
+    if (coir__unlikely(self == NULL))
+        return -COIR_ENOTASK;
+    if (coir__unlikely(coir__enters_slowly(self))) {
+        int r = enter_slowly(stream, self);
+        if (r < 0)
+            return r;
+    }
     return coir__likely(stream->loop == self->loop) ? 0 : -COIR_EWRONGLOOP;
 }
 
@@ -142,17 +175,7 @@ static int read_stash(struct coir_stream *stream, void *data, size_t size, size_
     return 1;
 }
 
-static int read_ops(struct coir_stream *stream, void *data, size_t size, size_t *ret_n)
-{
-    bool outer = stream->reading; /* set already by read_exactly */
-    stream->reading = true;
-    int r = stream->ops->read(stream->state, data, size, ret_n);
-    if (r != -COIR_ECLOSED)
-        stream->reading = outer;
-    return r;
-}
-
-/* Reads some bytes; self has entered, and nobody else reads. */
+/* Reads some bytes; self has entered, and nobody else reads. Without a file the stream is held. */
 static int read_some(struct coir_stream *stream, struct coir_task *self, void *data, size_t size,
                      size_t *ret_n)
 {
@@ -162,7 +185,7 @@ static int read_some(struct coir_stream *stream, struct coir_task *self, void *d
         return -COIR_EBROKENSTREAM;
     struct coir__file *file = stream->file;
     if (coir__unlikely(file == NULL))
-        return read_ops(stream, data, size, ret_n);
+        return stream->ops->read(stream->state, data, size, ret_n);
     struct coir__op *op = &file->read;
     op->kind = COIR__OP_READ;
     op->data = data;
@@ -185,6 +208,16 @@ static bool is_read(const struct coir_stream *stream)
     return stream->reading || (stream->file != NULL && stream->file->read.active);
 }
 
+static int read_held(struct coir_stream *stream, struct coir_task *self, void *data, size_t size,
+                     size_t *ret_n)
+{
+    hold(stream);
+    stream->reading = true;
+    int r = read_some(stream, self, data, size, ret_n);
+    stream->reading = false;
+    return drop(stream) && r <= 0 ? -COIR_ECLOSED : r;
+}
+
 int coir_stream_read(coir_stream *stream, void *data, size_t size, size_t *ret_n)
 {
     struct coir_task *self = coir__self();
@@ -195,6 +228,8 @@ int coir_stream_read(coir_stream *stream, void *data, size_t size, size_t *ret_n
         return -EINVAL;
     if (coir__unlikely(is_read(stream)))
         return -EBUSY;
+    if (coir__unlikely(stream->file == NULL))
+        return read_held(stream, self, data, size, ret_n);
     return read_some(stream, self, data, size, ret_n);
 }
 
@@ -215,6 +250,30 @@ static void unread(struct coir_stream *stream, const char *data, size_t size)
     stream->stash_count += size;
 }
 
+static bool is_closed(const struct coir_stream *stream)
+{
+    return stream->file != NULL ? stream->file->closing : stream->closed;
+}
+
+/* Reads until size bytes are there. Returns 1, or what kept it from that; *ret_done are there. */
+static int read_all(struct coir_stream *stream, struct coir_task *self, char *data, size_t size,
+                    size_t *ret_done)
+{
+    int r = 1;
+    *ret_done = 0;
+    while (*ret_done < size) {
+        size_t n;
+        r = *ret_done > 0 ? coir__enter(self) : 0;
+        if (r >= 0)
+            r = is_closed(stream) ? -COIR_ECLOSED
+                                  : read_some(stream, self, data + *ret_done, size - *ret_done, &n);
+        if (r <= 0)
+            break;
+        *ret_done += n;
+    }
+    return r;
+}
+
 int coir_stream_read_exactly(coir_stream *stream, void *data, size_t size)
 {
     struct coir_task *self = coir__self();
@@ -223,23 +282,16 @@ int coir_stream_read_exactly(coir_stream *stream, void *data, size_t size)
         return r;
     if (is_read(stream))
         return -EBUSY;
+    hold(stream);
     stream->reading = true;
-    size_t done = 0;
-    for (r = 1; r > 0 && done < size;) {
-        size_t n = 0;
-        r = done > 0 ? coir__enter(self) : 0;
-        if (r >= 0)
-            r = read_some(stream, self, (char *)data + done, size - done, &n);
-        done += r > 0 ? n : 0;
-    }
-    if (r == -COIR_ECLOSED)
-        return r; /* the stream is gone */
+    size_t done;
+    r = read_all(stream, self, data, size, &done);
     stream->reading = false;
-    if (r > 0)
-        return 0;
     if (done > 0 && (r == 0 || r == -ECANCELED || r == -ETIME))
         unread(stream, data, done);
-    return r == 0 ? -COIR_EEOF : r;
+    if (drop(stream) && r == 0)
+        return -COIR_ECLOSED;
+    return r > 0 ? 0 : r == 0 ? -COIR_EEOF : r;
 }
 
 /* ---- writing ---- */
@@ -339,13 +391,15 @@ static int write_file(struct coir_stream *stream, struct coir_task *self)
     return coir__park(self, &coir__wait_write, stream->file);
 }
 
-static int write_ops(struct coir_stream *stream, const struct iovec *vectors, size_t count)
+/* vectors is NULL for a shutdown. */
+static int write_held(struct coir_stream *stream, const struct iovec *vectors, size_t count)
 {
+    hold(stream);
     stream->writing = true;
-    int r = stream->ops->write(stream->state, vectors, count);
-    if (r != -COIR_ECLOSED)
-        stream->writing = false;
-    return r;
+    int r = vectors != NULL ? stream->ops->write(stream->state, vectors, count)
+                            : stream->ops->shutdown(stream->state);
+    stream->writing = false;
+    return drop(stream) && r < 0 ? -COIR_ECLOSED : r;
 }
 
 /* What keeps self from writing. */
@@ -368,7 +422,7 @@ int coir_stream_write(coir_stream *stream, const void *data, size_t size)
     if (coir__unlikely(r < 0))
         return r;
     if (coir__unlikely(stream->file == NULL))
-        return write_ops(stream, &(struct iovec){(void *)(uintptr_t)data, size}, 1);
+        return write_held(stream, &(struct iovec){(void *)(uintptr_t)data, size}, 1);
     stream->one = (struct iovec){(void *)(uintptr_t)data, size};
     stream->left = 0;
     return write_file(stream, self);
@@ -383,7 +437,7 @@ int coir_stream_write_vectors(coir_stream *stream, const struct iovec *vectors, 
     if (vectors == NULL && count > 0)
         return -EINVAL;
     if (stream->file == NULL)
-        return write_ops(stream, vectors, count);
+        return count > 0 ? write_held(stream, vectors, count) : 0;
     stream->one.iov_len = 0;
     stream->next = vectors;
     stream->left = count;
@@ -397,11 +451,7 @@ int coir_stream_shutdown(coir_stream *stream)
         return r;
     if (stream->file != NULL)
         return stream->loop->backend->file_shutdown(stream->loop, stream->file, SHUT_WR);
-    stream->writing = true;
-    r = stream->ops->shutdown(stream->state);
-    if (r != -COIR_ECLOSED)
-        stream->writing = false;
-    return r;
+    return write_held(stream, NULL, 0);
 }
 
 /* ---- closing ---- */
@@ -436,8 +486,11 @@ static void close_stream(coir_stream *stream, bool abrupt)
         coir__file_release(stream->file, abrupt);
         return;
     }
+    assert(!stream->closed && "closed twice");
+    hold(stream);
+    stream->closed = true;
     stream->ops->close(stream->state, abrupt);
-    coir__stream_gone(stream);
+    (void)drop(stream);
 }
 
 void coir_stream_close(coir_stream *stream)
