@@ -237,6 +237,12 @@ static inline int coir__sys_epoll_ctl(int epfd, int operation, int fd, struct ep
     return epoll_ctl(epfd, operation, fd, event) < 0 ? -errno : 0;
 }
 
+/* Needs nothing that could be missing, so it is never made to fail. */
+static inline void coir__sys_epoll_forget(int epfd, int fd)
+{
+    (void)epoll_ctl(epfd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 /* Waits up to timeout nanoseconds (COIR_FOREVER: without end). *coarse remembers that this kernel
  * only knows milliseconds; then the time is rounded up, so that a timer is never early. */
 static inline int coir__sys_epoll_wait(int epfd, struct epoll_event *events, int count,

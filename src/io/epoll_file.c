@@ -157,7 +157,7 @@ void coir__epoll_close(struct coir_loop *loop, struct coir__file *file, bool abr
     struct coir__epoll_file *record = coir__epoll_file_of(file);
     assert(!file->read.active && !file->write.active);
     if (record->flags & COIR__EPOLL_REGISTERED)
-        (void)coir__sys_epoll_ctl(epoll->epfd, EPOLL_CTL_DEL, file->fd, NULL);
+        coir__sys_epoll_forget(epoll->epfd, file->fd);
     if (abrupt && (record->flags & COIR__EPOLL_SOCKET)) {
         struct linger none = {.l_onoff = 1, .l_linger = 0};
         (void)coir__sys_setsockopt(file->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
