@@ -16,19 +16,21 @@ typedef enum coir_policy {
     COIR_FAIL_FAST, /* the first failure cancels the rest and the body */
     COIR_COLLECT,   /* failures are kept, nobody is cancelled */
     COIR_ANY,       /* the first success cancels the rest and the body */
+    COIR_REPORT,    /* failures are reported at once and not kept, nobody is cancelled: servers */
 } coir_policy;
 
 /* A group in memory of the caller; private fields. */
 struct coir_group {
     coir_scope coir__scope;
     struct coir_loop *coir__loop;
-    struct coir_task *coir__waiter; /* the task that waits for the children to end */
-    struct coir_error *coir__errors, *coir__errors_end;
+    struct coir_task *coir__waiter; /* the task in coir_group_wait */
+    struct coir_task *coir__joiner; /* the task that leaves, finishes or closes it */
+    struct coir_error *coir__errors;
     size_t coir__running, coir__failures;
     size_t coir__unread; /* failures that nobody has looked at */
     int coir__code;      /* of the first failure */
     uint8_t coir__policy;
-    bool coir__open, coir__won;
+    bool coir__open, coir__won, coir__lost; /* of COIR_ANY: one succeeded; one did not */
     void *coir__reserved[2];
 };
 

@@ -17,8 +17,8 @@ typedef struct coir_group coir_group;
 
 /* Zero means the default for each field. */
 typedef struct coir_spawn_opts {
-    size_t stack_size; /* bytes, rounded up to a class of 64 KiB, 256 KiB, 1 MiB, 4 MiB…; 0: the
-                          loop's */
+    size_t stack_size; /* bytes, with guard and record, rounded up to a class of 64 KiB, 256 KiB, 1
+                          MiB, 4 MiB…; 0: the loop's */
     bool eager;        /* the first step runs inside the call, up to its first wait */
     bool ready;        /* the call waits until the child says coir_ready(), or ends */
     const char *name;  /* copied; NULL: the function's name as written at the call */

@@ -104,6 +104,8 @@ static void run_timer(void *arg)
 
 int coir_call_soon(coir_loop *loop, void (*fn)(void *arg), void *arg, coir_callback *ret_callback)
 {
+    if (fn == NULL)
+        return -EINVAL;
     struct callback *callback = take(loop, fn, arg, ret_callback);
     if (callback == NULL)
         return -ENOMEM;
@@ -115,6 +117,8 @@ int coir_call_soon(coir_loop *loop, void (*fn)(void *arg), void *arg, coir_callb
 int coir_call_at(coir_loop *loop, coir_time when, void (*fn)(void *arg), void *arg,
                  coir_callback *ret_callback)
 {
+    if (fn == NULL)
+        return -EINVAL;
     struct callback *callback = take(loop, fn, arg, ret_callback);
     if (callback == NULL)
         return -ENOMEM;

@@ -252,6 +252,8 @@ _Noreturn void coir__task_main(struct coir_task *task);
 /* ---- parking (park.c) ---- */
 
 int coir__park_slow(struct coir_task *task);
+int coir__look_slow(struct coir_task *task);
+int coir__charge_slow(struct coir_task *task, int result);
 int coir__enter_slow(struct coir_task *task);
 int coir__yield_slow(struct coir_task *task);
 
@@ -303,6 +305,34 @@ static inline int coir__enter(struct coir_task *self)
     if (coir__unlikely(self->pending != 0 || --loop->charges <= 0))
         return coir__enter_slow(self);
     return 0;
+}
+
+/* As coir__enter, without the yield: for calls on objects that another task may close and free
+ * meanwhile. They end with coir__charge when they did not wait. */
+static inline int coir__look(struct coir_task *self)
+{
+    if (coir__unlikely(self == NULL))
+        return -COIR_ENOTASK;
+    if (coir__unlikely(self->pending != 0 || self->loop->slow != 0))
+        return coir__look_slow(self);
+    return 0;
+}
+
+/* Takes one charge for a call that has finished without waiting, and gives its result; yields first
+ * when the turn's are used up. Tail-call it: no object of the call is touched any more. */
+static inline int coir__charge(struct coir_task *self, int result)
+{
+    if (coir__unlikely(--self->loop->charges <= 0))
+        return coir__charge_slow(self, result);
+    return result;
+}
+
+/* What a task's code means to others: those of its scopes have none outside. */
+static inline int coir__translate(int result)
+{
+    if (result == -ECANCELED)
+        return -COIR_ECANCELEDTASK;
+    return result == -ETIME ? -ETIMEDOUT : result;
 }
 
 /* Parks the running task. Ends in coir__switch: return its value directly, so that it is a tail
@@ -457,8 +487,9 @@ void coir__group_settled(struct coir_group *group, struct coir_task *task);
 static inline void coir__group_child_ended(struct coir_group *group, struct coir_task *task)
 {
     size_t running = --group->coir__running;
-    if (coir__unlikely(group->coir__policy == COIR_ANY || group->coir__failures > 0 ||
-                       (running == 0 && group->coir__waiter != NULL)))
+    if (coir__unlikely(
+            group->coir__policy == COIR_ANY || group->coir__failures > 0 ||
+            (running == 0 && (group->coir__waiter != NULL || group->coir__joiner != NULL))))
         coir__group_settled(group, task);
 }
 
@@ -552,9 +583,9 @@ size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
 /* ---- the loop (loop.c, post.c) ---- */
 
 void coir__inbox_drain(struct coir_loop *loop);
-void coir__inbox_close(struct coir_loop *loop); /* drains it for the last time */
+/* Refuses posts from now on, unless there are some. Returns whether it did. */
+bool coir__inbox_close(struct coir_loop *loop);
 /* The last drain: what is posted from now on is refused. */
-void coir__inbox_close(struct coir_loop *loop);
 coir_time coir__clock(void);                            /* CLOCK_MONOTONIC */
 coir_time coir__clock_of(const struct coir_loop *loop); /* now, on the loop's clock */
 uint64_t coir__random(uint64_t *state);

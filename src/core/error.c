@@ -261,8 +261,14 @@ int coir_fail_at(int code, const void *frame, const coir_site *site, const char 
 static struct coir_error *explain_pending(struct coir_loop *loop, int code)
 {
     const struct coir_scope *scope = loop->current != NULL ? loop->current->scope : NULL;
-    while (scope != NULL && scope->coir__own != code)
-        scope = scope->coir__parent;
+    const struct coir_scope *outermost = NULL; /* its reason wins */
+    for (; scope != NULL; scope = scope->coir__parent) {
+        if (scope->coir__own == code)
+            outermost = scope;
+        if (scope->coir__shield == COIR__SHIELD_UP)
+            break;
+    }
+    scope = outermost;
     if (scope == NULL || loop->current->pending != code)
         return coir__error_new(loop, code, NULL);
     if (code == -ECANCELED && scope->coir__cause != NULL)

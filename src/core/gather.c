@@ -8,19 +8,11 @@
 
 #include "core/core.h"
 
-/* What a caller sees of a call that was cut short: the codes of a scope mean nothing outside it. */
-static int translated(int result)
-{
-    if (result == -ECANCELED)
-        return -COIR_ECANCELEDTASK;
-    return result == -ETIME ? -ETIMEDOUT : result;
-}
-
 static int gather_child(void *arg)
 {
     coir_call *call = arg;
     int r = call->fn(call->arg);
-    call->result = translated(r);
+    call->result = coir__translate(r);
     return r;
 }
 
@@ -75,7 +67,7 @@ static int map_child(void *arg)
     size_t index = map->taken++;
     int r = map->fn(map->items + index * map->size);
     if (map->opts->results != NULL)
-        map->opts->results[index] = translated(r);
+        map->opts->results[index] = coir__translate(r);
     if (coir_pending() != 0 || (r < 0 && map->opts->policy == COIR_FAIL_FAST))
         return r;
     if (map->started < map->count && map->failed == 0) {

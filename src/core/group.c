@@ -82,7 +82,7 @@ static void report_failure(struct coir_task *task)
 static bool is_background(const struct coir_group *group)
 {
     const struct coir_scope *scope = &group->coir__scope;
-    return group == &group->coir__loop->background ||
+    return group->coir__policy == COIR_REPORT || group == &group->coir__loop->background ||
            (scope->coir__owner == NULL && scope->coir__parent->coir__kind == COIR__SCOPE_TASK);
 }
 
@@ -109,6 +109,71 @@ void coir__group_child_failed(struct coir_group *group, struct coir_task *task)
     }
 }
 
+/* Copies of the children's records, joined at site. */
+static struct coir_error *copy_errors(struct coir_group *group, const coir_site *site)
+{
+    struct coir_error *errors = coir__error_copy_chain(group->coir__loop, group->coir__errors);
+    for (struct coir_error *error = errors; error != NULL; error = coir__error_next(error))
+        coir__error_joined_at(error, site);
+    return errors;
+}
+
+/* Somebody has looked at all failures so far. */
+static void mark_all_read(struct coir_group *group)
+{
+    struct coir_scope *scope = group->coir__unread > 0 ? group->coir__scope.coir__first : NULL;
+    for (; scope != NULL; scope = scope->coir__next)
+        if (task_of(scope) != NULL)
+            task_of(scope)->flags &= ~(uint32_t)COIR__TASK_UNREAD;
+    group->coir__unread = 0;
+}
+
+/* What the children say when all have ended, to task, which asks at site: 0 or the first failure,
+ * which is then read. Those of a collecting group wait for somebody who asks. */
+static int outcome(struct coir_group *group, struct coir_task *task, const coir_site *site)
+{
+    if (group->coir__policy == COIR_COLLECT || group->coir__policy == COIR_REPORT)
+        return 0;
+    mark_all_read(group);
+    if (group->coir__policy == COIR_ANY && group->coir__won)
+        return 0;
+    if (group->coir__failures == 0)
+        return group->coir__policy == COIR_ANY && group->coir__lost ? -COIR_ECANCELEDTASK : 0;
+    if (group->coir__errors != NULL && task != NULL)
+        coir__error_give(task, copy_errors(group, site));
+    return group->coir__code;
+}
+
+/* What was pending before the group itself was cancelled. */
+static int pending_outside(const struct coir_group *group)
+{
+    const struct coir_scope *parent = group->coir__scope.coir__parent;
+    return group->coir__scope.coir__owner != NULL && parent != NULL ? parent->coir__effective : 0;
+}
+
+/* The outcome for a task in coir_group_wait. When the group was only cancelled, and so was what is
+ * outside of it, then that is what happened to its owner. */
+static int wait_outcome(struct coir_group *group, struct coir_task *task, const coir_site *site)
+{
+    int r = outcome(group, task, site);
+    bool cancelled = group->coir__scope.coir__own == -ECANCELED && !group->coir__won;
+    if (r == 0 && cancelled && group->coir__scope.coir__owner == task)
+        return pending_outside(group);
+    return r;
+}
+
+/* All children have ended. Who waits gets the outcome from here, and does not touch the group any
+ * more: somebody else may close it first. */
+static void wake_waiters(struct coir_group *group)
+{
+    struct coir_task *waiter = group->coir__waiter, *joiner = group->coir__joiner;
+    group->coir__waiter = group->coir__joiner = NULL;
+    if (waiter != NULL)
+        coir__wake(waiter, wait_outcome(group, waiter, waiter->wait_data));
+    if (joiner != NULL)
+        coir__wake(joiner, 0);
+}
+
 /* Comes after whoever waited for this task was told of its end: the join of a child that failed is
  * a finished operation, and the next call reports the cancellation. */
 void coir__group_settled(struct coir_group *group, struct coir_task *task)
@@ -126,11 +191,9 @@ void coir__group_settled(struct coir_group *group, struct coir_task *task)
                                            "task '%s' of the group succeeded first",
                                            coir_task_name(task)));
     }
-    if (group->coir__running == 0 && group->coir__waiter != NULL) {
-        struct coir_task *waiter = group->coir__waiter;
-        group->coir__waiter = NULL;
-        coir__wake(waiter, 0);
-    }
+    group->coir__lost = group->coir__lost || task->result < 0;
+    if (group->coir__running == 0)
+        wake_waiters(group);
 }
 
 /* ---- waiting for the children ---- */
@@ -177,17 +240,16 @@ int coir__group_join(struct coir_group *group)
     struct coir_task *self = coir__self();
     if (group->coir__running == 0)
         return 0;
-    if (group->coir__waiter != NULL) { /* in coir_group_wait: the group ends under it */
+    if (group->coir__waiter != NULL) { /* the group ends under it */
         coir__wake(group->coir__waiter, -COIR_ECLOSED);
         group->coir__waiter = NULL;
     }
     coir_timer slow = {0};
     if (group->coir__scope.coir__effective != 0) /* else they may take their time */
         coir__timer_start(self->loop, &slow, coir_now() + SLOW_LEAVE, report_slow_leave, group);
-    while (group->coir__running > 0) {
-        group->coir__waiter = self;
-        (void)coir__park_uninterruptibly(self, &group_leave, group);
-    }
+    assert(group->coir__joiner == NULL);
+    group->coir__joiner = self;
+    (void)coir__park_uninterruptibly(self, &group_leave, group);
     coir__timer_stop(self->loop, &slow);
     return 0;
 }
@@ -197,30 +259,6 @@ static void cancel_children(struct coir_group *group, const char *reason)
     if (group->coir__scope.coir__own != -ECANCELED)
         coir__scope_cancel(&group->coir__scope,
                            coir__error_new(group->coir__loop, -ECANCELED, "%s", reason));
-}
-
-/* Copies of the children's records, joined at site. */
-static struct coir_error *copy_errors(struct coir_group *group, const coir_site *site)
-{
-    struct coir_error *errors = coir__error_copy_chain(group->coir__loop, group->coir__errors);
-    for (struct coir_error *error = errors; error != NULL; error = coir__error_next(error))
-        coir__error_joined_at(error, site);
-    return errors;
-}
-
-/* What the children say when all have ended: 0 or the first failure, which is then read. Those of a
- * collecting group wait for somebody who asks. */
-static int outcome(struct coir_group *group, const coir_site *site)
-{
-    if (group->coir__policy == COIR_COLLECT)
-        return 0;
-    group->coir__unread = 0;
-    if (group->coir__failures == 0 || (group->coir__policy == COIR_ANY && group->coir__won))
-        return 0;
-    struct coir_task *self = coir__self();
-    if (group->coir__errors != NULL && self != NULL)
-        coir__error_give(self, copy_errors(group, site));
-    return group->coir__code;
 }
 
 /* The body failed by itself: what the children failed with is said with it. */
@@ -234,14 +272,7 @@ static void attach_failures(struct coir_group *group, int result, const coir_sit
     if (self->error == NULL)
         return; /* no record is free: the group's end reports them */
     coir__error_append(self->error, copy_errors(group, site));
-    group->coir__unread = 0;
-}
-
-/* What was pending before the group itself was cancelled. */
-static int pending_outside(const struct coir_group *group)
-{
-    const struct coir_scope *parent = group->coir__scope.coir__parent;
-    return group->coir__scope.coir__owner != NULL && parent != NULL ? parent->coir__effective : 0;
+    mark_all_read(group);
 }
 
 /* Whether task is a child of group, or further below: it would wait for itself. */
@@ -253,6 +284,15 @@ static bool is_below(const struct coir_task *task, const struct coir_group *grou
     return scope != NULL;
 }
 
+/* The owner's wait was ended by the cancellation of the group itself: what is left is to join. */
+static int join_cancelled(struct coir_group *group, struct coir_task *self, const coir_site *site)
+{
+    if (group->coir__waiter != NULL || group->coir__joiner != NULL)
+        return -EBUSY;
+    (void)coir__group_join(group);
+    return wait_outcome(group, self, site);
+}
+
 int coir_group_wait_at(coir_group *group, const coir_site *site)
 {
     struct coir_task *self = coir__self();
@@ -262,26 +302,24 @@ int coir_group_wait_at(coir_group *group, const coir_site *site)
         return -COIR_EWRONGLOOP;
     if (is_below(self, group))
         return -EDEADLK;
-    while (group->coir__running > 0 && group->coir__scope.coir__own != -ECANCELED) {
-        int r = coir__enter(self);
-        if (r >= 0 && group->coir__running > 0) {
-            if (group->coir__waiter != NULL)
-                return -EBUSY;
-            group->coir__waiter = self;
-            r = coir__park(self, &group_wait, group);
-        }
-        bool joins = group->coir__scope.coir__own == -ECANCELED && group->coir__waiter == NULL;
-        if (r == -COIR_ECLOSED || (r < 0 && !joins))
-            return r;
-    }
-    if (group->coir__waiter != NULL) /* somebody else joins what was cancelled meanwhile */
+    bool owns = group->coir__scope.coir__owner == self;
+    if (owns && group->coir__scope.coir__own == -ECANCELED)
+        return join_cancelled(group, self, site);
+    int r = coir__look(self);
+    if (r < 0)
+        return owns && group->coir__scope.coir__own == -ECANCELED
+                   ? join_cancelled(group, self, site)
+                   : r;
+    if (group->coir__running == 0)
+        return wait_outcome(group, self, site);
+    if (group->coir__waiter != NULL || group->coir__joiner != NULL)
         return -EBUSY;
-    (void)coir__group_join(group);
-    int r = outcome(group, site);
-    return r == 0 && pending_outside(group) != 0 && group->coir__scope.coir__own == -ECANCELED &&
-                   !group->coir__won
-               ? pending_outside(group)
-               : r;
+    group->coir__waiter = self;
+    self->wait_data = site;
+    r = coir__park(self, &group_wait, group);
+    if (owns && (r == -ECANCELED || r == -ETIME) && group->coir__scope.coir__own == -ECANCELED)
+        return join_cancelled(group, self, site);
+    return r;
 }
 
 int coir_group_finish_at(coir_group *group, int result, const coir_site *site)
@@ -299,7 +337,7 @@ int coir_group_finish_at(coir_group *group, int result, const coir_site *site)
             attach_failures(group, result, site);
         return result;
     }
-    int r = outcome(group, site);
+    int r = outcome(group, coir__self(), site);
     if (r < 0)
         return r;
     return followed ? 0 : result;
@@ -356,6 +394,10 @@ int coir_group_close_at(coir_group *group, const coir_site *site)
     struct coir_task *self = coir__self();
     if (!group->coir__open)
         return 0;
+    if (group->coir__scope.coir__owner != NULL)
+        return -EINVAL; /* of COIR_GROUP: its block ends it */
+    if (group->coir__joiner != NULL)
+        return -EBUSY;
     if (self == NULL && group->coir__running > 0)
         return -COIR_ENOTASK;
     for (struct coir_scope *scope = self != NULL ? self->scope : NULL; scope != NULL;
@@ -365,7 +407,7 @@ int coir_group_close_at(coir_group *group, const coir_site *site)
     if (group->coir__running > 0)
         cancel_children(group, "the object that owns the group was closed");
     (void)coir__group_join(group);
-    int r = outcome(group, site);
+    int r = outcome(group, self, site);
     coir__group_end(group);
     return r;
 }
@@ -383,12 +425,12 @@ size_t coir_group_running(const coir_group *group)
 
 size_t coir_group_failures(coir_group *group)
 {
-    group->coir__unread = 0;
+    mark_all_read(group);
     return group->coir__failures;
 }
 
 const coir_error *coir_group_errors(coir_group *group)
 {
-    group->coir__unread = 0;
+    mark_all_read(group);
     return group->coir__errors;
 }

@@ -107,6 +107,8 @@ static void free_parts(struct coir_loop *loop)
 
 int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop)
 {
+    if (opts != NULL && coir__stack_class(opts->stack_size) >= COIR__STACK_CLASSES)
+        return -EINVAL;
     struct coir_loop *loop = coir__alloc_own(sizeof *loop);
     if (loop == NULL)
         return -ENOMEM;
@@ -440,10 +442,11 @@ int coir_loop_close(coir_loop *loop)
         return 0;
     if (begin_run(loop) < 0)
         return -EBUSY;
-    coir__inbox_drain(loop); /* may start tasks */
-    if (loop->tasks > 0)
-        wind_down(loop);
-    coir__inbox_close(loop);
+    do { /* what was posted may start tasks, and they may post */
+        coir__inbox_drain(loop);
+        if (loop->tasks > 0)
+            wind_down(loop);
+    } while (!coir__inbox_close(loop));
     if (loop->tasks == 0)
         coir__group_end(&loop->background);
     report_count(loop, coir__timers_live(loop->timers) - coir__callbacks_timers(loop),

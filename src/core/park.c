@@ -48,20 +48,44 @@ static int report_pending(struct coir_task *self)
     return code;
 }
 
-int coir__enter_slow(struct coir_task *self)
+int coir__look_slow(struct coir_task *self)
 {
     struct coir_loop *loop = self->loop;
-    bool used_up = loop->charges <= 0;
     if (loop->slow & COIR__SLOW_HOOK) {
-        used_up = --loop->hooked_charges <= 0;
-        loop->charges = 1; /* so that the next call comes here too */
         int r = loop->park_hook(self, loop->park_hook_arg);
         if (r < 0)
             return r;
     }
-    if (self->pending != 0)
-        return report_pending(self);
-    if (used_up) {
+    return self->pending != 0 ? report_pending(self) : 0;
+}
+
+/* Whether the turn's charges are used up. While there is a park hook they are counted beside, and
+ * charges is kept at 1 so that each call comes the slow way. */
+static bool used_up(struct coir_loop *loop)
+{
+    if (!(loop->slow & COIR__SLOW_HOOK))
+        return loop->charges <= 0;
+    loop->charges = 1;
+    return --loop->hooked_charges <= 0;
+}
+
+int coir__charge_slow(struct coir_task *self, int result)
+{
+    if (used_up(self->loop)) {
+        self->loop->budget = 0; /* end the turn: I/O and timers come first */
+        yield_uninterruptibly(self);
+    }
+    return result;
+}
+
+int coir__enter_slow(struct coir_task *self)
+{
+    struct coir_loop *loop = self->loop;
+    bool yields = used_up(loop);
+    int r = coir__look_slow(self);
+    if (r < 0)
+        return r;
+    if (yields) {
         loop->budget = 0; /* end the turn: I/O and timers come first */
         yield_uninterruptibly(self);
         return self->pending != 0 ? report_pending(self) : 0;

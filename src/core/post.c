@@ -61,7 +61,9 @@ void coir__inbox_drain(struct coir_loop *loop)
         call_all(atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire));
 }
 
-void coir__inbox_close(struct coir_loop *loop)
+bool coir__inbox_close(struct coir_loop *loop)
 {
-    call_all(atomic_exchange_explicit(&loop->inbox, &closed, memory_order_acq_rel));
+    coir_post_node *empty = NULL;
+    return atomic_compare_exchange_strong_explicit(&loop->inbox, &empty, &closed,
+                                                   memory_order_acq_rel, memory_order_relaxed);
 }

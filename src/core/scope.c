@@ -47,6 +47,13 @@ void coir__task_notify(struct coir_task *task, int code)
         coir__wake(task, code);
 }
 
+/* a + b, which stays at the end of time instead of running over. */
+static coir_time add_time(coir_time a, coir_time b)
+{
+    coir_time sum;
+    return __builtin_add_overflow(a, b, &sum) ? COIR_FOREVER : sum;
+}
+
 static void refresh(struct coir_scope *top);
 
 static void lower_shield(void *arg)
@@ -62,8 +69,8 @@ static void start_shield(struct coir_loop *loop, struct coir_scope *scope)
     if (scope->coir__parent->coir__effective == 0 || scope->coir__timer.coir__next != NULL ||
         scope->coir__bound == COIR_FOREVER)
         return;
-    coir__timer_start(loop, &scope->coir__timer, coir_now() + scope->coir__bound, lower_shield,
-                      scope);
+    coir__timer_start(loop, &scope->coir__timer, add_time(coir__clock_of(loop), scope->coir__bound),
+                      lower_shield, scope);
 }
 
 /* Recomputes one scope. Returns whether what is inside may have changed. */
@@ -101,9 +108,19 @@ void coir__scope_expire(struct coir_scope *scope)
     expire(scope);
 }
 
+/* The loop that a scope belongs to, also while it does not run. */
+static struct coir_loop *loop_of(const struct coir_scope *scope)
+{
+    while (scope->coir__owner == NULL && scope->coir__parent != NULL)
+        scope = scope->coir__parent;
+    if (scope->coir__owner != NULL)
+        return scope->coir__owner->loop;
+    return (struct coir_loop *)(uintptr_t)coir__container(scope, const struct coir_loop, root);
+}
+
 void coir__scope_cancel(struct coir_scope *scope, struct coir_error *cause)
 {
-    struct coir_loop *loop = coir__loop;
+    struct coir_loop *loop = loop_of(scope);
     if (scope->coir__own == -ECANCELED) {
         coir__error_free(loop, cause);
         return;
@@ -124,13 +141,6 @@ static void enter(struct coir_task *self, struct coir_scope *scope, const coir_s
     scope->coir__site = site;
     coir__scope_link(self->scope, scope);
     self->scope = scope;
-}
-
-/* a + b, which stays at the end of time instead of running over. */
-static coir_time add_time(coir_time a, coir_time b)
-{
-    coir_time sum;
-    return __builtin_add_overflow(a, b, &sum) ? COIR_FOREVER : sum;
 }
 
 coir_scope *coir_scope_enter(coir_scope *scope, coir_time duration, const coir_site *site)
@@ -181,9 +191,14 @@ void coir_scope_leave(coir_scope *scope)
 
 void coir_scope_cancel(coir_scope *scope, const char *reason)
 {
-    struct coir_loop *loop = coir__loop;
-    if (loop == NULL || scope->coir__parent == NULL)
+    if (scope->coir__parent == NULL)
         return;
+    struct coir_loop *loop = loop_of(scope);
+    if (coir__loop != NULL && coir__loop != loop) {
+        coir__report(coir__loop, COIR_REPORT_MISUSE, coir__self(), NULL,
+                     "a cancellation of something of another loop");
+        return;
+    }
     struct coir_error *cause = NULL;
     if (reason != NULL && scope->coir__own != -ECANCELED)
         cause = coir__error_new(loop, -ECANCELED, "%s", reason);

@@ -31,13 +31,21 @@
 
 #define CLASSES COIR__STACK_CLASSES
 #define CLASS_SIZE(class) ((size_t)65536 << (2 * (class)))
-#define GUARD_SIZE(class) (CLASS_SIZE(class) / 16)
 #define COLOURS 32 /* cache lines that the tops of neighbouring stacks are apart by */
 #define LINE 64
-#define SLAB_FIRST                                                                                 \
-    ((size_t)2                                                                                     \
-     << 20) /* bytes of a class's first slab; each further one is twice as large, up to… */
+/* Bytes of the first slab of a class; each further one is twice as large, up to… */
+#define SLAB_FIRST ((size_t)2 << 20)
 #define SLAB_LAST ((size_t)256 << 20)
+
+/* Never less than a page, which is 64 KiB on some machines. */
+static size_t guard_size(unsigned class_index)
+{
+    static size_t page;
+    if (page == 0)
+        page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t size = CLASS_SIZE(class_index) / 16;
+    return size > page ? size : page;
+}
 
 struct slab {
     struct slab *next;
@@ -45,16 +53,13 @@ struct slab {
     size_t size;
 };
 
-struct class
-{
-    struct coir__ready
-        *free; /* records of cached stacks, linked by their ready node, last given first */
+struct size_class {
     char *fresh, *fresh_end; /* the part of the newest slab that was never used */
     size_t slab_size;
 };
 
 struct coir__stacks {
-    struct class classes[CLASSES];
+    struct size_class classes[CLASSES];
     struct slab *slabs;
     uint64_t made;
 };
@@ -146,7 +151,7 @@ void coir__stacks_close(struct coir__stacks *stacks)
 
 static bool add_slab(struct coir__stacks *stacks, unsigned class_index)
 {
-    struct class *class = &stacks->classes[class_index];
+    struct size_class *class = &stacks->classes[class_index];
     size_t size = class->slab_size == 0 ? SLAB_FIRST : class->slab_size * 2;
     size = size > SLAB_LAST ? SLAB_LAST : size;
     size = size < CLASS_SIZE(class_index) ? CLASS_SIZE(class_index) : size;
@@ -174,15 +179,15 @@ struct coir_task *coir__stack_carve(struct coir_loop *loop, unsigned class_index
     if (class_index >= CLASSES)
         return NULL;
     struct coir__stacks *stacks = loop->stacks;
-    struct class *class = &stacks->classes[class_index];
+    struct size_class *class = &stacks->classes[class_index];
     if (class->fresh == class->fresh_end && !add_slab(stacks, class_index))
         return NULL;
     char *low = class->fresh;
     size_t size = CLASS_SIZE(class_index);
-    if (!install_guard(low, GUARD_SIZE(class_index)))
+    if (!install_guard(low, guard_size(class_index)))
         return NULL;
     class->fresh += size;
-    (void)VALGRIND_STACK_REGISTER(low + GUARD_SIZE(class_index), low + size);
+    (void)VALGRIND_STACK_REGISTER(low + guard_size(class_index), low + size);
     size_t colour = stacks->made++ % COLOURS * LINE;
     size_t record = (sizeof(struct coir_task) + LINE - 1) / LINE * LINE;
     struct coir_task *task = (struct coir_task *)(void *)(low + size - colour - record);
@@ -198,14 +203,15 @@ struct coir_task *coir__stack_carve(struct coir_loop *loop, unsigned class_index
 unsigned coir__stack_class(size_t size)
 {
     unsigned class_index = 0;
-    while (class_index < CLASSES && CLASS_SIZE(class_index) < size)
+    while (class_index < CLASSES && (CLASS_SIZE(class_index) < size ||
+                                     CLASS_SIZE(class_index) < 4 * guard_size(class_index)))
         class_index++;
     return class_index;
 }
 
 void coir__stack_bounds(const struct coir_task *task, char **ret_low, char **ret_high)
 {
-    *ret_low = task->stack_low + GUARD_SIZE(task->stack_class);
+    *ret_low = task->stack_low + guard_size(task->stack_class);
     *ret_high = task->stack_low + CLASS_SIZE(task->stack_class);
 }
 
@@ -247,7 +253,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     struct coir_task *task = loop != NULL ? loop->current : NULL;
     const char *address = info->si_addr;
     if (task != NULL && address >= task->stack_low &&
-        address < task->stack_low + GUARD_SIZE(task->stack_class))
+        address < task->stack_low + guard_size(task->stack_class))
         report_overflow(loop, task);
     (void)context;
     (void)sigaction(number, &previous_handler, NULL);
@@ -278,8 +284,9 @@ void coir__stack_unwatch_thread(void)
 {
     if (signal_stack == NULL)
         return;
-    stack_t none = {.ss_flags = SS_DISABLE};
-    (void)sigaltstack(&none, NULL);
+    stack_t current, none = {.ss_flags = SS_DISABLE};
+    if (sigaltstack(NULL, &current) == 0 && current.ss_sp == signal_stack)
+        (void)sigaltstack(&none, NULL); /* else somebody has put another in its place */
     free(signal_stack);
     signal_stack = NULL;
 }

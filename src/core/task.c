@@ -224,7 +224,7 @@ int coir_spawn_with_at(coir_group *group, coir_fn fn, void *arg, const coir_spaw
     static const coir_spawn_opts defaults;
     if (opts == NULL)
         opts = &defaults;
-    if (fn == NULL)
+    if (fn == NULL || coir__stack_class(opts->stack_size) >= COIR__STACK_CLASSES)
         return -EINVAL;
     struct coir_task *self = coir__self();
     if ((opts->eager || opts->ready) && self == NULL)
@@ -242,13 +242,14 @@ int coir_spawn_with_at(coir_group *group, coir_fn fn, void *arg, const coir_spaw
         coir_task_set_name(task, "%s", opts->name);
     if (ret_task != NULL || opts->ready)
         task->flags |= COIR__TASK_HANDLE;
-    if (ret_task != NULL)
-        *ret_task = task;
     if (opts->eager)
         run_eagerly(self, task);
     else
         coir__ready_push(task->loop, &task->ready);
-    return opts->ready ? await_ready(self, task, ret_task != NULL, site) : 0;
+    r = opts->ready ? await_ready(self, task, ret_task != NULL, site) : 0;
+    if (r >= 0 && ret_task != NULL)
+        *ret_task = task;
+    return r;
 }
 
 void coir_ready(void)
@@ -293,14 +294,6 @@ void coir__task_release(struct coir_task *task)
     release(task);
 }
 
-/* What the joiner gets for what the function returned. */
-static int translate(int result)
-{
-    if (result == -ECANCELED)
-        return -COIR_ECANCELEDTASK;
-    return result == -ETIME ? -ETIMEDOUT : result;
-}
-
 /* Whether a negative result is a failure of the group, or only what a cancellation from outside
  * made of the task. */
 static bool is_failure(const struct coir_task *task, int returned)
@@ -314,13 +307,15 @@ static bool is_failure(const struct coir_task *task, int returned)
 /* The slow half of ending: a negative result finds its way to the group and the joiner. */
 static void note_failure(struct coir_task *task, int returned)
 {
-    task->result = translate(returned);
+    task->result = coir__translate(returned);
     struct coir_error *error = task->error;
     if (error != NULL && coir_error_code(error) == returned)
         coir__error_set_code(error, task->result);
     else
         coir__error_give(task, coir__error_new(task->loop, task->result, NULL));
-    if (is_failure(task, returned))
+    if (task->starter != NULL)
+        task->flags |= COIR__TASK_READ; /* it never was ready: its starter gets the failure */
+    else if (is_failure(task, returned))
         coir__group_child_failed(task->group, task);
     else
         task->flags |= COIR__TASK_READ; /* nobody has to look */
@@ -465,15 +460,8 @@ int coir_join_at(coir_task *task, int *ret_result, const coir_site *site)
 
 void coir_cancel(coir_task *task, const char *reason)
 {
-    if (task == NULL || (task->flags & COIR__TASK_DONE))
-        return;
-    if (task->loop != coir__loop) {
-        if (coir__loop != NULL)
-            coir__report(coir__loop, COIR_REPORT_MISUSE, coir__self(), NULL,
-                         "coir_cancel of a task of another loop");
-        return;
-    }
-    coir_scope_cancel(&task->own, reason);
+    if (task != NULL && !(task->flags & COIR__TASK_DONE))
+        coir_scope_cancel(&task->own, reason);
 }
 
 /* ---- looking ---- */

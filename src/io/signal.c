@@ -414,7 +414,7 @@ static int wait_in(struct coir_signals *set, struct coir_task *self, void *slot)
 int coir_signal_wait(coir_signals *signals, int *ret_number)
 {
     struct coir_task *self = coir__self();
-    int r = coir__enter(self);
+    int r = coir__look(self);
     if (r < 0)
         return r;
     if (signals == NULL || ret_number == NULL)
@@ -427,19 +427,21 @@ int coir_signal_wait(coir_signals *signals, int *ret_number)
     if (number == 0)
         return wait_in(signals, self, ret_number);
     *ret_number = number;
-    return 0;
+    return coir__charge(self, 0);
 }
 
 int coir_signal_wait_for(int number)
 {
     struct coir_task *self = coir__self();
-    int r = coir__enter(self);
+    int r = coir__look(self);
     if (r < 0)
         return r;
     struct coir_signals *set;
     r = own_set(number, &set);
-    if (r < 0 || take(set, bit_of(number)) != 0)
+    if (r < 0)
         return r;
+    if (take(set, bit_of(number)) != 0)
+        return coir__charge(self, 0);
     return wait_in(set, self, (void *)(uintptr_t)number);
 }
 

@@ -347,7 +347,7 @@ int coir_listener_serve(coir_listener *listener, int (*handler)(coir_stream *str
     if (listener->limit > 0)
         connection.places = &places;
     coir_group group;
-    COIR_TRY(coir_group_init(&group, COIR_COLLECT));
+    COIR_TRY(coir_group_init(&group, COIR_REPORT));
     listener->users++;
     int r;
     do

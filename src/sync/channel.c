@@ -174,7 +174,7 @@ static __attribute__((noinline)) int send_the_long_way(coir_sender *sender, cons
                                                        size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = coir__enter(self);
+    int r = coir__look(self);
     if (coir__unlikely(r < 0))
         return r;
     struct channel *channel = sender->channel;
@@ -182,7 +182,7 @@ static __attribute__((noinline)) int send_the_long_way(coir_sender *sender, cons
     if (coir__unlikely(r < 0))
         return r;
     if (put(channel, item))
-        return 0;
+        return coir__charge(self, 0);
     if (coir__unlikely(channel->receivers == 0))
         return -COIR_ECLOSED;
     return coir__wait_in(self, &channel->sending, &send_wait, channel, (void *)(uintptr_t)item);
@@ -217,7 +217,7 @@ static __attribute__((noinline)) int receive_the_long_way(coir_receiver *receive
                                                           size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = coir__enter(self);
+    int r = coir__look(self);
     if (coir__unlikely(r < 0))
         return r;
     struct channel *channel = receiver->channel;
@@ -225,7 +225,7 @@ static __attribute__((noinline)) int receive_the_long_way(coir_receiver *receive
     if (coir__unlikely(r < 0))
         return r;
     if (take(channel, ret_item))
-        return 1;
+        return coir__charge(self, 1);
     if (coir__unlikely(channel->senders == 0))
         return 0;
     return coir__wait_in(self, &channel->receiving, &receive_wait, channel, ret_item);

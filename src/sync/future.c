@@ -13,15 +13,6 @@
 
 _Static_assert(sizeof(void *) != 8 || sizeof(coir_future) == 104, "part of the ABI");
 
-/* What a failure is called in the tasks that wait: these two codes would speak of their own
- * scopes. */
-static int translate(int code)
-{
-    if (code == -ECANCELED)
-        return -COIR_ECANCELEDTASK;
-    return code == -ETIME ? -ETIMEDOUT : code;
-}
-
 static void give(const coir_future *future, void **ret_value)
 {
     if (ret_value != NULL && future->coir__code == 0)
@@ -36,7 +27,7 @@ static int settle(coir_future *future, int code, void *value)
     if (future->coir__done)
         return -EALREADY;
     future->coir__done = true;
-    future->coir__code = translate(code);
+    future->coir__code = coir__translate(code);
     future->coir__value = value;
     while (future->coir__waiters.first != NULL) {
         give(future, future->coir__waiters.first->slot);

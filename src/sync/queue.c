@@ -227,12 +227,12 @@ static int check(const coir_queue *queue, const struct coir_loop *loop, size_t s
 int coir__queue_put(coir_queue *queue, const void *item, size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = coir__enter(self);
+    int r = coir__look(self);
     if (coir__unlikely(r < 0))
         return r;
     r = coir__queue_try_put(queue, item, size);
     if (r != -EAGAIN)
-        return r;
+        return coir__charge(self, r);
     return coir__wait_in(self, &queue->putting, &put_wait, queue, (void *)(uintptr_t)item);
 }
 
@@ -245,12 +245,12 @@ int coir__queue_try_put(coir_queue *queue, const void *item, size_t size)
 int coir__queue_get(coir_queue *queue, void *ret_item, size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = coir__enter(self);
+    int r = coir__look(self);
     if (coir__unlikely(r < 0))
         return r;
     r = coir__queue_try_get(queue, ret_item, size);
     if (r != -EAGAIN)
-        return r;
+        return coir__charge(self, r);
     return coir__wait_in(self, &queue->getting, &get_wait, queue, ret_item);
 }
 
@@ -273,13 +273,13 @@ int coir_queue_task_done(coir_queue *queue)
 int coir_queue_join(coir_queue *queue)
 {
     struct coir_task *self = coir__self();
-    int r = coir__enter(self);
+    int r = coir__look(self);
     if (r < 0)
         return r;
     if (queue->loop != self->loop)
         return -COIR_EWRONGLOOP;
     if (queue->unfinished == 0)
-        return 0;
+        return coir__charge(self, 0);
     return coir__wait_in(self, &queue->joining, &join_wait, queue, NULL);
 }
 

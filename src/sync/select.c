@@ -114,12 +114,12 @@ static int begin_all(struct coir_task *self, coir_case *cases, size_t count)
 int coir_select(coir_case *cases, size_t count)
 {
     struct coir_task *self = coir__self();
-    int r = coir__enter(self);
+    int r = coir__look(self);
     if (coir__unlikely(r < 0))
         return r;
     r = look(cases, count);
     if (r != -EAGAIN)
-        return r;
+        return coir__charge(self, r);
     r = begin_all(self, cases, count);
     if (coir__unlikely(r < 0))
         return r;
