@@ -66,9 +66,9 @@ COIR_TEST(stack_that_is_too_large)
     size_t size = 0;
     COIR_GROUP(group);
     coir_spawn_opts opts = {.stack_size = 67108865};
-    COIR_EXPECT_CODE(coir_spawn_with(&group, use_nearly_all, &size, &opts, NULL), -ENOMEM);
+    COIR_EXPECT_CODE(coir_spawn_with(&group, use_nearly_all, &size, &opts, NULL), -EINVAL);
     opts.stack_size = SIZE_MAX;
-    COIR_EXPECT_CODE(coir_spawn_with(&group, use_nearly_all, &size, &opts, NULL), -ENOMEM);
+    COIR_EXPECT_CODE(coir_spawn_with(&group, use_nearly_all, &size, &opts, NULL), -EINVAL);
 }
 
 COIR_TEST_TAGGED(stack_size_of_a_loop, "own_loop")

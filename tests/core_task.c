@@ -193,7 +193,7 @@ COIR_TEST(spawn_with_a_stack_size)
     COIR_GROUP(group);
     COIR_REQUIRE_OK(coir_spawn_with(&group, use_stack, NULL, &large, &task));
     COIR_EXPECT_EQ(joined(task), 1);
-    COIR_EXPECT_CODE(coir_spawn_with(&group, use_stack, NULL, &absurd, &task), -ENOMEM);
+    COIR_EXPECT_CODE(coir_spawn_with(&group, use_stack, NULL, &absurd, &task), -EINVAL);
 }
 
 /* The first step runs inside the call. */
