@@ -76,7 +76,8 @@ COIR__PUBLIC int coir_run(coir_fn fn, void *arg, const coir_loop_opts *opts, int
 
 /* Opens a loop for the calling thread; opts may be NULL. Returns 0, and writes *ret_loop. Errors:
  * as coir_run. Cancel safety: never waits. Thread safety: any thread; the loop is then used by the
- * thread that runs it. */
+ * thread that runs it. After fork(2) a child must only exec or _exit: it shares the loop's
+ * descriptors with its parent. */
 COIR__CHECKED int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop);
 
 /* Cancels and joins what still runs, reports what was left, and frees the loop. NULL is accepted.

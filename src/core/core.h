@@ -583,8 +583,9 @@ size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
 /* ---- the loop (loop.c, post.c) ---- */
 
 void coir__inbox_drain(struct coir_loop *loop);
-/* Refuses posts from now on, unless there are some. Returns whether it did. */
-bool coir__inbox_close(struct coir_loop *loop);
+bool coir__inbox_filled(const struct coir_loop *loop);
+void coir__inbox_close(
+    struct coir_loop *loop); /* drains it for the last time; refuses what comes */
 /* The last drain: what is posted from now on is refused. */
 coir_time coir__clock(void);                            /* CLOCK_MONOTONIC */
 coir_time coir__clock_of(const struct coir_loop *loop); /* now, on the loop's clock */

@@ -193,7 +193,7 @@ static bool may_be_woken(const struct coir_loop *loop)
 static int sleep_in_backend(struct coir_loop *loop, coir_time timeout)
 {
     atomic_store_explicit(&loop->asleep, true, memory_order_seq_cst);
-    if (atomic_load_explicit(&loop->inbox, memory_order_seq_cst) != NULL)
+    if (coir__inbox_filled(loop))
         timeout = 0;
     int r = loop->backend->poll(loop, timeout);
     atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
@@ -234,7 +234,7 @@ static int idle_virtually(struct coir_loop *loop, coir_time next)
  */
 static int idle(struct coir_loop *loop)
 {
-    if (atomic_load_explicit(&loop->inbox, memory_order_acquire) != NULL)
+    if (coir__inbox_filled(loop))
         return 0; /* collect() comes next */
     coir_time next = coir__timers_next(loop->timers);
     bool kernel = loop->operations > 0 && !loop->backend->simulated;
@@ -442,11 +442,13 @@ int coir_loop_close(coir_loop *loop)
         return 0;
     if (begin_run(loop) < 0)
         return -EBUSY;
-    do { /* what was posted may start tasks, and they may post */
-        coir__inbox_drain(loop);
-        if (loop->tasks > 0)
-            wind_down(loop);
-    } while (!coir__inbox_close(loop));
+    coir__inbox_drain(loop); /* may start tasks, which may post */
+    if (loop->tasks > 0)
+        wind_down(loop);
+    uint64_t started = loop->next_id;
+    coir__inbox_close(loop);
+    if (loop->next_id != started)
+        wind_down(loop);
     if (loop->tasks == 0)
         coir__group_end(&loop->background);
     report_count(loop, coir__timers_live(loop->timers) - coir__callbacks_timers(loop),

@@ -55,15 +55,20 @@ static void call_all(coir_post_node *node)
     }
 }
 
+bool coir__inbox_filled(const struct coir_loop *loop)
+{
+    const coir_post_node *first = atomic_load_explicit(&loop->inbox, memory_order_seq_cst);
+    return first != NULL && first != &closed;
+}
+
 void coir__inbox_drain(struct coir_loop *loop)
 {
-    if (atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL)
+    if (atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL &&
+        coir__inbox_filled(loop))
         call_all(atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire));
 }
 
-bool coir__inbox_close(struct coir_loop *loop)
+void coir__inbox_close(struct coir_loop *loop)
 {
-    coir_post_node *empty = NULL;
-    return atomic_compare_exchange_strong_explicit(&loop->inbox, &empty, &closed,
-                                                   memory_order_acq_rel, memory_order_relaxed);
+    call_all(atomic_exchange_explicit(&loop->inbox, &closed, memory_order_acq_rel));
 }

@@ -224,7 +224,7 @@ int coir__run_body(void *arg)
 
 /* In a run with a fault a task may wait in the kernel for a peer that was the one to fail. That is
  * a deadlock which no loop can prove, so a silence of this length counts as one. */
-#define PATIENCE COIR_MS(100)
+#define PATIENCE COIR_MS(30)
 
 /* A callback that comes back for some turns, and then stops the loop. */
 struct settling {
