@@ -40,9 +40,7 @@
 /* Never less than a page, which is 64 KiB on some machines. */
 static size_t guard_size(unsigned class_index)
 {
-    static size_t page;
-    if (page == 0)
-        page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE); /* no system call: the C library knows it */
     size_t size = CLASS_SIZE(class_index) / 16;
     return size > page ? size : page;
 }
