@@ -31,6 +31,7 @@ struct coir_group {
     int coir__code;      /* of the first failure */
     uint8_t coir__policy;
     bool coir__open, coir__won, coir__lost; /* of COIR_ANY: one succeeded; one did not */
+    bool coir__attentive; /* the end of a child may change something: see coir__group_settled */
     void *coir__reserved[2];
 };
 

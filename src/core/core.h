@@ -81,7 +81,7 @@ enum coir__task_flag {
     COIR__TASK_READY = 1 << 6,      /* it has said coir_ready() */
     COIR__TASK_WATCHED = 1 << 7,    /* starter, watchers or on_done may be set */
     COIR__TASK_UNREAD = 1 << 9,     /* its failure is one of its group's coir__unread */
-    COIR__TASK_BELONGINGS = 1 << 8, /* locals, error, on_done or own.coir__cause may be set */
+    COIR__TASK_BELONGINGS = 1 << 8, /* drop_belongings may have something to do */
 };
 
 /* A task's record, at the top of the task's own stack. A task that ends leaves it as it found it:
@@ -483,13 +483,11 @@ void coir__join_failed(struct coir_task *task, struct coir_task *joiner, const c
 void coir__group_child_failed(struct coir_group *group, struct coir_task *task);
 void coir__group_settled(struct coir_group *group, struct coir_task *task);
 
-/* A child has ended: whoever waits for the last one goes on, and a race may be won. */
+/* A child has ended: a group that waits for that, or has seen a failure, takes a look. */
 static inline void coir__group_child_ended(struct coir_group *group, struct coir_task *task)
 {
-    size_t running = --group->coir__running;
-    if (coir__unlikely(
-            group->coir__policy == COIR_ANY || group->coir__failures > 0 ||
-            (running == 0 && (group->coir__waiter != NULL || group->coir__joiner != NULL))))
+    group->coir__running--;
+    if (coir__unlikely(group->coir__attentive))
         coir__group_settled(group, task);
 }
 
@@ -521,14 +519,20 @@ void coir__stacks_close(struct coir__stacks *stacks);
 /* A task record on top of a stack that was never used; NULL: no memory, or no such class. */
 struct coir_task *coir__stack_carve(struct coir_loop *loop, unsigned class_index);
 
+/* The record of the cached stack that was given last; there is one. */
+static inline struct coir_task *coir__stack_pop(struct coir_loop *loop, unsigned class_index)
+{
+    struct coir__ready *first = loop->stack_free[class_index];
+    loop->stack_free[class_index] = first->next;
+    return coir__container(first, struct coir_task, ready);
+}
+
 /* A task record on top of a stack of a class; NULL: no memory, or no such class. */
 static inline struct coir_task *coir__stack_take(struct coir_loop *loop, unsigned class_index)
 {
     if (coir__unlikely(class_index >= COIR__STACK_CLASSES || loop->stack_free[class_index] == NULL))
         return coir__stack_carve(loop, class_index);
-    struct coir__ready *first = loop->stack_free[class_index];
-    loop->stack_free[class_index] = first->next;
-    return coir__container(first, struct coir_task, ready);
+    return coir__stack_pop(loop, class_index);
 }
 
 /* Gives a stack back to the cache, warm as it is. */

@@ -22,6 +22,7 @@ void coir__group_open(struct coir_group *group, struct coir_loop *loop, struct c
 {
     group->coir__loop = loop;
     group->coir__policy = (uint8_t)policy;
+    group->coir__attentive = policy == COIR_ANY;
     group->coir__open = true;
     group->coir__scope.coir__kind = COIR__SCOPE_GROUP;
     group->coir__scope.coir__owner = owner;
@@ -95,6 +96,7 @@ void coir__group_child_failed(struct coir_group *group, struct coir_task *task)
     }
     if (group->coir__failures++ == 0)
         group->coir__code = task->result;
+    group->coir__attentive = true;
     group->coir__unread++;
     task->flags |= COIR__TASK_UNREAD;
     if (group->coir__failures > KEPT_ERRORS) {
@@ -168,6 +170,7 @@ static void wake_waiters(struct coir_group *group)
 {
     struct coir_task *waiter = group->coir__waiter, *joiner = group->coir__joiner;
     group->coir__waiter = group->coir__joiner = NULL;
+    group->coir__attentive = group->coir__policy == COIR_ANY || group->coir__failures > 0;
     if (waiter != NULL)
         coir__wake(waiter, wait_outcome(group, waiter, waiter->wait_data));
     if (joiner != NULL)
@@ -249,6 +252,7 @@ int coir__group_join(struct coir_group *group)
         coir__timer_start(self->loop, &slow, coir_now() + SLOW_LEAVE, report_slow_leave, group);
     assert(group->coir__joiner == NULL);
     group->coir__joiner = self;
+    group->coir__attentive = true;
     (void)coir__park_uninterruptibly(self, &group_leave, group);
     coir__timer_stop(self->loop, &slow);
     return 0;
@@ -315,6 +319,7 @@ int coir_group_wait_at(coir_group *group, const coir_site *site)
     if (group->coir__waiter != NULL || group->coir__joiner != NULL)
         return -EBUSY;
     group->coir__waiter = self;
+    group->coir__attentive = true;
     self->wait_data = site;
     r = coir__park(self, &group_wait, group);
     if (owns && (r == -ECANCELED || r == -ETIME) && group->coir__scope.coir__own == -ECANCELED)

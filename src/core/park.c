@@ -37,6 +37,7 @@ int coir__park_slow(struct coir_task *self)
 static int report_pending(struct coir_task *self)
 {
     uint32_t times = ++self->ignored;
+    self->flags |= COIR__TASK_BELONGINGS;
     if (times == IGNORED_REPORT)
         coir__report(self->loop, COIR_REPORT_IGNORED, self, NULL,
                      "task '%s' ignored %d cancellations in a row (spawned at %s:%d)",

@@ -15,15 +15,10 @@ static const struct coir__wait join_wait;
 
 /* ---- spawning ---- */
 
-/* Makes a task that is not in the ready queue yet. */
-static inline struct coir_task *make(struct coir_loop *loop, struct coir_group *group, coir_fn fn,
-                                     void *arg, size_t stack_size, const coir_site *site)
+/* Fills the record of a task that is not in the ready queue yet. */
+static inline void birth(struct coir_task *task, struct coir_loop *loop, struct coir_group *group,
+                         coir_fn fn, void *arg, const coir_site *site)
 {
-    bool standard = coir__likely(stack_size == 0);
-    unsigned class_index = standard ? loop->stack_class : coir__stack_class(stack_size);
-    struct coir_task *task = coir__stack_take(loop, class_index);
-    if (coir__unlikely(task == NULL))
-        return NULL;
     struct coir_scope *outside = &group->coir__scope;
     int effective = outside->coir__effective;
     task->pending = effective;
@@ -38,36 +33,48 @@ static inline struct coir_task *make(struct coir_loop *loop, struct coir_group *
     coir__scope_link(outside, &task->own);
     group->coir__running++;
     loop->tasks++;
-    if (coir__unlikely(loop->current != NULL && loop->current->locals != NULL))
+}
+
+/* Takes a stack for a task and fills its record. NULL: no memory. */
+static struct coir_task *make(struct coir_loop *loop, struct coir_group *group, coir_fn fn,
+                              void *arg, size_t stack_size, const coir_site *site)
+{
+    unsigned class_index = stack_size == 0 ? loop->stack_class : coir__stack_class(stack_size);
+    struct coir_task *task = coir__stack_take(loop, class_index);
+    if (task == NULL)
+        return NULL;
+    birth(task, loop, group, fn, arg, site);
+    if (loop->current != NULL && loop->current->locals != NULL)
         coir__locals_inherit(task, loop->current);
     return task;
 }
 
 /* Where the first frame of a task begins: below its record. */
-static void make_context(struct coir_task *task, size_t reserve)
+static inline void make_context(struct coir_task *task, size_t reserve)
 {
     coir__context_make(task, (char *)task - ((reserve + 15) & ~(size_t)15));
 }
 
-static inline int spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
-                        size_t stack_size, const coir_site *site, struct coir_task **ret_task)
+/* Makes a task ready, and hands it out. */
+static inline void publish(struct coir_task *task, struct coir_loop *loop,
+                           struct coir_task **ret_task)
 {
-    struct coir_task *task = make(loop, group, fn, arg, stack_size, site);
-    if (coir__unlikely(task == NULL))
-        return -ENOMEM;
     make_context(task, 0);
     if (ret_task != NULL) {
         task->flags = COIR__TASK_HANDLE;
         *ret_task = task;
     }
     coir__ready_push(loop, &task->ready);
-    return 0;
 }
 
 int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
                 size_t stack_size, const coir_site *site, struct coir_task **ret_task)
 {
-    return spawn(loop, group, fn, arg, stack_size, site, ret_task);
+    struct coir_task *task = make(loop, group, fn, arg, stack_size, site);
+    if (task == NULL)
+        return -ENOMEM;
+    publish(task, loop, ret_task);
+    return 0;
 }
 
 static const coir_site own_group_site = {__FILE__, "coir_spawn", "own group", __LINE__};
@@ -116,21 +123,34 @@ static int resolve_group(struct coir_group *group, const void *arg, struct coir_
     return usable(group) ? 0 : refused(group);
 }
 
+/* A spawn that meets anything unusual: another loop's group, no cached stack, values to inherit. */
 static __attribute__((noinline)) int spawn_slow(coir_group *group, coir_fn fn, void *arg,
                                                 coir_task **ret_task, const coir_site *site)
 {
     int r = resolve_group(group, arg, &group);
     if (r < 0)
         return r;
-    return fn == NULL ? -EINVAL : spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
+    return fn == NULL ? -EINVAL : coir__spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
+}
+
+/* Whether a spawn has everything at hand, so that it can do without a call. */
+static inline bool is_plain(const coir_group *group)
+{
+    const struct coir_loop *loop = group->coir__loop;
+    return loop->stack_free[loop->stack_class] != NULL &&
+           (loop->current == NULL || loop->current->locals == NULL);
 }
 
 int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task,
                   const coir_site *site)
 {
-    if (coir__unlikely(!usable(group) || fn == NULL))
+    if (coir__unlikely(!usable(group) || fn == NULL || !is_plain(group)))
         return spawn_slow(group, fn, arg, ret_task, site);
-    return spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
+    struct coir_loop *loop = group->coir__loop;
+    struct coir_task *task = coir__stack_pop(loop, loop->stack_class);
+    birth(task, loop, group, fn, arg, site);
+    publish(task, loop, ret_task);
+    return 0;
 }
 
 int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t size,
@@ -266,7 +286,7 @@ void coir_ready(void)
 /* ---- ending ---- */
 
 /* Gives back what a task holds beyond its record. */
-static void drop_belongings(struct coir_task *task)
+static __attribute__((noinline)) void drop_belongings(struct coir_task *task)
 {
     coir__done_detach(task);
     coir__locals_release(task->locals);
@@ -275,6 +295,7 @@ static void drop_belongings(struct coir_task *task)
     task->locals = NULL;
     task->error = NULL;
     task->own.coir__cause = NULL;
+    task->ignored = 0;
 }
 
 static inline void release(struct coir_task *task)
@@ -283,7 +304,6 @@ static inline void release(struct coir_task *task)
         drop_belongings(task);
     coir__scope_unlink(&task->own);
     task->own.coir__own = 0;
-    task->ignored = 0;
     coir__stack_give(task->loop, task);
 }
 
@@ -305,7 +325,7 @@ static bool is_failure(const struct coir_task *task, int returned)
 }
 
 /* The slow half of ending: a negative result finds its way to the group and the joiner. */
-static void note_failure(struct coir_task *task, int returned)
+static __attribute__((noinline)) void note_failure(struct coir_task *task, int returned)
 {
     task->result = coir__translate(returned);
     struct coir_error *error = task->error;
@@ -337,7 +357,7 @@ static inline void settle_joiner(struct coir_task *task, struct coir_task *joine
 }
 
 /* Tells whoever else waits for this end. */
-static void tell_watchers(struct coir_task *task)
+static __attribute__((noinline)) void tell_watchers(struct coir_task *task)
 {
     if (task->starter != NULL)
         coir__wake(task->starter, 0);
@@ -349,7 +369,7 @@ static void tell_watchers(struct coir_task *task)
 }
 
 /* A task's own group is joined when its function has returned; a failure cancels it first. */
-static int join_own_group(struct coir_task *task, int result)
+static __attribute__((noinline)) int join_own_group(struct coir_task *task, int result)
 {
     if (result < 0)
         coir__scope_cancel(&task->own_group.coir__scope, NULL);
@@ -359,27 +379,32 @@ static int join_own_group(struct coir_task *task, int result)
     return result;
 }
 
+/* What is rare when a task's function has returned: a failure, or tasks of its own. */
+static __attribute__((noinline)) void end_rarely(struct coir_task *task)
+{
+    if (task->flags & COIR__TASK_OWN_GROUP)
+        task->result = join_own_group(task, task->result);
+    if (task->result < 0)
+        note_failure(task, task->result);
+}
+
 _Noreturn void coir__task_main(struct coir_task *task)
 {
-    struct coir_loop *loop = task->loop;
     coir__context_entered(task);
-    if (coir__unlikely(loop->slow & COIR__SLOW_FP))
+    if (coir__unlikely(task->loop->slow & COIR__SLOW_FP))
         coir__context_default_fp();
-    int result = task->fn(task->arg);
-    struct coir_group *group = task->group;
-    if (coir__unlikely(task->flags & COIR__TASK_OWN_GROUP))
-        result = join_own_group(task, result);
+    task->result = task->fn(task->arg);
+    if (coir__unlikely(task->result < 0 || (task->flags & COIR__TASK_OWN_GROUP)))
+        end_rarely(task);
     assert(task->scope == &task->own && "a task ended inside a scope that it had entered");
-    task->result = result;
-    if (coir__unlikely(result < 0))
-        note_failure(task, result);
+    struct coir_loop *loop = task->loop;
     loop->tasks--;
     task->flags |= COIR__TASK_DONE;
     if (task->joiner != NULL)
         settle_joiner(task, task->joiner);
     if (coir__unlikely(task->flags & COIR__TASK_WATCHED))
         tell_watchers(task);
-    coir__group_child_ended(group, task);
+    coir__group_child_ended(task->group, task);
     if (task->flags & COIR__TASK_HANDLE)
         loop->handles++;
     else
@@ -426,36 +451,66 @@ static size_t describe_join(const struct coir_task *joiner, char *text, size_t s
 static const struct coir__wait join_wait = {"joins task", abort_join, describe_join};
 
 /* Joins a task that has ended. */
-static int join_ended(struct coir_task *task, int *ret_result, const coir_site *site)
+static __attribute__((noinline)) int join_ended(struct coir_task *task, int *ret_result,
+                                                const coir_site *site)
 {
     int result = task->result;
-    if (result < 0)
+    if (coir__unlikely(result < 0))
         coir__join_failed(task, coir__self(), site);
-    coir__task_release(task);
+    if (task->flags & COIR__TASK_HANDLE)
+        task->loop->handles--;
+    release(task);
     if (ret_result == NULL)
         return result;
     *ret_result = result;
     return 0;
 }
 
-int coir_join_at(coir_task *task, int *ret_result, const coir_site *site)
+/* Whether self can join task: it is of the same loop, another one, and nobody else joins it. One
+ * that has ended has no joiner: its second cache line need not be fetched. */
+static inline bool joinable(const struct coir_task *task, const struct coir_task *self)
 {
-    struct coir_task *self = coir__self();
-    int r = coir__enter(self);
-    if (coir__unlikely(r < 0))
-        return r;
-    if (coir__unlikely(task == NULL || task->loop != self->loop))
-        return task == NULL ? -EINVAL : -COIR_EWRONGLOOP;
-    if (coir__unlikely(task == self))
-        return -EDEADLK;
-    if (coir__unlikely(task->joiner != NULL || task == self->loop->done)) /* or a run is for it */
-        return -EBUSY;
-    if (task->flags & COIR__TASK_DONE)
-        return join_ended(task, ret_result, site);
+    return task != NULL && task->loop == self->loop && task != self && task != self->loop->done &&
+           ((task->flags & COIR__TASK_DONE) || task->joiner == NULL);
+}
+
+/* Joins a task that still runs: its end wakes self. Tail-call it. */
+static inline int join_running(struct coir_task *self, struct coir_task *task, int *ret_result,
+                               const coir_site *site)
+{
     task->joiner = self;
     task->join_into = ret_result;
     self->wait_data = site;
     return coir__park(self, &join_wait, task);
+}
+
+/* A join that cannot be, or that has something else to do first. */
+static __attribute__((noinline)) int join_slow(struct coir_task *task, int *ret_result,
+                                               const coir_site *site)
+{
+    struct coir_task *self = coir__self();
+    if (self == NULL)
+        return -COIR_ENOTASK;
+    int r = coir__enter_slow(self);
+    if (r < 0)
+        return r;
+    if (task == NULL || task->loop != self->loop)
+        return task == NULL ? -EINVAL : -COIR_EWRONGLOOP;
+    if (!joinable(task, self)) /* by itself; by another task, or a run is for it */
+        return task == self ? -EDEADLK : -EBUSY;
+    return task->flags & COIR__TASK_DONE ? join_ended(task, ret_result, site)
+                                         : join_running(self, task, ret_result, site);
+}
+
+int coir_join_at(coir_task *task, int *ret_result, const coir_site *site)
+{
+    struct coir_task *self = coir__self();
+    if (coir__unlikely(self == NULL || self->pending != 0 || --self->loop->charges <= 0 ||
+                       !joinable(task, self)))
+        return join_slow(task, ret_result, site);
+    if (task->flags & COIR__TASK_DONE)
+        return join_ended(task, ret_result, site);
+    return join_running(self, task, ret_result, site);
 }
 
 void coir_cancel(coir_task *task, const char *reason)
