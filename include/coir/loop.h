@@ -114,6 +114,32 @@ COIR__PUBLIC int coir_loop_run_forever(coir_loop *loop);
  * callback that calls it. */
 COIR__PUBLIC void coir_loop_stop(coir_loop *loop);
 
+/* Does what there is to do, after waiting at most timeout nanoseconds for the first of it (0: not
+ * at all), and returns: for programs whose thread belongs to another loop (a user interface, a
+ * game). That one polls coir_loop_descriptor, waits no longer than coir_loop_timeout, and then
+ * steps:
+ *
+ *     struct pollfd ready = {.fd = coir_loop_descriptor(loop), .events = POLLIN};
+ *     while (coir_loop_step(loop, 0) > 0)
+ *         ;
+ *     poll(&ready, 1, milliseconds(coir_loop_timeout(loop)));
+ *
+ * Tasks are started by coir_loop_spawn before, between steps, or by other tasks. Between steps
+ * nothing of the loop runs. Deadlocks are not recognised. Returns 1 when there is more to do at
+ * once, 0 when not. Errors: -EBUSY inside a loop that runs. Cancel safety: not called in a task.
+ * Thread safety: the loop's thread. */
+COIR__CHECKED int coir_loop_step(coir_loop *loop, coir_time timeout);
+
+/* The descriptor that becomes readable when a step has something to do; only to be polled for
+ * reading (level-triggered), and never read or closed. Returns it; it lives as long as the loop.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC int coir_loop_descriptor(const coir_loop *loop);
+
+/* How long a foreign loop may wait before it steps. Returns nanoseconds: 0 when there is something
+ * to do now, COIR_FOREVER when nothing but the descriptor will say so. Cancel safety: never waits.
+ * Thread safety: the loop's thread. */
+COIR__PUBLIC coir_time coir_loop_timeout(const coir_loop *loop);
+
 /* The loop that runs on this thread. Returns it or NULL. Cancel safety: never waits. Thread safety:
  * any thread. */
 COIR__PUBLIC coir_loop *coir_loop_current(void);

@@ -80,6 +80,8 @@ struct coir__backend {
     int (*poll)(struct coir_loop *loop, coir_time timeout);
     /* Ends a poll() that waits. Called from other threads and signal handlers. */
     void (*wake)(struct coir_loop *loop);
+    /* A descriptor that is readable when poll() has something to do. */
+    int (*descriptor)(const struct coir_loop *loop);
 
     /* Starts op: its result when it was complete at once, else COIR__STARTED. */
     long (*start)(struct coir_loop *loop, struct coir__op *op);

@@ -393,6 +393,65 @@ int coir_loop_run_forever(coir_loop *loop)
     return 0;
 }
 
+/* ---- steps, for those who have a loop of their own ---- */
+
+static void no_more(void *arg)
+{
+    (void)arg;
+}
+
+/* Waits for the first thing that can happen, at most timeout. */
+static void idle_for(struct coir_loop *loop, coir_time timeout)
+{
+    coir_timer limit = {0};
+    coir_time now = coir__clock_of(loop), when;
+    if (!__builtin_add_overflow(now, timeout, &when))
+        coir__timer_start(loop, &limit, when, no_more, NULL);
+    (void)idle(loop);
+    coir__timer_stop(loop, &limit);
+}
+
+/* From here on a post writes to the descriptor. Returns whether one came before. */
+static bool fall_asleep(struct coir_loop *loop)
+{
+    atomic_store_explicit(&loop->asleep, true, memory_order_seq_cst);
+    return coir__inbox_filled(loop);
+}
+
+int coir_loop_step(coir_loop *loop, coir_time timeout)
+{
+    int r = begin_run(loop);
+    if (r < 0)
+        return r;
+    atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+    loop->forever = true; /* what may come from the outer loop is not known here: no deadlock */
+    loop->turns++;
+    if (loop->ready_first == NULL)
+        idle_for(loop, timeout > 0 ? timeout : 0);
+    collect(loop);
+    run_ready(loop);
+    (void)loop->backend->poll(loop, 0); /* hands what was started to the kernel */
+    collect(loop);
+    bool more = fall_asleep(loop) || loop->ready_first != NULL;
+    end_run(loop);
+    return more;
+}
+
+int coir_loop_descriptor(const coir_loop *loop)
+{
+    return loop->backend->descriptor(loop);
+}
+
+coir_time coir_loop_timeout(const coir_loop *loop)
+{
+    if (loop->ready_first != NULL || coir__inbox_filled(loop))
+        return 0;
+    coir_time next = coir__timers_next(loop->timers), now = coir__clock_of(loop);
+    if (next == COIR_FOREVER)
+        return next;
+    return next > now ? next - now : 0;
+}
+
 const coir_error *coir_loop_error(const coir_loop *loop)
 {
     return loop->error;

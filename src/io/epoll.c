@@ -64,6 +64,12 @@ static void epoll_wake(struct coir_loop *loop)
     coir__sys_wake_eventfd(coir__epoll_of(loop)->wakefd);
 }
 
+static int epoll_descriptor(const struct coir_loop *loop)
+{
+    const struct coir__epoll *epoll = loop->backend_state;
+    return epoll->epfd;
+}
+
 /* ---- trying: the result, or COIR__STARTED when the call would block ---- */
 
 static long try_read(struct coir__epoll_file *file, struct coir__op *op)
@@ -313,6 +319,7 @@ const struct coir__backend coir__backend_epoll = {
     .close = epoll_close,
     .poll = epoll_poll,
     .wake = epoll_wake,
+    .descriptor = epoll_descriptor,
     .start = epoll_start,
     .cancel = epoll_cancel,
     .file_socket = coir__epoll_socket,

@@ -450,6 +450,12 @@ static void sim_wake(struct coir_loop *loop)
     coir__sys_wake_eventfd(coir__sim_of(loop)->wakefd);
 }
 
+static int sim_descriptor(const struct coir_loop *loop)
+{
+    const struct coir__sim *sim = loop->backend_state;
+    return sim->wakefd;
+}
+
 const struct coir__backend coir__backend_sim = {
     .name = "sim",
     .simulated = true,
@@ -457,6 +463,7 @@ const struct coir__backend coir__backend_sim = {
     .close = sim_close,
     .poll = sim_poll,
     .wake = sim_wake,
+    .descriptor = sim_descriptor,
     .start = sim_start,
     .cancel = sim_cancel,
     .file_socket = sim_socket,
