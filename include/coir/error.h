@@ -27,7 +27,8 @@ COIR__BEGIN
     X(COIR_EOPEN,          5007, "the circuit is open")                                     \
     X(COIR_EADDRESS,       5008, "not an address")                                          \
     X(COIR_ENOTHELD,       5009, "not held by this task")                                   \
-    X(COIR_ENOTSET,        5010, "not settled yet")
+    X(COIR_ENOTSET,        5010, "not settled yet")                                         \
+    X(COIR_ETOOLONG,       5011, "longer than the limit")
 /* clang-format on */
 
 /* Codes of the library. Positive here, returned negative, above every errno. */

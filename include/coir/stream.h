@@ -39,9 +39,61 @@ COIR__CHECKED int coir_stream_read(coir_stream *stream, void *data, size_t size,
 
 /* Reads exactly size bytes to data.
  * Returns 0. Errors: -COIR_EEOF when the stream ends before, else as coir_stream_read. Cancel
- * safety: what had arrived when it was cancelled, or when the stream ended, is given by the next
- * read. Thread safety: the loop's thread. */
+ * safety: what had arrived when it was cancelled, or when it failed, is given by the next read.
+ * Thread safety: the loop's thread. */
 COIR__CHECKED int coir_stream_read_exactly(coir_stream *stream, void *data, size_t size);
+
+/* ---- reading through the stream's buffer ----
+ *
+ * These calls may read more from below than they give; the rest is kept, and every call that reads
+ * takes it first. The buffer grows as it must, and is freed when it is empty: an idle stream has
+ * none. Bytes that they show or give are borrowed until the next call that reads or consumes. */
+
+/* What limit 0 means, and the most that coir_stream_peek can be asked for. */
+#define COIR_STREAM_LIMIT ((size_t)64 << 10)
+#define COIR_STREAM_PEEK_MOST ((size_t)1 << 20)
+
+/* Waits until at least least bytes (1 or more) are there, and shows all that are. They stay.
+ *
+ *     coir_bytes head;
+ *     while ((r = coir_stream_peek(stream, 4, &head)) > 0) {
+ *         if (!is_mine(head.data))
+ *             break;
+ *         coir_stream_consume(stream, 4);
+ *     }
+ *
+ * Returns 1, and writes *ret_bytes; 0 at the end of the stream. Errors: -COIR_EEOF when it ends
+ * with fewer bytes, which can still be read, -COIR_ETOOLONG for more than COIR_STREAM_PEEK_MOST,
+ * -ENOMEM, else as coir_stream_read. Cancel safety: no byte is lost. Thread safety: the loop's
+ * thread. */
+COIR__CHECKED int coir_stream_peek(coir_stream *stream, size_t least, coir_bytes *ret_bytes);
+
+/* Takes n bytes away that coir_stream_peek has shown. More is a programming error. Cancel safety:
+ * never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC void coir_stream_consume(coir_stream *stream, size_t n);
+
+/* Reads up to a separator of length bytes, which is given with the rest. limit bounds both together
+ * (0: COIR_STREAM_LIMIT).
+ * Returns 1, and writes *ret_bytes; 0 at the end of the stream. Errors: -COIR_EEOF when it ends
+ * without a separator, -COIR_ETOOLONG when limit bytes have none (in both cases nothing was taken:
+ * all can still be read), -EINVAL for no separator or one longer than limit, -ENOMEM, else as
+ * coir_stream_read. Cancel safety: no byte is lost. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_stream_read_until(coir_stream *stream, const void *separator, size_t length,
+                                         size_t limit, coir_bytes *ret_bytes);
+
+/* Reads a line, and gives it without its "\n" or "\r\n"; the last one may lack it. limit bounds the
+ * whole line, its end included (0: COIR_STREAM_LIMIT).
+ *
+ *     coir_bytes line;
+ *     while ((r = coir_stream_read_line(stream, 0, &line)) > 0)
+ *         printf("%.*s\n", (int)line.length, (const char *)line.data);
+ *
+ * Returns 1, and writes *ret_line; 0 at the end of the stream. Errors: -COIR_ETOOLONG when limit
+ * bytes have no end of a line (they stay), -ENOMEM, else as coir_stream_read. Cancel safety: no
+ * byte is lost. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_stream_read_line(coir_stream *stream, size_t limit, coir_bytes *ret_line);
+
+/* ---- writing ---- */
 
 /* Writes all of size bytes at data, waiting while the peer does not keep up.
  * Returns 0. Errors: -EPIPE and -ECONNRESET when the peer is gone, -EBUSY while another task
@@ -77,18 +129,48 @@ COIR__PUBLIC void coir_stream_abort(coir_stream *stream);
 
 COIR_CLOSER(coir_stream, coir_stream_close);
 
+/* ---- asking ---- */
+
+/* What can be asked of a stream. Kinds of one's own may add keys, from COIR_QUERY_OWN on. */
+enum coir_query {
+    COIR_QUERY_NAME = 1,       /* const char *: its kind, for people: "tcp" */
+    COIR_QUERY_UNREAD = 2,     /* size_t: bytes that have arrived, as far as is known */
+    COIR_QUERY_LOWER = 3,      /* coir_stream *: the one that it is a filter over; borrowed */
+    COIR_QUERY_DESCRIPTOR = 4, /* int: of the lowest stream; it stays the stream's */
+    COIR_QUERY_OWN = 1024,
+};
+
+/* Asks stream something, and through it those below. *ret_value has the type that stands beside the
+ * key.
+ *
+ *     size_t unread;
+ *     COIR_TRY(coir_stream_query(stream, COIR_QUERY_UNREAD, &unread));
+ *
+ * Returns 0, and writes *ret_value. Errors: -EOPNOTSUPP when it has no answer, -EINVAL,
+ * -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_stream_query(coir_stream *stream, int key, void *ret_value);
+
+/* ---- streams of one's own ---- */
+
 /* What a stream is made of, for those who write a kind of their own: a filter over another stream,
- * a pair in memory. The functions get the state that was given to coir_stream_open. At most one
- * read and one write (or shutdown) are under way at a time. */
+ * a device. The functions get the state that was given to coir_stream_open. At most one read and
+ * one write (or shutdown) are under way at a time. Each runs in a scope that is cancelled when the
+ * stream is closed meanwhile, so they need only return what their own waits return. */
 typedef struct coir_stream_ops {
     const char *name; /* for people: "tls" */
-    /* As coir_stream_read, with size > 0. */
+    /* Waits for some bytes, and reads at most size (> 0) of them: 1 with their number, 0 at the
+     * end, or a code. A failing call must not have taken any. */
     int (*read)(void *state, void *data, size_t size, size_t *ret_n);
-    /* Writes all of it. As coir_stream_write. */
-    int (*write)(void *state, const struct iovec *vectors, size_t count);
+    /* Writes some bytes, at least one, of count vectors, of which the first is not empty: 0 with
+     * their number, or a code and then none. It is called again for the rest. */
+    int (*write)(void *state, const struct iovec *vectors, size_t count, size_t *ret_n);
     int (*shutdown)(void *state);
-    /* Ends what is under way with -COIR_ECLOSED, says goodbye unless abrupt, and frees state. */
+    /* Says goodbye unless abrupt, and frees state. No other function is under way, nor called
+     * later. It need not run in the task that has closed the stream. */
     void (*close)(void *state, bool abrupt);
+    /* As coir_stream_query; a filter hands on what it does not know. NULL: there are no answers
+     * but the name. */
+    int (*query)(void *state, int key, void *ret_value);
     void *coir__reserved[4];
 } coir_stream_ops;
 

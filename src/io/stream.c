@@ -1,42 +1,24 @@
-/* stream.c: streams over a socket of the loop, or over functions of somebody else.
+/* stream.c: streams over a socket of the loop, or over functions of somebody else: making, reading,
+ * writing, asking, closing.
  *
- * Owns coir_stream. Over a socket nothing is allocated for an operation: those of the file are
- * used, and a call that has to wait leaves everything in the stream and parks by a tail call, so
- * that the completion (read_done, write_done) computes the final result and wakes the task with it.
- * A woken task does not touch the stream: it may be closed by then. What one call did take off the
- * wire but cannot deliver (a read_exactly that was cancelled) is kept in the stash, for the next
- * read.
+ * Over a socket nothing is allocated for an operation: those of the file are used, and a call that
+ * has to wait leaves everything in the stream and parks by a tail call, so that the completion
+ * (read_done, write_done) computes the final result and wakes the task with it. A woken task does
+ * not touch the stream: it may be closed by then.
+ *
+ * Over functions each call to them is made inside a scope of its own. Closing the stream cancels
+ * those scopes, and the functions' own close is called when the last call has left: so they need
+ * not know that they can be interrupted. What reads through the buffer is in stream_buffer.c.
  */
 #include <limits.h>
 #include <string.h>
 
 #include <coir/socket.h>
 
-#include "io/file.h"
+#include "io/stream.h"
 
 #define LINGER COIR_SEC(1)
 #define MOST_VECTORS 1024 /* of one system call: IOV_MAX */
-
-struct coir_stream {
-    struct coir__file *file; /* NULL: made of ops */
-    struct coir_loop *loop;
-    const coir_stream_ops *ops;
-    void *state;
-    /* read, but not delivered */
-    char *stash;
-    size_t stash_first, stash_count;
-    /* the write under way: first one, then left vectors from next */
-    struct iovec one;
-    const struct iovec *next;
-    size_t left;
-    bool sent;             /* some of it has left */
-    bool stopped;          /* it was cancelled, but the backend was not ready to let go */
-    bool broken;           /* a write was interrupted half way */
-    bool torn;             /* read bytes were lost */
-    bool reading, writing; /* a call is in between operations, or in ops */
-    uint32_t holds;        /* without a file: calls that are under way */
-    bool closed;           /* without a file: freed by the last of them */
-};
 
 /* ---- making ---- */
 
@@ -87,58 +69,15 @@ int coir_stream_open(const coir_stream_ops *ops, void *state, coir_stream **ret_
 
 void coir__stream_gone(struct coir_stream *stream)
 {
-    coir__free(stream->stash);
+    coir__free(stream->buffer);
     coir__free(stream);
 }
 
-/* From hold to drop, a close by another task frees nothing. */
-static void hold(struct coir_stream *stream)
+int coir__stream_enter_slowly(struct coir_stream *stream, struct coir_task *self)
 {
-    if (stream->file != NULL)
-        stream->file->holds++;
-    else
-        stream->holds++;
-}
-
-/* Returns whether stream was closed meanwhile: it may be gone. */
-static bool drop(struct coir_stream *stream)
-{
-    if (stream->file != NULL)
-        return coir__file_drop(stream->file);
-    bool closed = stream->closed;
-    if (--stream->holds == 0 && closed)
-        coir__stream_gone(stream);
-    return closed;
-}
-
-int coir_stream_name(coir_stream *stream, bool peer, struct sockaddr *ret_address,
-                     socklen_t *length)
-{
-    if (stream == NULL || stream->file == NULL)
-        return stream == NULL ? -EINVAL : -ENOTSOCK;
-    return coir_socket_name((coir_socket *)stream->file, peer, ret_address, length);
-}
-
-static int enter_slowly(struct coir_stream *stream, struct coir_task *self)
-{
-    hold(stream);
+    coir__stream_hold(stream);
     int r = coir__enter_slow(self);
-    return drop(stream) ? -COIR_ECLOSED : r;
-}
-
-/* What is wrong with a call on stream by self, which may be NULL. */
-static int check(struct coir_stream *stream, struct coir_task *self)
-{
-    if (coir__unlikely(stream == NULL))
-        return -EINVAL;
-    if (coir__unlikely(self == NULL))
-        return -COIR_ENOTASK;
-    if (coir__unlikely(coir__enters_slowly(self))) {
-        int r = enter_slowly(stream, self);
-        if (r < 0)
-            return r;
-    }
-    return coir__likely(stream->loop == self->loop) ? 0 : -COIR_EWRONGLOOP;
+    return coir__stream_drop(stream) ? -COIR_ECLOSED : r;
 }
 
 /* ---- reading ---- */
@@ -161,31 +100,25 @@ static void read_done(struct coir__op *op)
     coir__wake(task, result);
 }
 
-static int read_stash(struct coir_stream *stream, void *data, size_t size, size_t *ret_n)
+/* Calls the functions of a stream without a file, inside a scope that its close cancels. */
+static int read_inside(struct coir_stream *stream, void *data, size_t size, size_t *ret_n)
 {
-    size_t n = size < stream->stash_count ? size : stream->stash_count;
-    memcpy(data, stream->stash + stream->stash_first, n);
-    stream->stash_first += n;
-    stream->stash_count -= n;
-    if (stream->stash_count == 0) {
-        coir__free(stream->stash);
-        stream->stash = NULL;
-    }
-    *ret_n = n;
-    return 1;
+    COIR_SCOPE(inside, COIR_FOREVER);
+    stream->inside[0] = &inside;
+    int r = stream->ops->read(stream->state, data, size, ret_n);
+    stream->inside[0] = NULL;
+    assert((r <= 0 || (*ret_n > 0 && *ret_n <= size)) && "a stream's read gave no or too many");
+    return r;
 }
 
-/* Reads some bytes; self has entered, and nobody else reads. Without a file the stream is held. */
-static int read_some(struct coir_stream *stream, struct coir_task *self, void *data, size_t size,
-                     size_t *ret_n)
+int coir__stream_read_below(struct coir_stream *stream, struct coir_task *self, void *data,
+                            size_t size, size_t *ret_n)
 {
-    if (coir__unlikely(stream->stash != NULL))
-        return read_stash(stream, data, size, ret_n);
     if (coir__unlikely(stream->torn))
         return -COIR_EBROKENSTREAM;
     struct coir__file *file = stream->file;
     if (coir__unlikely(file == NULL))
-        return stream->ops->read(stream->state, data, size, ret_n);
+        return read_inside(stream, data, size, ret_n);
     struct coir__op *op = &file->read;
     op->kind = COIR__OP_READ;
     op->data = data;
@@ -203,95 +136,34 @@ static int read_some(struct coir_stream *stream, struct coir_task *self, void *d
     return coir__park(self, &coir__wait_read, file);
 }
 
-static bool is_read(const struct coir_stream *stream)
-{
-    return stream->reading || (stream->file != NULL && stream->file->read.active);
-}
-
 static int read_held(struct coir_stream *stream, struct coir_task *self, void *data, size_t size,
                      size_t *ret_n)
 {
-    hold(stream);
+    coir__stream_hold(stream);
     stream->reading = true;
-    int r = read_some(stream, self, data, size, ret_n);
+    int r = coir__stream_read_below(stream, self, data, size, ret_n);
     stream->reading = false;
-    return drop(stream) && r <= 0 ? -COIR_ECLOSED : r;
+    return coir__stream_drop(stream) && r <= 0 ? -COIR_ECLOSED : r;
 }
 
 int coir_stream_read(coir_stream *stream, void *data, size_t size, size_t *ret_n)
 {
     struct coir_task *self = coir__self();
-    int r = check(stream, self);
+    int r = coir__stream_check(stream, self);
     if (coir__unlikely(r < 0))
         return r;
     if (coir__unlikely(size == 0 || data == NULL || ret_n == NULL))
         return -EINVAL;
-    if (coir__unlikely(is_read(stream)))
+    if (coir__unlikely(coir__stream_is_read(stream)))
         return -EBUSY;
+    if (coir__unlikely(stream->buffer != NULL)) {
+        if (stream->count > 0)
+            return coir__stream_take(stream, data, size, ret_n);
+        coir__stream_free_buffer(stream);
+    }
     if (coir__unlikely(stream->file == NULL))
         return read_held(stream, self, data, size, ret_n);
-    return read_some(stream, self, data, size, ret_n);
-}
-
-/* Puts bytes that were read back in front of the stream. */
-static void unread(struct coir_stream *stream, const char *data, size_t size)
-{
-    char *stash = coir__alloc(size + stream->stash_count);
-    if (stash == NULL) {
-        stream->torn = true;
-        return;
-    }
-    memcpy(stash, data, size);
-    if (stream->stash_count > 0)
-        memcpy(stash + size, stream->stash + stream->stash_first, stream->stash_count);
-    coir__free(stream->stash);
-    stream->stash = stash;
-    stream->stash_first = 0;
-    stream->stash_count += size;
-}
-
-static bool is_closed(const struct coir_stream *stream)
-{
-    return stream->file != NULL ? stream->file->closing : stream->closed;
-}
-
-/* Reads until size bytes are there. Returns 1, or what kept it from that; *ret_done are there. */
-static int read_all(struct coir_stream *stream, struct coir_task *self, char *data, size_t size,
-                    size_t *ret_done)
-{
-    int r = 1;
-    *ret_done = 0;
-    while (*ret_done < size) {
-        size_t n;
-        r = *ret_done > 0 ? coir__enter(self) : 0;
-        if (r >= 0)
-            r = is_closed(stream) ? -COIR_ECLOSED
-                                  : read_some(stream, self, data + *ret_done, size - *ret_done, &n);
-        if (r <= 0)
-            break;
-        *ret_done += n;
-    }
-    return r;
-}
-
-int coir_stream_read_exactly(coir_stream *stream, void *data, size_t size)
-{
-    struct coir_task *self = coir__self();
-    int r = check(stream, self);
-    if (r < 0)
-        return r;
-    if (is_read(stream))
-        return -EBUSY;
-    hold(stream);
-    stream->reading = true;
-    size_t done;
-    r = read_all(stream, self, data, size, &done);
-    stream->reading = false;
-    if (done > 0 && (r == 0 || r == -ECANCELED || r == -ETIME))
-        unread(stream, data, done);
-    if (drop(stream) && r == 0)
-        return -COIR_ECLOSED;
-    return r > 0 ? 0 : r == 0 ? -COIR_EEOF : r;
+    return coir__stream_read_below(stream, self, data, size, ret_n);
 }
 
 /* ---- writing ---- */
@@ -391,21 +263,64 @@ static int write_file(struct coir_stream *stream, struct coir_task *self)
     return coir__park(self, &coir__wait_write, stream->file);
 }
 
-/* vectors is NULL for a shutdown. */
-static int write_held(struct coir_stream *stream, const struct iovec *vectors, size_t count)
+/* As read_inside; count 0 means a shutdown. */
+static int write_inside(struct coir_stream *stream, const struct iovec *vectors, size_t count,
+                        size_t *ret_n)
 {
-    hold(stream);
+    COIR_SCOPE(inside, COIR_FOREVER);
+    stream->inside[1] = &inside;
+    int r = count > 0 ? stream->ops->write(stream->state, vectors, count, ret_n)
+                      : stream->ops->shutdown(stream->state);
+    stream->inside[1] = NULL;
+    return r;
+}
+
+/* Gives the functions of a stream all that is to be written, as they take it. */
+static int write_pieces(struct coir_stream *stream, struct coir_task *self)
+{
+    int r = 0;
+    stream->sent = false;
+    for (;;) {
+        advance(stream, 0); /* past empty vectors */
+        bool single = stream->one.iov_len > 0;
+        if (r < 0 || (!single && stream->left == 0))
+            return write_ended(stream, r);
+        size_t n = 0;
+        r = stream->sent ? coir__enter(self) : 0;
+        if (r == 0 && stream->closed)
+            r = -COIR_ECLOSED;
+        if (r == 0)
+            r = write_inside(stream, single ? &stream->one : stream->next,
+                             single ? 1 : stream->left, &n);
+        assert((r < 0 || n > 0) && "a stream's write took nothing");
+        if (r >= 0)
+            advance(stream, n);
+    }
+}
+
+/* Sends one and then left vectors from next, as the caller has set them. */
+static int write_held(struct coir_stream *stream, struct coir_task *self)
+{
+    coir__stream_hold(stream);
     stream->writing = true;
-    int r = vectors != NULL ? stream->ops->write(stream->state, vectors, count)
-                            : stream->ops->shutdown(stream->state);
+    int r = write_pieces(stream, self);
     stream->writing = false;
-    return drop(stream) && r < 0 ? -COIR_ECLOSED : r;
+    return coir__stream_drop(stream) && r < 0 ? -COIR_ECLOSED : r;
+}
+
+static int shutdown_held(struct coir_stream *stream)
+{
+    coir__stream_hold(stream);
+    stream->writing = true;
+    int r = write_inside(stream, NULL, 0, NULL);
+    stream->writing = false;
+    return coir__stream_drop(stream) && r < 0 ? -COIR_ECLOSED : r;
 }
 
 /* What keeps self from writing. */
 static int check_write(struct coir_stream *stream, struct coir_task *self)
 {
-    int r = check(stream, self);
+    int r = coir__stream_check(stream, self);
     if (coir__unlikely(r < 0))
         return r;
     if (coir__unlikely(stream->broken))
@@ -421,10 +336,12 @@ int coir_stream_write(coir_stream *stream, const void *data, size_t size)
     int r = check_write(stream, self);
     if (coir__unlikely(r < 0))
         return r;
-    if (coir__unlikely(stream->file == NULL))
-        return write_held(stream, &(struct iovec){(void *)(uintptr_t)data, size}, 1);
+    if (coir__unlikely(data == NULL && size > 0))
+        return -EINVAL;
     stream->one = (struct iovec){(void *)(uintptr_t)data, size};
     stream->left = 0;
+    if (coir__unlikely(stream->file == NULL))
+        return write_held(stream, self);
     return write_file(stream, self);
 }
 
@@ -436,12 +353,10 @@ int coir_stream_write_vectors(coir_stream *stream, const struct iovec *vectors, 
         return r;
     if (vectors == NULL && count > 0)
         return -EINVAL;
-    if (stream->file == NULL)
-        return count > 0 ? write_held(stream, vectors, count) : 0;
     stream->one.iov_len = 0;
     stream->next = vectors;
     stream->left = count;
-    return write_file(stream, self);
+    return stream->file != NULL ? write_file(stream, self) : write_held(stream, self);
 }
 
 int coir_stream_shutdown(coir_stream *stream)
@@ -451,23 +366,94 @@ int coir_stream_shutdown(coir_stream *stream)
         return r;
     if (stream->file != NULL)
         return stream->loop->backend->file_shutdown(stream->loop, stream->file, SHUT_WR);
-    return write_held(stream, NULL, 0);
+    return shutdown_held(stream);
+}
+
+/* ---- asking ---- */
+
+static const char *name_of(struct coir_loop *loop, struct coir__file *file)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    int r = loop->backend->file_name(loop, file, false, (struct sockaddr *)&address, &length);
+    if (r < 0)
+        return r == -ENOTSOCK ? "descriptor" : "socket";
+    return address.ss_family == AF_UNIX ? "unix" : "tcp";
+}
+
+static int query_file(struct coir_stream *stream, int key, void *ret_value)
+{
+    struct coir_loop *loop = stream->loop;
+    struct coir__file *file = stream->file;
+    int r = -EOPNOTSUPP;
+    switch (key) {
+    case COIR_QUERY_NAME: *(const char **)ret_value = name_of(loop, file); return 0;
+    case COIR_QUERY_DESCRIPTOR:
+        if (!loop->backend->simulated)
+            r = *(int *)ret_value = file->fd;
+        return r < 0 ? r : 0;
+    case COIR_QUERY_UNREAD:
+        r = loop->backend->file_unread(loop, file);
+        *(size_t *)ret_value = r > 0 ? (size_t)r : 0;
+        return 0;
+    default: return r;
+    }
+}
+
+static int query_ops(struct coir_stream *stream, int key, void *ret_value)
+{
+    const coir_stream_ops *ops = stream->ops;
+    if (key == COIR_QUERY_NAME) {
+        *(const char **)ret_value = ops->name;
+        return 0;
+    }
+    int r = ops->query != NULL ? ops->query(stream->state, key, ret_value) : -EOPNOTSUPP;
+    if (key == COIR_QUERY_UNREAD && r == -EOPNOTSUPP) {
+        *(size_t *)ret_value = 0;
+        r = 0;
+    }
+    return r;
+}
+
+int coir_stream_query(coir_stream *stream, int key, void *ret_value)
+{
+    if (stream == NULL || ret_value == NULL)
+        return -EINVAL;
+    if (stream->loop != coir__loop)
+        return -COIR_EWRONGLOOP;
+    int r = stream->file != NULL ? query_file(stream, key, ret_value)
+                                 : query_ops(stream, key, ret_value);
+    if (r == 0 && key == COIR_QUERY_UNREAD)
+        *(size_t *)ret_value += stream->count;
+    return r;
+}
+
+int coir_stream_name(coir_stream *stream, bool peer, struct sockaddr *ret_address,
+                     socklen_t *length)
+{
+    coir_stream *lower;
+    while (stream != NULL && stream->file == NULL &&
+           coir_stream_query(stream, COIR_QUERY_LOWER, &lower) == 0)
+        stream = lower;
+    if (stream == NULL || stream->file == NULL)
+        return stream == NULL ? -EINVAL : -ENOTSOCK;
+    return coir_socket_name((coir_socket *)stream->file, peer, ret_address, length);
 }
 
 /* ---- closing ---- */
 
 /* Closing a socket that has unread bytes makes the kernel reset the connection, and the peer may
  * lose what it has not read yet. So the end is said first, and what the peer still sends is thrown
- * away. Returns whether the peer would not stop. */
+ * away. What knows no half close, such as a pipe, needs none of this. Returns whether the peer
+ * would not stop. */
 static bool drain(struct coir_stream *stream, struct coir_task *self)
 {
     struct coir_loop *loop = stream->loop;
     struct coir__file *file = stream->file;
-    if (loop->backend->file_unread(loop, file) <= 0)
+    if (loop->backend->file_unread(loop, file) <= 0 ||
+        loop->backend->file_shutdown(loop, file, SHUT_WR) == -ENOTSOCK)
         return false;
-    (void)loop->backend->file_shutdown(loop, file, SHUT_WR);
-    coir__free(stream->stash);
-    stream->stash = NULL;
+    coir__stream_free_buffer(stream);
     COIR_SCOPE(linger, LINGER);
     char data[4096];
     size_t n;
@@ -475,22 +461,39 @@ static bool drain(struct coir_stream *stream, struct coir_task *self)
     do {
         r = coir__enter(self);
         if (r >= 0)
-            r = read_some(stream, self, data, sizeof data, &n);
+            r = coir__stream_read_below(stream, self, data, sizeof data, &n);
     } while (r > 0);
     return r < 0;
 }
 
+/* That the task of the last call was cancelled does not make this close an abrupt one: hence the
+ * shield. */
+void coir__stream_closed(struct coir_stream *stream)
+{
+    COIR_SHIELD(LINGER);
+    stream->ops->close(stream->state, stream->abrupt);
+    coir__stream_gone(stream);
+}
+
+/* Closes a stream without a file: now, or when those that are inside have been told and left. */
+static void close_ops(struct coir_stream *stream, bool abrupt)
+{
+    assert(!stream->closed && "closed twice");
+    stream->closed = true;
+    stream->abrupt = abrupt || stream->writing;
+    for (size_t i = 0; i < COIR_COUNT(stream->inside); i++)
+        if (stream->inside[i] != NULL)
+            coir__scope_cancel(stream->inside[i], NULL);
+    if (stream->holds == 0)
+        coir__stream_closed(stream);
+}
+
 static void close_stream(coir_stream *stream, bool abrupt)
 {
-    if (stream->file != NULL) {
+    if (stream->file != NULL)
         coir__file_release(stream->file, abrupt);
-        return;
-    }
-    assert(!stream->closed && "closed twice");
-    hold(stream);
-    stream->closed = true;
-    stream->ops->close(stream->state, abrupt);
-    (void)drop(stream);
+    else
+        close_ops(stream, abrupt);
 }
 
 void coir_stream_close(coir_stream *stream)
@@ -500,7 +503,8 @@ void coir_stream_close(coir_stream *stream)
     struct coir_task *self = coir__self();
     struct coir__file *file = stream->file;
     bool abrupt = stream->broken || (self != NULL && self->pending != 0);
-    if (!abrupt && self != NULL && file != NULL && !is_read(stream) && !file->write.active)
+    if (!abrupt && self != NULL && file != NULL && !coir__stream_is_read(stream) &&
+        !file->write.active)
         abrupt = drain(stream, self);
     close_stream(stream, abrupt);
 }
