@@ -22,6 +22,7 @@
 
 #include <sys/uio.h>
 
+#include <coir/group.h>
 #include <coir/loop.h>
 
 COIR__BEGIN
@@ -149,6 +150,41 @@ enum coir_query {
  * Returns 0, and writes *ret_value. Errors: -EOPNOTSUPP when it has no answer, -EINVAL,
  * -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_stream_query(coir_stream *stream, int key, void *ret_value);
+
+/* ---- tasks for streams that are mostly idle ---- */
+
+/* Starts fn(arg) as a task of group (NULL: the caller's own) when there is something to read from
+ * stream: bytes, its end, or an error; or after idle nanoseconds (COIR_FOREVER: however long it
+ * takes), and then coir_stream_was_idle says so. Until then it holds neither a task nor a buffer,
+ * so that a server can keep very many connections which say little: fn answers what has come,
+ * calls this again, and returns.
+ *
+ *     static int answer(void *arg)
+ *     {
+ *         struct connection *connection = arg;
+ *         if (coir_stream_was_idle(connection->stream) || answer_one(connection) <= 0) {
+ *             connection_close(connection);
+ *             return 0;
+ *         }
+ *         return coir_spawn_on_readable(connection->group, connection->stream, COIR_SEC(60),
+ *                                       answer, connection);
+ *     }
+ *
+ * From here on fn is a child of group like any other: it is waited for, and when group is cancelled
+ * or expires it starts at once, cancelled, so that it can release arg. It also does when stream is
+ * closed meanwhile, and must not use it then. While it waits, nobody else may read from stream.
+ * Where nothing tells when the stream becomes readable (one made of functions that has no lower
+ * one), the task starts at once and waits in its own read. Returns 0. Errors: -ENOMEM, -EINVAL,
+ * -EBUSY while another task reads, those of coir_spawn, -COIR_EWRONGLOOP; then arg stays the
+ * caller's. Cancel safety: never waits. Thread safety: the loop's thread. */
+#define coir_spawn_on_readable(group, stream, idle, fn, arg)                                       \
+    coir_spawn_on_readable_at((group), (stream), (idle), (fn), (arg), COIR_SITE(#fn))
+COIR__CHECKED int coir_spawn_on_readable_at(coir_group *group, coir_stream *stream, coir_time idle,
+                                            coir_fn fn, void *arg, const coir_site *site);
+
+/* Whether the last coir_spawn_on_readable for stream started its task because nothing came in time.
+ * Returns true or false. Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC bool coir_stream_was_idle(const coir_stream *stream);
 
 /* ---- streams of one's own ---- */
 

@@ -23,8 +23,8 @@ enum coir__op_kind {
     COIR__OP_WRITE,   /* write count vectors; result: bytes, possibly fewer than asked */
     COIR__OP_ACCEPT,  /* result: 0, and accepted holds the new file */
     COIR__OP_CONNECT, /* result: 0 */
-    COIR__OP_POLL, /* wait until fd is ready for events (POLLIN, POLLOUT…); result: the events that
-                      are */
+    COIR__OP_POLL,    /* wait until it is ready for events (POLLIN, POLLOUT…); result: the events
+                         that are. Of a foreign descriptor, or of file, then by its read */
 };
 
 /* One operation. Results are 0 or more, or a negative errno. */
@@ -33,7 +33,7 @@ struct coir__op {
     enum coir__op_kind kind;
     bool active;             /* between start and done */
     struct coir__file *file; /* NULL for COIR__OP_POLL on a foreign descriptor */
-    int fd;                  /* of COIR__OP_POLL */
+    int fd;                  /* of COIR__OP_POLL without a file */
     short events;            /* of COIR__OP_POLL */
     void *data;              /* COIR__OP_READ */
     size_t length;

@@ -470,6 +470,35 @@ int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, vo
                 size_t stack_size, const coir_site *site, struct coir_task **ret_task);
 void coir__task_release(struct coir_task *task);
 
+/* The group that a spawn asks for: NULL is the caller's own, which refuses arg on its stack. */
+int coir__group_resolve(struct coir_group *group, const void *arg, struct coir_group **ret_group);
+
+/* ---- tasks that are not there yet (deferred.c) ---- */
+
+/* A task that is started when something happens, in memory of whoever waits for that. It counts as
+ * a child of its group from the beginning, but has no stack. */
+struct coir__deferred {
+    struct coir__deferred *next, *previous; /* of the group's */
+    struct coir_group *group;
+    coir_fn fn;
+    void *arg;
+    const coir_site *site;
+    /* The group was cancelled or has expired: the task is to be started now, or as soon as what was
+     * begun for it can be ended. */
+    void (*hurry)(struct coir__deferred *deferred);
+};
+
+/* Makes deferred (group, fn, arg, site and hurry are set) a child of its group. */
+void coir__defer(struct coir__deferred *deferred);
+/* Starts the task; deferred is the caller's again. Returns NULL when there is no memory: it stays
+ * deferred. */
+struct coir_task *coir__deferred_start(struct coir__deferred *deferred);
+/* What it does it with: a task that inherits no values, or NULL. */
+struct coir_task *coir__spawn_deferred(struct coir_group *group, coir_fn fn, void *arg,
+                                       const coir_site *site);
+/* Hurries all of a group. */
+void coir__deferred_hurry(struct coir_group *group);
+
 /* Links a waiter that is told of the task's end. */
 static inline void coir__task_watch(struct coir_task *task, struct coir__waiter *waiter)
 {

@@ -84,6 +84,11 @@ static bool recompute(struct coir_scope *scope)
     scope->coir__effective = code;
     if (scope->coir__owner != NULL && scope->coir__owner->scope == scope)
         coir__task_notify(scope->coir__owner, code);
+    if (scope->coir__kind == COIR__SCOPE_GROUP && code != 0) {
+        struct coir_group *group = coir__container(scope, struct coir_group, coir__scope);
+        if (group->coir__deferred != NULL)
+            coir__deferred_hurry(group);
+    }
     return true;
 }
 

@@ -77,6 +77,18 @@ int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, vo
     return 0;
 }
 
+struct coir_task *coir__spawn_deferred(struct coir_group *group, coir_fn fn, void *arg,
+                                       const coir_site *site)
+{
+    struct coir_loop *loop = group->coir__loop;
+    struct coir_task *task = coir__stack_take(loop, loop->stack_class);
+    if (task == NULL)
+        return NULL;
+    birth(task, loop, group, fn, arg, site);
+    publish(task, loop, NULL);
+    return task;
+}
+
 static const coir_site own_group_site = {__FILE__, "coir_spawn", "own group", __LINE__};
 
 /* Opens the running task's own group, for arguments that outlive its stack. */
@@ -108,14 +120,13 @@ static int refused(const struct coir_group *group)
     return group->coir__open ? -COIR_EWRONGLOOP : -COIR_ECLOSED;
 }
 
-/* Whether a spawn into group can go on as it is; else resolve_group has to look at it. */
+/* Whether a spawn into group can go on as it is; else coir__group_resolve has to look at it. */
 static inline bool usable(const struct coir_group *group)
 {
     return group != NULL && group->coir__open && group->coir__loop == coir__loop;
 }
 
-/* The group that a spawn asks for: NULL is the caller's own. */
-static int resolve_group(struct coir_group *group, const void *arg, struct coir_group **ret_group)
+int coir__group_resolve(struct coir_group *group, const void *arg, struct coir_group **ret_group)
 {
     if (group == NULL)
         return own_group(arg, ret_group);
@@ -127,7 +138,7 @@ static int resolve_group(struct coir_group *group, const void *arg, struct coir_
 static __attribute__((noinline)) int spawn_slow(coir_group *group, coir_fn fn, void *arg,
                                                 coir_task **ret_task, const coir_site *site)
 {
-    int r = resolve_group(group, arg, &group);
+    int r = coir__group_resolve(group, arg, &group);
     if (r < 0)
         return r;
     return fn == NULL ? -EINVAL : coir__spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
@@ -160,7 +171,7 @@ int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t s
         return -EINVAL;
     if (size > 4096)
         return coir_fail(-E2BIG, "spawn with a copy of %zu bytes: at most 4096", size);
-    int r = resolve_group(group, NULL, &group);
+    int r = coir__group_resolve(group, NULL, &group);
     if (r < 0)
         return r;
     struct coir_task *task = make(group->coir__loop, group, fn, NULL, 0, site);
@@ -249,7 +260,7 @@ int coir_spawn_with_at(coir_group *group, coir_fn fn, void *arg, const coir_spaw
     struct coir_task *self = coir__self();
     if ((opts->eager || opts->ready) && self == NULL)
         return -COIR_ENOTASK;
-    int r = resolve_group(group, arg, &group);
+    int r = coir__group_resolve(group, arg, &group);
     if (r < 0)
         return r;
     if (opts->ready && self->pending != 0)

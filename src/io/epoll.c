@@ -155,6 +155,18 @@ static long try_accept(struct coir__epoll_file *file, struct coir__op *op)
     return 0;
 }
 
+/* Whether a file of the library is ready: what it was last seen to be may be over. */
+static long try_poll(struct coir__epoll_file *file, const struct coir__op *op)
+{
+    int events;
+    do
+        events = coir__sys_poll(file->file.fd, op->events);
+    while (events == -EINTR);
+    if (events == 0)
+        file->flags &= ~(uint32_t)COIR__EPOLL_READABLE;
+    return events == 0 ? COIR__STARTED : events;
+}
+
 static long begin_connect(struct coir__epoll_file *file, struct coir__op *op)
 {
     bool interrupted = false;
@@ -201,6 +213,7 @@ static long try_first(struct coir__epoll_file *file, struct coir__op *op)
     case COIR__OP_ACCEPT:
         return file->flags & COIR__EPOLL_READABLE ? try_accept(file, op) : COIR__STARTED;
     case COIR__OP_CONNECT: return begin_connect(file, op);
+    case COIR__OP_POLL: return try_poll(file, op);
     default: return -EINVAL;
     }
 }
@@ -210,7 +223,7 @@ static long epoll_start(struct coir_loop *loop, struct coir__op *op)
     struct coir__epoll *epoll = coir__epoll_of(loop);
     assert(!op->active);
     long result;
-    if (coir__unlikely(op->kind == COIR__OP_POLL)) {
+    if (coir__unlikely(op->file == NULL)) {
         result = coir__epoll_watch_start(epoll, op);
     } else {
         struct coir__epoll_file *file = coir__epoll_file_of(op->file);
@@ -231,7 +244,7 @@ static long epoll_start(struct coir_loop *loop, struct coir__op *op)
 static bool epoll_cancel(struct coir_loop *loop, struct coir__op *op)
 {
     assert(op->active);
-    if (op->kind == COIR__OP_POLL)
+    if (op->file == NULL)
         coir__epoll_watch_cancel(coir__epoll_of(loop), op);
     op->active = false;
     loop->operations--;
@@ -248,6 +261,7 @@ static int retry(struct coir__epoll *epoll, struct coir__epoll_file *file, struc
     case COIR__OP_READ: result = try_read(file, op); break;
     case COIR__OP_WRITE: result = try_write(file, op); break;
     case COIR__OP_ACCEPT: result = try_accept(file, op); break;
+    case COIR__OP_POLL: result = try_poll(file, op); break;
     default: result = end_connect(file); break;
     }
     if (result == COIR__STARTED)

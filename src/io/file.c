@@ -37,13 +37,20 @@ const struct coir__wait coir__wait_read = {"waits to read", abort_read, describe
 const struct coir__wait coir__wait_write = {"waits to write", coir__stream_abort_write,
                                             describe_file};
 
+/* Ends an operation for a file that is closed. No task waits for one of readable.c. */
 static void interrupt(struct coir__op *op)
 {
     if (!op->active)
         return;
     struct coir_loop *loop = op->file->loop;
-    if (loop->backend->cancel(loop, op))
+    if (!loop->backend->cancel(loop, op))
+        return;
+    if (op->task != NULL) {
         coir__wake(op->task, -COIR_ECLOSED);
+    } else {
+        op->result = -COIR_ECLOSED;
+        op->done(op);
+    }
 }
 
 void coir__file_released(struct coir__file *file)
@@ -63,7 +70,9 @@ void coir__file_release(struct coir__file *file, bool abrupt)
     assert(file->loop == coir__loop && "closed by another loop than its own");
     file->closing = true;
     file->abrupt = abrupt || file->write.active;
+    file->holds++;
     interrupt(&file->read);
     interrupt(&file->write);
+    file->holds--;
     coir__file_released(file);
 }

@@ -231,6 +231,14 @@ void coir__sim_reset(struct coir__sim_file *file)
         peer->error = -ECONNRESET;
 }
 
+/* Whether a read or accept would not wait. */
+static long attempt_poll(const struct coir__sim_file *file)
+{
+    bool ready = file->count > 0 || file->fin || file->dead || file->shut_read ||
+                 file->error != 0 || file->queued > 0;
+    return ready ? POLLIN : COIR__STARTED;
+}
+
 /* ---- operations ---- */
 
 static struct coir__sim_event *event_of(struct coir__op *op)
@@ -241,7 +249,7 @@ static struct coir__sim_event *event_of(struct coir__op *op)
 
 static long sim_start(struct coir_loop *loop, struct coir__op *op)
 {
-    if (op->kind == COIR__OP_POLL)
+    if (op->file == NULL)
         return -EOPNOTSUPP;
     assert(!op->active);
     struct coir__sim_event *event = event_of(op);
@@ -276,6 +284,7 @@ static long attempt(struct coir__sim_file *file, struct coir__op *op)
     case COIR__OP_WRITE: return attempt_write(file, op);
     case COIR__OP_ACCEPT: return coir__sim_accept(file, op);
     case COIR__OP_CONNECT: return coir__sim_connect(file, op);
+    case COIR__OP_POLL: return attempt_poll(file);
     default: return -EINVAL;
     }
 }

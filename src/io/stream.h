@@ -31,6 +31,7 @@ struct coir_stream {
     bool broken;           /* a write was interrupted half way */
     bool torn;             /* read bytes were lost */
     bool reading, writing; /* a call is in between operations, or in ops */
+    bool idle;             /* coir_spawn_on_readable waited as long as it may */
     /* without a file */
     bool closed, abrupt;
     uint32_t holds;               /* calls that are under way; the last one closes */

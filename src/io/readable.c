@@ -1,0 +1,157 @@
+/* readable.c: tasks that start when their stream has something to read.
+ *
+ * Owns the record of such a wait. The kernel is asked by a poll in the read operation of the
+ * stream's file (of the lowest stream under filters), which needs no buffer; a timer stands beside
+ * it for the idle deadline. Whatever comes first, or a cancellation of the group, ends the other
+ * and starts the task. When there is no memory for a task just then, it is tried again a little
+ * later: its argument has no other way to be released.
+ */
+#include <poll.h>
+
+#include "io/stream.h"
+
+#define RETRY COIR_MS(10)
+
+struct readable {
+    struct coir__deferred deferred;
+    struct coir_stream *stream; /* NULL: it was closed */
+    struct coir__file *file;    /* that is polled; NULL: not any more */
+    coir_timer timer;           /* the idle deadline, then the next attempt to start the task */
+};
+
+/* ---- the end of a wait ---- */
+
+static void start_task(void *arg)
+{
+    struct readable *readable = arg;
+    struct coir_loop *loop = readable->deferred.group->coir__loop;
+    coir__timer_stop(loop, &readable->timer);
+    struct coir_task *task = coir__deferred_start(&readable->deferred);
+    if (task == NULL) {
+        coir__timer_start(loop, &readable->timer, loop->now + RETRY, start_task, readable);
+        return;
+    }
+    if (readable->stream == NULL)
+        coir_cancel(task, "the stream that it was to read from was closed");
+    coir__free(readable);
+}
+
+static void poll_done(struct coir__op *op)
+{
+    struct readable *readable = op->user;
+    struct coir__file *file = op->file;
+    readable->file = NULL;
+    if (file->closing) {
+        readable->stream = NULL;
+        coir__file_released(file);
+    }
+    start_task(readable);
+}
+
+/* Ends the poll, and starts the task now or when that has ended. */
+static void stop_polling(struct readable *readable)
+{
+    struct coir__file *file = readable->file;
+    if (file == NULL)
+        return; /* the task could not be started yet: its timer runs */
+    if (!file->loop->backend->cancel(file->loop, &file->read))
+        return; /* poll_done comes */
+    readable->file = NULL;
+    start_task(readable);
+}
+
+static void hurry(struct coir__deferred *deferred)
+{
+    stop_polling(coir__container(deferred, struct readable, deferred));
+}
+
+static void idle_too_long(void *arg)
+{
+    struct readable *readable = arg;
+    if (!readable->file->closing) /* else the stream may be gone */
+        readable->stream->idle = true;
+    stop_polling(readable);
+}
+
+/* ---- its beginning ---- */
+
+/* Whether a read would not have to wait, as far as is known without asking the kernel. */
+static bool has_bytes(struct coir_stream *stream)
+{
+    size_t unread = 0;
+    return stream->file == NULL && coir_stream_query(stream, COIR_QUERY_UNREAD, &unread) == 0 &&
+           unread > 0;
+}
+
+/* The file that tells when stream can be read from; NULL: it has bytes, or nothing tells. */
+static struct coir__file *file_below(struct coir_stream *stream)
+{
+    while (stream->count == 0 && stream->file == NULL) {
+        coir_stream *lower;
+        if (has_bytes(stream) || coir_stream_query(stream, COIR_QUERY_LOWER, &lower) < 0)
+            return NULL;
+        stream = lower;
+    }
+    return stream->count == 0 ? stream->file : NULL;
+}
+
+/* Asks the backend for the file to become readable. Returns 0 when it was asked, 1 when it is. */
+static int start_polling(struct readable *readable, struct coir__file *file)
+{
+    struct coir_loop *loop = file->loop;
+    struct coir__op *op = &file->read;
+    op->kind = COIR__OP_POLL;
+    op->events = POLLIN | POLLRDHUP;
+    op->task = NULL;
+    op->user = readable;
+    op->done = poll_done;
+    long result = loop->backend->start(loop, op);
+    if (result != COIR__STARTED)
+        return result < 0 ? (int)result : 1;
+    readable->file = file;
+    return 0;
+}
+
+static int wait_below(struct readable *readable, struct coir__file *file, coir_time idle)
+{
+    struct coir_loop *loop = file->loop;
+    int r = start_polling(readable, file);
+    coir_time when;
+    if (r == 0 && !__builtin_add_overflow(coir__clock_of(loop), idle, &when))
+        coir__timer_start(loop, &readable->timer, when, idle_too_long, readable);
+    return r;
+}
+
+int coir_spawn_on_readable_at(coir_group *group, coir_stream *stream, coir_time idle, coir_fn fn,
+                              void *arg, const coir_site *site)
+{
+    int r = stream == NULL || fn == NULL ? -EINVAL : coir__group_resolve(group, arg, &group);
+    if (r < 0)
+        return r;
+    if (stream->loop != group->coir__loop)
+        return -COIR_EWRONGLOOP;
+    struct coir__file *file = file_below(stream);
+    if (coir__stream_is_read(stream) || (file != NULL && file->read.active))
+        return -EBUSY;
+    stream->idle = false;
+    if (file == NULL || group->coir__scope.coir__effective != 0)
+        return coir_spawn_at(group, fn, arg, NULL, site);
+    struct readable *readable = coir__calloc(1, sizeof *readable);
+    if (readable == NULL)
+        return -ENOMEM;
+    readable->stream = stream;
+    readable->deferred =
+        (struct coir__deferred){.group = group, .fn = fn, .arg = arg, .site = site, .hurry = hurry};
+    r = wait_below(readable, file, idle);
+    if (r == 0) {
+        coir__defer(&readable->deferred);
+        return 0;
+    }
+    coir__free(readable);
+    return r < 0 ? r : coir_spawn_at(group, fn, arg, NULL, site);
+}
+
+bool coir_stream_was_idle(const coir_stream *stream)
+{
+    return stream->idle;
+}

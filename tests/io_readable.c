@@ -1,0 +1,291 @@
+/* io_readable.c: coir_spawn_on_readable: what starts the task (bytes, the end, the idle deadline, a
+ * cancellation, a close), that nothing is held until then, and that the group owns it all along. */
+#include "net_pair.h"
+
+/* What the task found when it was started. */
+struct found {
+    coir_stream *stream;
+    bool started, idle;
+    int result; /* of its read */
+    char data[16];
+    size_t n;
+};
+
+static int look(void *arg)
+{
+    struct found *found = arg;
+    found->started = true;
+    found->idle = coir_stream_was_idle(found->stream);
+    if (!found->idle)
+        found->result = coir_stream_read(found->stream, found->data, sizeof found->data, &found->n);
+    return found->result < 0 ? found->result : 0;
+}
+
+/* Uses nothing but its argument. */
+static int note_pending(void *arg)
+{
+    struct found *found = arg;
+    found->started = true;
+    found->result = coir_yield();
+    return found->result;
+}
+
+static uint64_t running_tasks(void)
+{
+    coir_stats stats;
+    coir_loop_stats(NULL, &stats);
+    return stats.tasks;
+}
+
+static void starts_with_bytes(enum transport transport)
+{
+    PAIR(transport, a, b);
+    struct found found = {.stream = b};
+    COIR_GROUP(group);
+    uint64_t before = running_tasks();
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_FOREVER, look, &found));
+    COIR_EXPECT_OK(coir_sleep(COIR_MS(50)));
+    COIR_EXPECT(!found.started);
+    COIR_EXPECT_EQ(running_tasks(), before);
+    COIR_EXPECT_EQ(coir_group_running(&group), 1);
+    COIR_REQUIRE_OK(coir_stream_write(a, "hello", 5));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT(found.started && !found.idle);
+    COIR_EXPECT_EQ(found.result, 1);
+    COIR_EXPECT(found.n >= 1 && found.n <= 5);
+    COIR_EXPECT_BYTES(found.data, "hello", found.n);
+}
+
+COIR_TEST(a_task_starts_when_bytes_arrive_by_tcp)
+{
+    starts_with_bytes(BY_TCP);
+}
+
+COIR_TEST(a_task_starts_when_bytes_arrive_by_unix)
+{
+    starts_with_bytes(BY_UNIX);
+}
+
+COIR_TEST(a_task_starts_at_once_when_bytes_are_there)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found = {.stream = b};
+    coir_bytes head;
+    COIR_REQUIRE_OK(coir_stream_write(a, "hello", 5));
+    COIR_REQUIRE_EQ(coir_stream_peek(b, 5, &head), 1); /* they are in the stream's buffer */
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_FOREVER, look, &found));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ(found.n, 5);
+    found = (struct found){.stream = b};
+    COIR_REQUIRE_OK(coir_stream_write(a, "again", 5));
+    COIR_EXPECT_OK(coir_sleep(COIR_MS(50))); /* they are in the kernel's */
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_FOREVER, look, &found));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_BYTES(found.data, "again", found.n);
+}
+
+COIR_TEST(a_task_starts_at_the_end_of_the_stream)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found = {.stream = b, .result = -1};
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_FOREVER, look, &found));
+    coir_stream_close(COIR_TAKE(a));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ(found.result, 0);
+}
+
+COIR_TEST(a_task_starts_when_the_peer_resets)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found = {.stream = b};
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_FOREVER, look, &found));
+    coir_stream_abort(COIR_TAKE(a));
+    COIR_EXPECT_CODE(coir_group_wait(&group), -ECONNRESET);
+    COIR_EXPECT(found.started);
+}
+
+COIR_TEST(a_task_starts_at_the_idle_deadline)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found = {.stream = b};
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_MS(100), look, &found));
+    coir_time start = coir_now();
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT(found.started && found.idle);
+    COIR_EXPECT_GE(coir_now() - start, COIR_MS(100));
+    COIR_REQUIRE_OK(coir_stream_write(a, "late", 4));
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_SEC(10), look, &found));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT(!found.idle);
+    COIR_EXPECT_BYTES(found.data, "late", found.n);
+}
+
+COIR_TEST(cancelling_the_group_starts_it_cancelled)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found = {.stream = b};
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_FOREVER, note_pending, &found));
+    coir_group_cancel(&group, "enough");
+    COIR_EXPECT_CODE(coir_yield(), -ECANCELED);
+    COIR_EXPECT_OK(coir_group_finish(&group, 0));
+    COIR_EXPECT(found.started);
+    COIR_EXPECT_CODE(found.result, -ECANCELED);
+}
+
+COIR_TEST(leaving_the_group_starts_and_joins_it)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found[3] = {{.stream = b}, {.stream = a}};
+    {
+        COIR_GROUP(group);
+        COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_FOREVER, note_pending, &found[0]));
+        COIR_REQUIRE_OK(coir_spawn_on_readable(&group, a, COIR_SEC(9), note_pending, &found[1]));
+    }
+    COIR_EXPECT(found[0].started && found[1].started);
+    COIR_EXPECT_CODE(found[0].result, -ECANCELED);
+}
+
+COIR_TEST(an_expired_scope_starts_it_expired)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found = {.stream = b};
+    COIR_SCOPE(outer, COIR_MS(30));
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_FOREVER, note_pending, &found));
+    COIR_EXPECT_CODE(coir_sleep(COIR_SEC(1)), -ETIME);
+    COIR_EXPECT_CODE(coir_group_finish(&group, 0), 0);
+    COIR_EXPECT(found.result == -ETIME || found.result == -ECANCELED); /* by then left as well */
+}
+
+COIR_TEST(in_a_cancelled_group_it_starts_at_once)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found = {.stream = b};
+    COIR_GROUP(group);
+    coir_group_cancel(&group, NULL);
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_FOREVER, note_pending, &found));
+    COIR_EXPECT_OK(coir_group_finish(&group, 0));
+    COIR_EXPECT_CODE(found.result, -ECANCELED);
+}
+
+COIR_TEST(closing_the_stream_starts_it_cancelled)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found = {.stream = NULL};
+    COIR_GROUP_COLLECT(group);
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_SEC(10), note_pending, &found));
+    coir_stream_close(COIR_TAKE(b));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT(found.started);
+    COIR_EXPECT_CODE(found.result, -ECANCELED);
+}
+
+COIR_TEST(one_reader_and_no_other)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found = {.stream = b};
+    char byte;
+    size_t n;
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, read_some, b, NULL));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    COIR_EXPECT_CODE(coir_spawn_on_readable(&group, b, 0, look, &found), -EBUSY);
+    COIR_REQUIRE_OK(coir_stream_write(a, "1", 1));
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_FOREVER, look, &found));
+    COIR_EXPECT_CODE(coir_stream_read(b, &byte, 1, &n), -EBUSY);
+    COIR_EXPECT_CODE(coir_spawn_on_readable(&group, b, 0, look, &found), -EBUSY);
+    COIR_EXPECT_OK(coir_stream_write(b, "writing goes on", 15));
+    COIR_REQUIRE_OK(coir_stream_write(a, "2", 1));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_BYTES(found.data, "2", 1);
+}
+
+COIR_TEST(bad_arguments_are_refused)
+{
+    PAIR(BY_TCP, a, b);
+    COIR_GROUP(group);
+    COIR_EXPECT_CODE(coir_spawn_on_readable(&group, NULL, 0, look, NULL), -EINVAL);
+    COIR_EXPECT_CODE(coir_spawn_on_readable(&group, b, 0, NULL, NULL), -EINVAL);
+    struct found here = {.stream = b};
+    COIR_EXPECT_CODE(coir_spawn_on_readable(NULL, b, 0, look, &here), -EINVAL);
+    COIR_EXPECT_EQ(coir_group_running(&group), 0);
+}
+
+/* ---- many idle connections ---- */
+
+enum { CONNECTIONS = 20, ROUNDS = 3 };
+
+struct server {
+    coir_group *group;
+    coir_stream *streams[CONNECTIONS];
+    size_t most; /* tasks at once */
+};
+
+struct connection {
+    struct server *server;
+    coir_stream *stream;
+};
+
+/* Answers what has come, and waits for more without a task. */
+static int answer(void *arg)
+{
+    struct connection *connection = arg;
+    coir_stream *stream = connection->stream;
+    char data[16];
+    size_t n;
+    uint64_t tasks = running_tasks();
+    if (tasks > connection->server->most)
+        connection->server->most = tasks;
+    int r = coir_stream_read(stream, data, sizeof data, &n);
+    if (r > 0)
+        r = coir_stream_write(stream, data, n);
+    if (r == 0 && n > 0)
+        return coir_spawn_on_readable(connection->server->group, stream, COIR_SEC(60), answer,
+                                      connection);
+    return r == -ECANCELED || r == -ETIME ? 0 : r;
+}
+
+COIR_TEST(idle_connections_hold_no_task)
+{
+    COIR_DEADLINE(coir_test_tortured() ? COIR_SEC(1)
+                                       : COIR_SEC(30)); /* a lost one does not answer */
+    struct server server = {0};
+    struct connection connections[CONNECTIONS];
+    coir_stream *clients[CONNECTIONS] = {0};
+    int r = 0;
+    COIR_GROUP_COLLECT(group);
+    server.group = &group;
+    for (int i = 0; i < CONNECTIONS && r == 0; i++) {
+        r = open_pair(BY_TCP, &clients[i], &server.streams[i]);
+        connections[i] = (struct connection){&server, server.streams[i]};
+        if (r == 0)
+            r = coir_spawn_on_readable(&group, server.streams[i], COIR_SEC(60), answer,
+                                       &connections[i]);
+    }
+    uint64_t before = running_tasks();
+    for (int i = 0; i < ROUNDS * CONNECTIONS && r == 0; i++) {
+        char reply[4];
+        coir_stream *client = clients[i * 7 % CONNECTIONS];
+        r = coir_stream_write(client, "ping", 4);
+        if (r == 0)
+            r = coir_stream_read_exactly(client, reply, 4);
+    }
+    if (r == 0) {
+        COIR_EXPECT_EQ(coir_group_running(&group), CONNECTIONS);
+        COIR_EXPECT_EQ(running_tasks(), before);
+        COIR_EXPECT_EQ(server.most, before + 1);
+    }
+    coir_group_cancel(&group, NULL);
+    COIR_EXPECT_OK(coir_group_finish(&group, 0));
+    for (int i = 0; i < CONNECTIONS; i++) {
+        coir_stream_close(clients[i]);
+        coir_stream_close(server.streams[i]);
+    }
+    COIR_EXPECT_OK(r);
+}
