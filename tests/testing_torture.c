@@ -8,6 +8,7 @@
 
 #include "core/core.h"
 #include "core/sys.h"
+#include "net_pair.h"
 #include "testing_nested.h"
 
 /* ---- bugs ---- */
@@ -121,6 +122,27 @@ COIR_TEST_TAGGED(meta_waits_in_vain_and_must_not, "meta,liveness")
     wait_in_vain();
 }
 
+static int read_a_byte(void *arg)
+{
+    char byte;
+    return coir_stream_read_exactly(arg, &byte, 1);
+}
+
+/* Sleeps for 40 s beside a read whose peer is silent. */
+COIR_TEST_TAGGED(meta_sleeps_beside_a_silent_peer, "meta")
+{
+    COIR_AUTO(coir_stream) *a = NULL;
+    COIR_AUTO(coir_stream) *b = NULL;
+    coir_task *reader;
+    COIR_REQUIRE_OK(open_pair(BY_TCP, &a, &b));
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, read_a_byte, b, &reader));
+    for (int i = 0; i < 2000; i++)
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(20)));
+    coir_cancel(reader, NULL);
+    COIR_REQUIRE_OK(coir_join(reader, NULL));
+}
+
 /* ---- the torture finds them ---- */
 
 COIR_TEST_TAGGED(torture_finds_a_leak_after_a_cancellation, "own_loop,no_torture")
@@ -165,6 +187,12 @@ COIR_TEST_TAGGED(a_deadlock_under_torture_counts_with_liveness, "own_loop,no_tor
     EXPECT_NESTED_SUCCESS("meta_waits_in_vain", "--torture=full", "--torture-kind=cancel");
     EXPECT_NESTED_FAILURE("kind DEADLOCK", "meta_waits_in_vain_and_must_not", "--torture=full",
                           "--torture-kind=cancel");
+}
+
+/* A silence of the kernel is waited out once, not before each timer: within the time limit. */
+COIR_TEST_TAGGED(a_silent_kernel_does_not_hold_up_the_torture, "own_loop,no_torture")
+{
+    EXPECT_NESTED_SUCCESS("meta_sleeps_beside_a_silent_peer", "--torture-point=cancel:1990");
 }
 
 /* ---- and nothing else ---- */

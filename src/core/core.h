@@ -184,10 +184,12 @@ struct coir_loop {
     /* Of a test that was made to fail: how long the kernel may be silent, in real time, before what
      * it works on counts as never coming. 0: for ever. */
     coir_time patience;
-    struct coir_task *done; /* the run is until this one has ended */
-    void *thread_fiber;     /* of TSan: the thread's own */
-    void *dead_fiber;       /* of TSan: of the task that ended last, destroyed by who runs next */
-    void *fake;             /* of ASan */
+    coir_time silence;          /* for how long it has been */
+    uint64_t silent_operations; /* what was under way then */
+    struct coir_task *done;     /* the run is until this one has ended */
+    void *thread_fiber;         /* of TSan: the thread's own */
+    void *dead_fiber; /* of TSan: of the task that ended last, destroyed by who runs next */
+    void *fake;       /* of ASan */
     const void *thread_stack;
     size_t thread_stack_size;
     struct coir_error *error; /* last failure outside tasks */

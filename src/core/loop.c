@@ -201,13 +201,22 @@ static int sleep_in_backend(struct coir_loop *loop, coir_time timeout)
 }
 
 /* Waits for the kernel as long as a test has patience, if it is one that limits it. Returns whether
- * the kernel stayed silent all that time. */
+ * the kernel stayed silent all that time. A silence goes on until an operation is complete or
+ * another one is under way, so it is waited out once, however many timers expire meanwhile. */
 static bool outlast(struct coir_loop *loop, coir_time timeout)
 {
-    bool limited = loop->patience != 0 && loop->patience < timeout;
+    if (loop->patience == 0 || loop->jobs > 0 || (timeout == COIR_FOREVER && may_be_woken(loop))) {
+        (void)sleep_in_backend(loop, timeout);
+        return false;
+    }
+    if (loop->operations != loop->silent_operations)
+        loop->silence = 0;
+    coir_time left = loop->silence < loop->patience ? loop->patience - loop->silence : 0;
     coir_time before = coir__clock();
-    int completed = sleep_in_backend(loop, limited ? loop->patience : timeout);
-    return limited && completed <= 0 && coir__clock() - before >= loop->patience;
+    int completed = sleep_in_backend(loop, left < timeout ? left : timeout);
+    loop->silence = completed > 0 ? 0 : loop->silence + (coir__clock() - before);
+    loop->silent_operations = loop->operations;
+    return loop->silence >= loop->patience;
 }
 
 /* How the clock moves while nothing is ready and time is virtual. It jumps to the next timer when
@@ -224,7 +233,7 @@ static int idle_virtually(struct coir_loop *loop, coir_time next)
     coir_time before = coir__clock();
     bool silent = outlast(loop, next == COIR_FOREVER ? COIR_FOREVER : next - loop->now);
     if (silent && next == COIR_FOREVER)
-        return may_be_woken(loop) ? 0 : -EDEADLK;
+        return -EDEADLK;
     coir_time now = loop->now + (coir__clock() - before);
     loop->now = now < next && !silent ? now : next;
     return 0;
@@ -242,13 +251,11 @@ static int idle(struct coir_loop *loop)
         return -EDEADLK;
     if (loop->opts.virtual_clock)
         return idle_virtually(loop, next);
-    coir_time timeout = COIR_FOREVER;
-    if (next != COIR_FOREVER) {
-        coir_time now = coir__clock();
-        timeout = next > now ? next - now : 0;
-    }
-    bool silent = outlast(loop, timeout);
-    return silent && next == COIR_FOREVER && !may_be_woken(loop) ? -EDEADLK : 0;
+    if (next == COIR_FOREVER)
+        return outlast(loop, COIR_FOREVER) ? -EDEADLK : 0;
+    coir_time now = coir__clock();
+    (void)sleep_in_backend(loop, next > now ? next - now : 0);
+    return 0;
 }
 
 /* What the outside has brought: completions, time, posts. */
@@ -268,8 +275,8 @@ static int turn(struct coir_loop *loop, bool (*finished)(struct coir_loop *loop)
     if (finished(loop))
         return 0;
     if (loop->ready_first != NULL || loop->opts.virtual_clock) { /* a look without waiting */
-        if (loop->operations > 0 || loop->backend->simulated)
-            (void)loop->backend->poll(loop, 0);
+        if ((loop->operations > 0 || loop->backend->simulated) && loop->backend->poll(loop, 0) > 0)
+            loop->silence = 0;
         collect(loop);
         if (loop->ready_first != NULL || finished(loop))
             return 0;
