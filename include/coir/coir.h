@@ -15,6 +15,7 @@
 #include <coir/loop.h>
 #include <coir/queue.h>
 #include <coir/retry.h>
+#include <coir/rwlock.h>
 #include <coir/scope.h>
 #include <coir/select.h>
 #include <coir/semaphore.h>
