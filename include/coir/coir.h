@@ -10,6 +10,7 @@
 #include <coir/error.h>
 #include <coir/event.h>
 #include <coir/future.h>
+#include <coir/generator.h>
 #include <coir/group.h>
 #include <coir/lock.h>
 #include <coir/loop.h>
