@@ -4,6 +4,7 @@
 
 #include <coir/barrier.h>
 #include <coir/base.h>
+#include <coir/broadcast.h>
 #include <coir/channel.h>
 #include <coir/condition.h>
 #include <coir/descriptor.h>
