@@ -6,6 +6,7 @@
 #include <coir/base.h>
 #include <coir/broadcast.h>
 #include <coir/channel.h>
+#include <coir/completions.h>
 #include <coir/condition.h>
 #include <coir/descriptor.h>
 #include <coir/error.h>
