@@ -11,11 +11,13 @@
 #include <coir/descriptor.h>
 #include <coir/error.h>
 #include <coir/event.h>
+#include <coir/filter.h>
 #include <coir/future.h>
 #include <coir/generator.h>
 #include <coir/group.h>
 #include <coir/lock.h>
 #include <coir/loop.h>
+#include <coir/pipe.h>
 #include <coir/queue.h>
 #include <coir/retry.h>
 #include <coir/rwlock.h>
@@ -24,6 +26,7 @@
 #include <coir/semaphore.h>
 #include <coir/signal.h>
 #include <coir/stream.h>
+#include <coir/stream_pair.h>
 #include <coir/task.h>
 #include <coir/tcp.h>
 

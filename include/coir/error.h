@@ -28,7 +28,7 @@ COIR__BEGIN
     X(COIR_EADDRESS,       5008, "not an address")                                          \
     X(COIR_ENOTHELD,       5009, "not held by this task")                                   \
     X(COIR_ENOTSET,        5010, "not settled yet")                                         \
-    X(COIR_ETOOLONG,       5011, "longer than the limit")                                           \
+    X(COIR_ETOOLONG,       5011, "longer than the limit")                                   \
     X(COIR_ELAGGED,        5012, "values were missed")
 /* clang-format on */
 

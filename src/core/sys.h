@@ -48,6 +48,7 @@
     X(MADVISE,      false, EINVAL, ENOMEM)                                                         \
     X(MMAP,         false, ENOMEM)                                                                 \
     X(MPROTECT,     false, ENOMEM)                                                                 \
+    X(PIPE,         false, EMFILE, ENFILE, ENOMEM)                                                 \
     X(POLL,         false, EINTR, ENOMEM)                                                          \
     X(READ,         true,  EINTR, EIO)                                                             \
     X(RECV,         true,  EINTR, ECONNRESET, ENOMEM, ETIMEDOUT)                                   \
@@ -181,6 +182,12 @@ static inline long coir__sys_writev(int fd, const struct iovec *vectors, int cou
     ssize_t n = length < vectors[0].iov_len ? write(fd, vectors[0].iov_base, length)
                                             : writev(fd, vectors, count);
     return n < 0 ? -errno : n;
+}
+
+static inline int coir__sys_pipe(int ret_fds[2])
+{
+    COIR__SYS_FAULT(COIR__SYS_PIPE, NULL);
+    return pipe2(ret_fds, O_NONBLOCK | O_CLOEXEC) < 0 ? -errno : 0;
 }
 
 /* Sets flags of the open file description and close-on-exec. */

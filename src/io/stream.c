@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include <coir/pipe.h>
 #include <coir/socket.h>
 
 #include "io/stream.h"
@@ -47,6 +48,27 @@ int coir_stream_from_socket(coir_socket *socket, coir_stream **ret_stream)
         return r;
     stream->file = file;
     file->user = stream;
+    *ret_stream = stream;
+    return 0;
+}
+
+int coir_stream_adopt(int fd, coir_stream **ret_stream)
+{
+    struct coir_loop *loop = coir__loop;
+    if (ret_stream == NULL)
+        return -EINVAL;
+    if (loop == NULL)
+        return -COIR_ENOTASK;
+    struct coir_stream *stream;
+    int r = stream_new(loop, &stream);
+    if (r < 0)
+        return r;
+    r = loop->backend->file_adopt(loop, fd, &stream->file);
+    if (r < 0) {
+        coir__free(stream);
+        return r;
+    }
+    stream->file->user = stream;
     *ret_stream = stream;
     return 0;
 }

@@ -86,6 +86,11 @@ bool coir__run_unmet(void)
     return !coir_test_tortured() || coir__run.options->verbose;
 }
 
+unsigned coir__run_unmet_count(void)
+{
+    return unmet;
+}
+
 void coir__run_problem(const char *format, ...)
 {
     problems++;

@@ -123,6 +123,8 @@ int coir__run_body(void *arg);
 void coir__run_problem(const char *format, ...) COIR__PRINTF(1, 2);
 /* Counts a failed expectation; false: the run is tortured, say nothing. */
 bool coir__run_unmet(void);
+/* How many there were so far. */
+unsigned coir__run_unmet_count(void);
 
 /* ---- injection (inject.c) ---- */
 
