@@ -13,6 +13,7 @@
 
 #include <limits.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "core/core.h"
@@ -65,6 +66,8 @@ struct coir__file {
     bool closing; /* the caller's close waits for the operations and calls that are under way */
     bool abrupt;  /* how it will be closed */
     void *user;   /* for the caller: the stream that it belongs to */
+    dev_t device; /* of the path that it was bound to, with inode; 0: none */
+    ino_t inode;
 };
 
 struct coir__backend {

@@ -74,12 +74,7 @@ static int epoll_descriptor(const struct coir_loop *loop)
 
 static long try_read(struct coir__epoll_file *file, struct coir__op *op)
 {
-    long n;
-    do {
-        n = file->flags & COIR__EPOLL_SOCKET
-                ? coir__sys_recv(file->file.fd, op->data, op->length, 0)
-                : coir__sys_read(file->file.fd, op->data, op->length);
-    } while (coir__unlikely(n == -EINTR));
+    long n = coir__native_read(file->file.fd, file->flags, op);
     if (n == -EAGAIN) {
         file->flags &= ~(uint32_t)COIR__EPOLL_READABLE;
         return COIR__STARTED;
@@ -91,41 +86,9 @@ static long try_read(struct coir__epoll_file *file, struct coir__op *op)
     return n;
 }
 
-/* Writes to what is no socket without a SIGPIPE: the signal is held off, and taken back. */
-static long write_quietly(int fd, const struct iovec *vectors, int count)
-{
-    sigset_t pipe, old;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe, &old);
-    long n = coir__sys_writev(fd, vectors, count);
-    if (n == -EPIPE && !sigismember(&old, SIGPIPE)) {
-        struct timespec now = {0, 0};
-        while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
-            ;
-    }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return n;
-}
-
-static long write_once(struct coir__epoll_file *file, struct coir__op *op)
-{
-    int fd = file->file.fd;
-    if (!(file->flags & COIR__EPOLL_SOCKET))
-        return write_quietly(fd, op->vectors, op->count);
-    if (op->count == 1)
-        return coir__sys_send(fd, op->vectors->iov_base, op->vectors->iov_len, MSG_NOSIGNAL);
-    struct msghdr message = {.msg_iov = (struct iovec *)op->vectors,
-                             .msg_iovlen = (size_t)op->count};
-    return coir__sys_sendmsg(fd, &message, MSG_NOSIGNAL);
-}
-
 static long try_write(struct coir__epoll_file *file, struct coir__op *op)
 {
-    long n;
-    do
-        n = write_once(file, op);
-    while (coir__unlikely(n == -EINTR));
+    long n = coir__native_write(file->file.fd, file->flags, op);
     if (n != -EAGAIN)
         return n;
     file->flags &= ~(uint32_t)COIR__EPOLL_WRITABLE;
@@ -139,10 +102,7 @@ static long try_accept(struct coir__epoll_file *file, struct coir__op *op)
     struct coir__epoll *epoll = coir__epoll_of(file->file.loop);
     if (epoll->spare == NULL && (epoll->spare = coir__epoll_file_new(epoll->loop)) == NULL)
         return -ENOMEM;
-    int fd;
-    do
-        fd = coir__sys_accept(file->file.fd, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    while (fd == -EINTR);
+    int fd = coir__native_accept(file->file.fd);
     if (fd == -EAGAIN) {
         file->flags &= ~(uint32_t)COIR__EPOLL_READABLE;
         return COIR__STARTED;
@@ -169,24 +129,11 @@ static long try_poll(struct coir__epoll_file *file, const struct coir__op *op)
 
 static long begin_connect(struct coir__epoll_file *file, struct coir__op *op)
 {
-    bool interrupted = false;
-    int r;
-    while ((r = coir__sys_connect(file->file.fd, op->address, op->address_length)) == -EINTR)
-        interrupted = true; /* it goes on in the background: asking again tells how far it is */
-    if (r == -EISCONN && interrupted)
-        return 0;
-    if (r != -EINPROGRESS && r != -EALREADY)
+    int r = coir__native_connect(file->file.fd, op);
+    if (r != -EINPROGRESS)
         return r;
     file->flags &= ~(uint32_t)COIR__EPOLL_WRITABLE;
     return COIR__STARTED;
-}
-
-static long end_connect(struct coir__epoll_file *file)
-{
-    int error = 0;
-    socklen_t length = sizeof error;
-    int r = coir__sys_getsockopt(file->file.fd, SOL_SOCKET, SO_ERROR, &error, &length);
-    return r < 0 ? r : -error;
 }
 
 /* ---- operations ---- */
@@ -262,7 +209,7 @@ static int retry(struct coir__epoll *epoll, struct coir__epoll_file *file, struc
     case COIR__OP_WRITE: result = try_write(file, op); break;
     case COIR__OP_ACCEPT: result = try_accept(file, op); break;
     case COIR__OP_POLL: result = try_poll(file, op); break;
-    default: result = end_connect(file); break;
+    default: result = coir__native_connected(file->file.fd); break;
     }
     if (result == COIR__STARTED)
         return 0;
@@ -338,13 +285,13 @@ const struct coir__backend coir__backend_epoll = {
     .cancel = epoll_cancel,
     .file_socket = coir__epoll_socket,
     .file_adopt = coir__epoll_adopt,
-    .file_bind = coir__epoll_bind,
-    .file_listen = coir__epoll_listen,
-    .file_shutdown = coir__epoll_shutdown,
-    .file_option = coir__epoll_option,
-    .file_name = coir__epoll_name,
-    .file_unread = coir__epoll_unread,
+    .file_bind = coir__native_bind,
+    .file_listen = coir__native_listen,
+    .file_shutdown = coir__native_shutdown,
+    .file_option = coir__native_option,
+    .file_name = coir__native_name,
+    .file_unread = coir__native_unread,
     .file_close = coir__epoll_close,
-    .path_mode = coir__epoll_path_mode,
-    .path_remove = coir__epoll_path_remove,
+    .path_mode = coir__native_path_mode,
+    .path_remove = coir__native_path_remove,
 };

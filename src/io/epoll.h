@@ -9,25 +9,22 @@
 #ifndef COIR_IO_EPOLL_H
 #define COIR_IO_EPOLL_H
 
-#include "core/backend.h"
-#include "core/sys.h"
+#include "io/native.h"
 
 enum coir__epoll_flag {
     COIR__EPOLL_REGISTERED = 1 << 0,
     COIR__EPOLL_READABLE = 1 << 1, /* a read or accept is worth trying */
     COIR__EPOLL_WRITABLE = 1 << 2,
-    COIR__EPOLL_FINAL = 1 << 3,  /* end, error or urgent data: a short read proves nothing */
-    COIR__EPOLL_SOCKET = 1 << 4, /* recv and send work on it */
-    COIR__EPOLL_DRAINS = 1 << 5, /* TCP: a short transfer means that the kernel's buffer is spent */
-    COIR__EPOLL_DEAD = 1 << 6,   /* closed; kept until the batch of events is over */
+    COIR__EPOLL_FINAL = 1 << 3, /* end, error or urgent data: a short read proves nothing */
+    COIR__EPOLL_SOCKET = COIR__NATIVE_SOCKET,
+    COIR__EPOLL_DRAINS = COIR__NATIVE_TCP, /* a short transfer: the kernel's buffer is spent */
+    COIR__EPOLL_DEAD = 1 << 6,             /* closed; kept until the batch of events is over */
 };
 
 struct coir__epoll_file {
     struct coir__file file;
     uint32_t flags;
     struct coir__epoll_file *next_dead;
-    dev_t device; /* of the path that it was bound to, with inode; 0: none */
-    ino_t inode;
 };
 
 /* Who waits for a foreign descriptor. Both may be the same operation. */
@@ -83,18 +80,7 @@ struct coir__file *coir__epoll_file_open(struct coir__epoll_file *record, int fd
 void coir__epoll_file_free(struct coir__epoll_file *file);
 int coir__epoll_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
 int coir__epoll_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);
-int coir__epoll_bind(struct coir_loop *loop, struct coir__file *file,
-                     const struct sockaddr *address, socklen_t length);
-int coir__epoll_listen(struct coir_loop *loop, struct coir__file *file, int backlog);
-int coir__epoll_shutdown(struct coir_loop *loop, struct coir__file *file, int how);
-int coir__epoll_option(struct coir_loop *loop, struct coir__file *file, int level, int name,
-                       const void *value, socklen_t length);
-int coir__epoll_name(struct coir_loop *loop, struct coir__file *file, bool peer,
-                     struct sockaddr *ret_address, socklen_t *length);
-int coir__epoll_unread(struct coir_loop *loop, struct coir__file *file);
 void coir__epoll_close(struct coir_loop *loop, struct coir__file *file, bool abrupt);
-int coir__epoll_path_mode(struct coir_loop *loop, const char *path, unsigned mode);
-int coir__epoll_path_remove(struct coir_loop *loop, const char *path, struct coir__file *file);
 
 /* epoll_watch.c */
 long coir__epoll_watch_start(struct coir__epoll *epoll, struct coir__op *op);

@@ -1,0 +1,45 @@
+/* native.h: what the backends with a kernel below share: calls on descriptors of the library that
+ * neither wait nor depend on how completions come. Internal to io.
+ */
+#ifndef COIR_IO_NATIVE_H
+#define COIR_IO_NATIVE_H
+
+#include "core/backend.h"
+#include "core/sys.h"
+
+/* What a descriptor is. The values leave room for the flags of the backends. */
+enum coir__native_kind {
+    COIR__NATIVE_SOCKET = 1 << 4, /* recv and send work on it */
+    COIR__NATIVE_TCP = 1 << 5,
+};
+
+uint32_t coir__native_kind(int domain, int type);
+/* What fd is, to *ret_kind. Returns 0, or a negative errno. */
+int coir__native_look(int fd, uint32_t *ret_kind);
+
+/* One attempt, again after each EINTR: the result, or -EAGAIN. */
+long coir__native_read(int fd, uint32_t kind, const struct coir__op *op);
+long coir__native_write(int fd, uint32_t kind, const struct coir__op *op);
+/* Returns the new descriptor. */
+int coir__native_accept(int fd);
+/* Returns 0, -EINPROGRESS when it goes on in the background, or what went wrong. */
+int coir__native_connect(int fd, const struct coir__op *op);
+/* How a connection that went on in the background has ended. */
+int coir__native_connected(int fd);
+/* Gives fd back; abrupt: the peer of a socket is reset. */
+void coir__native_close(int fd, uint32_t kind, bool abrupt);
+
+/* For the tables of backends. */
+int coir__native_bind(struct coir_loop *loop, struct coir__file *file,
+                      const struct sockaddr *address, socklen_t length);
+int coir__native_listen(struct coir_loop *loop, struct coir__file *file, int backlog);
+int coir__native_shutdown(struct coir_loop *loop, struct coir__file *file, int how);
+int coir__native_option(struct coir_loop *loop, struct coir__file *file, int level, int name,
+                        const void *value, socklen_t length);
+int coir__native_name(struct coir_loop *loop, struct coir__file *file, bool peer,
+                      struct sockaddr *ret_address, socklen_t *length);
+int coir__native_unread(struct coir_loop *loop, struct coir__file *file);
+int coir__native_path_mode(struct coir_loop *loop, const char *path, unsigned mode);
+int coir__native_path_remove(struct coir_loop *loop, const char *path, struct coir__file *file);
+
+#endif
