@@ -51,7 +51,7 @@ COIR_TEST_TAGGED(unknown_backend_is_refused, "own_loop")
 static int no_descriptors(enum coir__sys_call call, size_t *length)
 {
     (void)length;
-    return call == COIR__SYS_EPOLL_CREATE ? -EMFILE : 0;
+    return call == COIR__SYS_EPOLL_CREATE || call == COIR__SYS_URING_SETUP ? -EMFILE : 0;
 }
 
 /* A program must never find itself in a simulation that it did not ask for. */

@@ -118,6 +118,6 @@ struct coir__backend {
     int (*path_remove)(struct coir_loop *loop, const char *path, struct coir__file *file);
 };
 
-extern const struct coir__backend coir__backend_epoll, coir__backend_sim;
+extern const struct coir__backend coir__backend_uring, coir__backend_epoll, coir__backend_sim;
 
 #endif

@@ -167,7 +167,7 @@ struct coir_loop {
     struct coir__errors *errors;
     const struct coir__backend *backend;
     void *backend_state;
-    char backend_why[128];
+    char backend_why[256];
     _Atomic(coir_post_node *) inbox;
     atomic_bool asleep;  /* about to wait in the backend: a post must wake it */
     uint64_t operations; /* under way in the backend */
@@ -627,6 +627,8 @@ coir_time coir__clock_of(const struct coir_loop *loop); /* now, on the loop's cl
 uint64_t coir__random(uint64_t *state);
 void coir__callbacks_close(struct coir_loop *loop);
 uint64_t coir__callbacks_timers(const struct coir_loop *loop); /* callbacks that wait in timers */
+/* Gives loop, which may be half made, its backend, and backend_why the reasons. */
+int coir__loop_open_backend(struct coir_loop *loop);
 void coir__loop_set_slow(struct coir_loop *loop, uint32_t flag, bool on);
 
 /* ---- memory (memory.c): accounted, from the hook table ---- */

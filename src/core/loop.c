@@ -17,7 +17,13 @@
 _Thread_local struct coir_loop *coir__loop __attribute__((tls_model("initial-exec")));
 
 /* In the order in which they are tried. */
-static const struct coir__backend *const backends[] = {&coir__backend_epoll, &coir__backend_sim};
+static const struct coir__backend *const backends[] = {
+#ifdef COIR__URING
+    &coir__backend_uring,
+#endif
+    &coir__backend_epoll,
+    &coir__backend_sim,
+};
 
 /* ---- clock ---- */
 
@@ -60,20 +66,47 @@ void coir__loop_set_slow(struct coir_loop *loop, uint32_t flag, bool on)
     loop->charges = 1; /* the next suspending call looks */
 }
 
-static int open_backend(struct coir_loop *loop)
+/* Adds to the reasons of loop's backend. */
+static void explain(struct coir_loop *loop, const char *between, const char *what, const char *how)
+{
+    size_t at = strlen(loop->backend_why);
+    (void)snprintf(loop->backend_why + at, sizeof loop->backend_why - at, "%s%s%s", between, what,
+                   how);
+}
+
+/* Tries one backend. refused: those before it, with their reasons. */
+static int try_backend(struct coir_loop *loop, const struct coir__backend *backend, bool any,
+                       char *refused, size_t size)
+{
+    char how[96] = "";
+    loop->backend = backend;
+    int r = backend->open(loop, how, sizeof how);
+    loop->backend_why[0] = '\0';
+    if (r >= 0 || !any) {
+        explain(loop, any ? "first that works" : "asked for", how[0] != '\0' ? ", " : "", how);
+        explain(loop, "", refused, "");
+    } else {
+        size_t at = strlen(refused);
+        (void)snprintf(refused + at, size - at, "; not %s: %s", backend->name, how);
+    }
+    return r;
+}
+
+int coir__loop_open_backend(struct coir_loop *loop)
 {
     const char *wanted = loop->opts.backend != NULL ? loop->opts.backend : getenv("COIR_BACKEND");
     bool any = wanted == NULL || wanted[0] == '\0';
+    char refused[128] = "";
     int r = !any && strcmp(wanted, "uring") == 0 ? -ENOTSUP : -EINVAL; /* not built; no such name */
+    (void)snprintf(loop->backend_why, sizeof loop->backend_why, "asked for, not in this build");
+#ifndef COIR__URING
+    (void)snprintf(refused, sizeof refused, "; not uring: not in this build");
+#endif
     for (size_t i = 0; i < COIR_COUNT(backends); i++) {
         /* Nobody gets a simulation who did not ask for it. */
         if (any ? backends[i]->simulated : strcmp(backends[i]->name, wanted) != 0)
             continue;
-        loop->backend = backends[i];
-        char how[96] = "";
-        r = backends[i]->open(loop, how, sizeof how);
-        (void)snprintf(loop->backend_why, sizeof loop->backend_why, "%s%s%s",
-                       any ? "first that works" : "asked for", how[0] != '\0' ? ", " : "", how);
+        r = try_backend(loop, backends[i], any, refused, sizeof refused);
         if (r >= 0 || !any)
             return r;
     }
@@ -91,7 +124,7 @@ static int open_parts(struct coir_loop *loop)
     loop->errors = coir__errors_open();
     if (loop->timers == NULL || loop->stacks == NULL || loop->errors == NULL)
         return -ENOMEM;
-    return open_backend(loop);
+    return coir__loop_open_backend(loop);
 }
 
 static void free_parts(struct coir_loop *loop)

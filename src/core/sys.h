@@ -3,7 +3,8 @@
  * Each wrapper returns what the kernel does, with failures as -errno. A test can install
  * coir__sys_fault to make the n-th call fail by an errno of its choice, or to shorten a transfer to
  * one byte; in production the hook is NULL and costs one predicted branch. Calls are added here
- * when a room needs them, and nowhere else.
+ * when a room needs them, and nowhere else; only those of io_uring, which need its library, are in
+ * io/uring_sys.h.
  */
 #ifndef COIR_CORE_SYS_H
 #define COIR_CORE_SYS_H
@@ -58,6 +59,9 @@
     X(SIGACTION,    false, EINVAL)                                                                 \
     X(SOCKET,       false, EMFILE, ENFILE, ENOBUFS, ENOMEM)                                        \
     X(UNLINK,       false, ENOENT, EACCES)                                                         \
+    X(URING_ENTER,  false, EINTR, EAGAIN, EBUSY, ENOMEM)                                           \
+    X(URING_REGISTER, false, EINVAL, ENOMEM)                                                       \
+    X(URING_SETUP,  false, EINVAL, ENOMEM, EMFILE, EPERM, ENOSYS)                                  \
     X(WRITE,        true,  EINTR, EPIPE, ENOSPC, EIO)
 /* clang-format on */
 

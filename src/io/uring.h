@@ -1,0 +1,143 @@
+/* uring.h: the inside of the io_uring backend, shared by uring.c (the table, polling), uring_ring.c
+ * (the ring: probing, entries, entering, moving), uring_op.c (operations), uring_file.c
+ * (descriptors of the library) and uring_watch.c (who waits for descriptors of others).
+ *
+ * An operation under way has a slot. The kernel knows it by the slot's number and generation, so
+ * that a completion which nobody expects finds nobody. Each entry has exactly one completion. A
+ * slot waits in the backlog (no entry yet), is queued (its entry was not taken by the kernel: it
+ * can still be turned into nothing), or belongs to the kernel.
+ */
+#ifndef COIR_IO_URING_H
+#define COIR_IO_URING_H
+
+#include "io/native.h"
+#include "io/uring_sys.h"
+
+enum coir__uring_flag {
+    COIR__URING_EMPTY = 1 << 0,  /* all was read: wait before the next try */
+    COIR__URING_DIRECT = 1 << 1, /* the ring cannot do it: calls that do not wait, and polling */
+};
+
+struct coir__uring_file {
+    struct coir__file file;
+    uint32_t flags;                 /* and enum coir__native_kind */
+    struct msghdr message;          /* of the write under way */
+    struct coir__uring_file *spare; /* of a listener: for its next connection */
+};
+
+enum coir__uring_stage {
+    COIR__URING_FREE,
+    COIR__URING_BACKLOG, /* no entry yet */
+    COIR__URING_ENTERED, /* an entry: queued, or the kernel's */
+};
+
+struct coir__uring_slot {
+    struct coir__op *op;
+    uint32_t generation;
+    uint32_t position; /* of its entry, counted from the opening of the ring */
+    uint32_t next;     /* of those that are free */
+    uint32_t length;   /* the most that is read or written; 0: all */
+    int result;        /* when it is known */
+    uint8_t stage;     /* enum coir__uring_stage */
+    bool known;        /* the entry does nothing: its completion brings the result */
+    bool polls;        /* the entry only waits until a call is worth trying */
+    bool again;        /* the call was made before, and would have waited or was interrupted */
+    bool cancelled;    /* its end was asked for */
+    bool cancels;      /* and the entry that asks the kernel was not made yet */
+};
+
+/* What completions say that belong to no slot. */
+#define COIR__URING_NOBODY UINT64_MAX
+#define COIR__URING_WAKE (UINT64_MAX - 1)
+
+#define COIR__URING_NONE UINT32_MAX
+
+struct coir__uring {
+    struct coir_loop *loop;
+    struct io_uring ring;
+    uint32_t setup; /* the flags that this kernel took */
+    int wakefd;
+    bool wake_armed, wake_once;
+    bool broken;              /* there is no ring: opening another one failed */
+    int failure;              /* how all that is under way ends once there is one; 0: it goes on */
+    volatile uint32_t *alive; /* 0 in a child of fork(2); NULL: not known */
+    struct coir__uring_slot *slots;
+    uint32_t slot_count, slot_free; /* free ones are linked by next */
+    uint32_t cancels;               /* slots whose cancels is set */
+    struct coir__op *backlog_first, *backlog_last;
+    uint32_t generation; /* of files */
+    struct coir__uring_watch *watches;
+    size_t watch_count;
+};
+
+static inline struct coir__uring *coir__uring_of(struct coir_loop *loop)
+{
+    return loop->backend_state;
+}
+
+static inline struct coir__uring_file *coir__uring_file_of(struct coir__file *file)
+{
+    return coir__container(file, struct coir__uring_file, file);
+}
+
+/* Whether this process is a child that has the loop only as a copy. */
+static inline bool coir__uring_is_copy(const struct coir__uring *uring)
+{
+    return coir__unlikely(uring->alive != NULL && *uring->alive == 0);
+}
+
+/* ---- uring_ring.c ---- */
+
+/* Opens a ring that was tried. why says what was wrong. */
+int coir__uring_ring_open(struct coir__uring *uring, char *why, size_t size);
+void coir__uring_ring_close(struct coir__uring *uring);
+/* The next entry to fill in, or NULL: none can be had now. */
+struct io_uring_sqe *coir__uring_entry(struct coir__uring *uring);
+/* Hands over what is queued, and waits up to timeout for a completion. Returns 0, or what a poll
+ * fails with. */
+int coir__uring_enter(struct coir__uring *uring, coir_time timeout);
+/* Whether there is a reason to enter without waiting. */
+bool coir__uring_wants_enter(const struct coir__uring *uring);
+/* Takes the next completion. */
+bool coir__uring_next(struct coir__uring *uring, struct io_uring_cqe *ret_completion);
+bool coir__uring_has_next(const struct coir__uring *uring);
+/* The entry at position when the kernel has not taken it yet, else NULL. */
+struct io_uring_sqe *coir__uring_queued(const struct coir__uring *uring, uint32_t position);
+/* Makes sure that a wake-up will be seen. */
+void coir__uring_arm_wake(struct coir__uring *uring);
+
+/* ---- uring_op.c ---- */
+
+long coir__uring_start(struct coir_loop *loop, struct coir__op *op);
+bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op);
+/* Makes the entries that had to wait. */
+void coir__uring_push(struct coir__uring *uring);
+/* Works off a completion. Returns how many operations it ended. */
+int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *completion);
+/* Notes what a completion of a ring that is given up says. */
+void coir__uring_keep(struct coir__uring *uring, const struct io_uring_cqe *completion);
+/* After another ring was opened: what was the kernel's is entered again, or ends as
+ * uring->failure says. */
+void coir__uring_restart(struct coir__uring *uring);
+/* Asks for the end of everything. */
+void coir__uring_cancel_all(struct coir__uring *uring);
+
+/* ---- uring_file.c ---- */
+
+/* A record without a descriptor; NULL: no memory. */
+struct coir__uring_file *coir__uring_file_new(struct coir_loop *loop);
+/* Gives a record its descriptor: from here it counts. */
+struct coir__file *coir__uring_file_open(struct coir__uring_file *record, int fd, uint32_t kind);
+int coir__uring_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
+int coir__uring_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);
+void coir__uring_close(struct coir_loop *loop, struct coir__file *file, bool abrupt);
+
+/* ---- uring_watch.c ---- */
+
+/* Whether another operation waits for the same descriptor and direction. */
+bool coir__uring_watch_busy(const struct coir__uring *uring, const struct coir__op *op);
+/* Notes that op waits for its descriptor, which is open. Returns 0, or -ENOMEM. */
+int coir__uring_watch_add(struct coir__uring *uring, const struct coir__op *op);
+void coir__uring_watch_remove(struct coir__uring *uring, const struct coir__op *op);
+
+#endif

@@ -1,0 +1,545 @@
+/* uring_op.c: operations: their slots, the entries that they become, and what completions mean.
+ *
+ * Owns the slots and the backlog of those for which no entry was to be had. Results are those of
+ * epoll: EINTR and EAGAIN never leave this file, and what the ring cannot do is done by calls that
+ * do not wait and by polling. An operation that is cancelled ends by its own completion, with what
+ * had happened before or -ECANCELED; only what the kernel has not taken yet ends at once. Called by
+ * uring.c.
+ */
+#include <string.h>
+
+#include "io/uring.h"
+
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define VALGRIND_MAKE_MEM_DEFINED(data, size) 0
+#endif
+
+#define MOST_BYTES (1U << 30) /* of one transfer */
+#define SLOTS 64U             /* to begin with */
+
+/* ---- slots ---- */
+
+static int grow(struct coir__uring *uring)
+{
+    uint32_t before = uring->slot_count, count = before > 0 ? before * 2 : SLOTS;
+    struct coir__uring_slot *slots = coir__alloc_own(count * sizeof *slots);
+    if (slots == NULL)
+        return -ENOMEM;
+    if (before > 0)
+        memcpy(slots, uring->slots, before * sizeof *slots);
+    memset(slots + before, 0, (count - before) * sizeof *slots);
+    for (uint32_t i = before; i < count; i++)
+        slots[i].next = i + 1 < count ? i + 1 : COIR__URING_NONE;
+    coir__free_own(uring->slots);
+    uring->slots = slots;
+    uring->slot_count = count;
+    uring->slot_free = before;
+    return 0;
+}
+
+static uint32_t index_of(const struct coir__uring *uring, const struct coir__uring_slot *slot)
+{
+    return (uint32_t)(slot - uring->slots);
+}
+
+static struct coir__uring_slot *slot_of(struct coir__uring *uring, const struct coir__op *op)
+{
+    return &uring->slots[(uintptr_t)op->backend_data[0]];
+}
+
+/* The name by which the kernel knows a slot. */
+static uint64_t name_of(const struct coir__uring *uring, const struct coir__uring_slot *slot)
+{
+    return (uint64_t)slot->generation << 32 | index_of(uring, slot);
+}
+
+static struct coir__uring_slot *take_slot(struct coir__uring *uring, struct coir__op *op)
+{
+    if (coir__unlikely(uring->slot_free == COIR__URING_NONE) && grow(uring) < 0)
+        return NULL;
+    struct coir__uring_slot *slot = &uring->slots[uring->slot_free];
+    uring->slot_free = slot->next;
+    *slot = (struct coir__uring_slot){.op = op, .generation = slot->generation};
+    op->backend_data[0] = (void *)(uintptr_t)index_of(uring, slot);
+    return slot;
+}
+
+static void free_slot(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    slot->op = NULL;
+    slot->generation++;
+    slot->stage = COIR__URING_FREE;
+    uring->cancels -= slot->cancels;
+    slot->cancels = false;
+    slot->next = uring->slot_free;
+    uring->slot_free = index_of(uring, slot);
+}
+
+/* ---- entries ---- */
+
+static int fd_of(const struct coir__op *op)
+{
+    return op->kind == COIR__OP_POLL ? op->fd : op->file->fd;
+}
+
+static unsigned events_of(const struct coir__op *op)
+{
+    switch (op->kind) {
+    case COIR__OP_POLL: return (unsigned short)op->events;
+    case COIR__OP_WRITE:
+    case COIR__OP_CONNECT: return POLLOUT;
+    default: return POLLIN | POLLRDHUP;
+    }
+}
+
+static unsigned at_most(const struct coir__uring_slot *slot, size_t length)
+{
+    size_t most = slot->length > 0 ? slot->length : MOST_BYTES;
+    return (unsigned)(length < most ? length : most);
+}
+
+static void prepare_write(struct io_uring_sqe *entry, const struct coir__uring_slot *slot)
+{
+    struct coir__op *op = slot->op;
+    struct coir__uring_file *file = coir__uring_file_of(op->file);
+    const struct iovec *first = op->vectors;
+    if (op->count == 1 || slot->length > 0) {
+        io_uring_prep_send(entry, file->file.fd, first->iov_base, at_most(slot, first->iov_len),
+                           MSG_NOSIGNAL);
+        return;
+    }
+    file->message =
+        (struct msghdr){.msg_iov = (struct iovec *)first, .msg_iovlen = (size_t)op->count};
+    io_uring_prep_sendmsg(entry, file->file.fd, &file->message, MSG_NOSIGNAL);
+}
+
+static void prepare_call(struct io_uring_sqe *entry, const struct coir__uring_slot *slot)
+{
+    struct coir__op *op = slot->op;
+    switch (op->kind) {
+    case COIR__OP_READ:
+        io_uring_prep_recv(entry, fd_of(op), op->data, at_most(slot, op->length), 0);
+        break;
+    case COIR__OP_WRITE: prepare_write(entry, slot); break;
+    case COIR__OP_ACCEPT:
+        io_uring_prep_accept(entry, fd_of(op), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        break;
+    default: io_uring_prep_connect(entry, fd_of(op), op->address, op->address_length); break;
+    }
+}
+
+/* Fills in the entry of a slot. */
+static void prepare(struct coir__uring *uring, struct coir__uring_slot *slot,
+                    struct io_uring_sqe *entry)
+{
+    bool transfers = slot->op->kind == COIR__OP_READ || slot->op->kind == COIR__OP_WRITE;
+    if (slot->known)
+        io_uring_prep_nop(entry);
+    else if (slot->polls || slot->op->kind == COIR__OP_POLL)
+        io_uring_prep_poll_add(entry, fd_of(slot->op), events_of(slot->op));
+    else
+        prepare_call(entry, slot);
+    /* As old as the flag that says so. */
+    if (slot->again && transfers && !slot->polls && !slot->known &&
+        (uring->setup & IORING_SETUP_SINGLE_ISSUER))
+        entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    entry->user_data = name_of(uring, slot);
+    slot->position = uring->ring.sq.sqe_tail - 1;
+    slot->stage = COIR__URING_ENTERED;
+}
+
+static void backlog_link(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    struct coir__op *op = slot->op;
+    op->next = NULL;
+    op->previous = uring->backlog_last;
+    *(op->previous != NULL ? &op->previous->next : &uring->backlog_first) = op;
+    uring->backlog_last = op;
+    slot->stage = COIR__URING_BACKLOG;
+}
+
+static void backlog_unlink(struct coir__uring *uring, struct coir__op *op)
+{
+    *(op->next != NULL ? &op->next->previous : &uring->backlog_last) = op->previous;
+    *(op->previous != NULL ? &op->previous->next : &uring->backlog_first) = op->next;
+}
+
+/* Makes the entry of a slot, in its turn. */
+static void enter(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    struct io_uring_sqe *entry = NULL;
+    if (coir__likely(uring->backlog_first == NULL))
+        entry = coir__uring_entry(uring);
+    if (coir__likely(entry != NULL))
+        prepare(uring, slot, entry);
+    else
+        backlog_link(uring, slot);
+}
+
+/* Asks the kernel to end what it has. */
+static void ask(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    struct io_uring_sqe *entry = coir__uring_entry(uring);
+    uring->cancels += (entry == NULL) - (uint32_t)slot->cancels;
+    slot->cancels = entry == NULL;
+    if (entry == NULL)
+        return;
+    io_uring_prep_cancel64(entry, name_of(uring, slot), 0);
+    entry->user_data = COIR__URING_NOBODY;
+}
+
+void coir__uring_push(struct coir__uring *uring)
+{
+    for (uint32_t i = 0; i < uring->slot_count && uring->cancels > 0; i++)
+        if (uring->slots[i].cancels)
+            ask(uring, &uring->slots[i]);
+    while (uring->backlog_first != NULL) {
+        struct coir__op *op = uring->backlog_first;
+        struct io_uring_sqe *entry = coir__uring_entry(uring);
+        if (entry == NULL)
+            return;
+        backlog_unlink(uring, op);
+        prepare(uring, slot_of(uring, op), entry);
+    }
+}
+
+/* ---- starting ---- */
+
+/* Lets a test fail what the entry stands for, or shorten it. */
+static void meet_fault(struct coir__uring_slot *slot, enum coir__sys_call call, size_t length)
+{
+    if (coir__likely(coir__sys_fault == NULL))
+        return;
+    size_t shorter = length;
+    slot->result = coir__sys_fault(call, length > 0 ? &shorter : NULL);
+    slot->known = slot->result < 0;
+    if (shorter < length)
+        slot->length = (uint32_t)shorter;
+}
+
+static long accepted(struct coir__uring *uring, struct coir__op *op, int fd)
+{
+    (void)uring;
+    struct coir__uring_file *listener = coir__uring_file_of(op->file);
+    uint32_t kind = listener->flags & (COIR__NATIVE_SOCKET | COIR__NATIVE_TCP);
+    op->accepted = coir__uring_file_open(listener->spare, fd, kind);
+    listener->spare = NULL;
+    return 0;
+}
+
+/* Makes the call itself, which does not wait. */
+static long attempt(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    struct coir__op *op = slot->op;
+    struct coir__uring_file *file = coir__uring_file_of(op->file);
+    long result;
+    switch (op->kind) {
+    case COIR__OP_READ: result = coir__native_read(file->file.fd, file->flags, op); break;
+    case COIR__OP_WRITE: result = coir__native_write(file->file.fd, file->flags, op); break;
+    case COIR__OP_ACCEPT:
+        result = coir__native_accept(file->file.fd);
+        if (result >= 0)
+            return accepted(uring, op, (int)result);
+        break;
+    default: return coir__native_connected(file->file.fd);
+    }
+    slot->polls = result == -EAGAIN;
+    return result == -EAGAIN ? COIR__STARTED : result;
+}
+
+static long begin_connect(struct coir__uring_file *file, struct coir__uring_slot *slot)
+{
+    if (file->flags & COIR__NATIVE_TCP) {
+        meet_fault(slot, COIR__SYS_CONNECT, 0);
+        return COIR__STARTED;
+    }
+    /* A Unix socket never waits; the ring would, for a listener with a full queue. */
+    int r = coir__native_connect(file->file.fd, slot->op);
+    slot->polls = r == -EINPROGRESS;
+    return r == -EINPROGRESS ? COIR__STARTED : r;
+}
+
+/* What the ring is to do for a slot, or the result when there is one at once. */
+static long begin(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    struct coir__op *op = slot->op;
+    struct coir__uring_file *file = coir__uring_file_of(op->file);
+    switch (op->kind) {
+    case COIR__OP_READ:
+        if (coir__unlikely(file->flags & COIR__URING_DIRECT))
+            return attempt(uring, slot);
+        slot->again = file->flags & COIR__URING_EMPTY;
+        meet_fault(slot, COIR__SYS_RECV, op->length);
+        return COIR__STARTED;
+    case COIR__OP_WRITE: {
+        long n = coir__native_write(file->file.fd, file->flags, op);
+        if (n != -EAGAIN)
+            return n;
+        slot->polls = file->flags & COIR__URING_DIRECT;
+        slot->again = true;
+        return COIR__STARTED;
+    }
+    case COIR__OP_ACCEPT:
+        if (file->spare == NULL && (file->spare = coir__uring_file_new(uring->loop)) == NULL)
+            return -ENOMEM;
+        meet_fault(slot, COIR__SYS_ACCEPT, 0);
+        return COIR__STARTED;
+    case COIR__OP_CONNECT: return begin_connect(file, slot);
+    default: return -EINVAL;
+    }
+}
+
+/* What poll(2) says now: it also knows numbers that are not open. */
+static long ready_now(const struct coir__op *op)
+{
+    int events;
+    do
+        events = coir__sys_poll(op->fd, op->events);
+    while (events == -EINTR);
+    if (events > 0 && (events & POLLNVAL))
+        return -EBADF;
+    return events == 0 ? COIR__STARTED : events;
+}
+
+static long begin_watch(struct coir__uring *uring, struct coir__op *op)
+{
+    if (op->fd < 0)
+        return -EBADF;
+    if (coir__uring_watch_busy(uring, op))
+        return -EBUSY;
+    long result = ready_now(op);
+    if (result != COIR__STARTED)
+        return result;
+    int r = coir__uring_watch_add(uring, op);
+    return r < 0 ? r : COIR__STARTED;
+}
+
+long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
+{
+    struct coir__uring *uring = coir__uring_of(loop);
+    assert(!op->active);
+    if (coir__uring_is_copy(uring))
+        return -COIR_EWRONGLOOP;
+    struct coir__uring_slot *slot = take_slot(uring, op);
+    if (coir__unlikely(slot == NULL))
+        return -ENOMEM;
+    long result =
+        coir__unlikely(op->kind == COIR__OP_POLL) ? begin_watch(uring, op) : begin(uring, slot);
+    if (result != COIR__STARTED) {
+        free_slot(uring, slot);
+        return result;
+    }
+    op->active = true;
+    loop->operations++;
+    enter(uring, slot);
+    return COIR__STARTED;
+}
+
+/* ---- cancelling ---- */
+
+/* Ends op, without telling its owner. */
+static void release(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    struct coir__op *op = slot->op;
+    if (op->kind == COIR__OP_POLL && !slot->cancelled)
+        coir__uring_watch_remove(uring, op);
+    free_slot(uring, slot);
+    op->active = false;
+    uring->loop->operations--;
+}
+
+bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
+{
+    struct coir__uring *uring = coir__uring_of(loop);
+    struct coir__uring_slot *slot = slot_of(uring, op);
+    assert(op->active && slot->op == op);
+    bool copy = coir__uring_is_copy(uring); /* the parent has it: here it is over */
+    struct io_uring_sqe *queued = NULL;
+    if (slot->stage == COIR__URING_BACKLOG)
+        backlog_unlink(uring, op);
+    else if (!copy)
+        queued = coir__uring_queued(uring, slot->position);
+    if (queued != NULL) {
+        io_uring_prep_nop(queued);
+        queued->user_data = COIR__URING_NOBODY;
+    }
+    if (queued != NULL || copy || slot->stage == COIR__URING_BACKLOG) {
+        release(uring, slot);
+        return true;
+    }
+    if (slot->cancelled)
+        return false;
+    slot->cancelled = true;
+    if (op->kind == COIR__OP_POLL)
+        coir__uring_watch_remove(uring, op);
+    ask(uring, slot);
+    return false;
+}
+
+void coir__uring_cancel_all(struct coir__uring *uring)
+{
+    for (uint32_t i = 0; i < uring->slot_count; i++)
+        if (uring->slots[i].op != NULL)
+            (void)coir__uring_cancel(uring->loop, uring->slots[i].op);
+}
+
+/* ---- completions ---- */
+
+/* A poll of ours has ended: now the call is worth trying, by the ring or here. */
+static long after_poll(struct coir__uring *uring, struct coir__uring_slot *slot, int result)
+{
+    struct coir__op *op = slot->op;
+    slot->polls = slot->again = false;
+    if (slot->cancelled && (result < 0 || op->kind != COIR__OP_CONNECT))
+        return -ECANCELED;
+    if (result == -EINTR || result == -ECANCELED) {
+        slot->polls = true;
+        return COIR__STARTED;
+    }
+    if (result < 0)
+        return result;
+    if (op->kind == COIR__OP_CONNECT || (coir__uring_file_of(op->file)->flags & COIR__URING_DIRECT))
+        return attempt(uring, slot);
+    return COIR__STARTED;
+}
+
+static long after_watch(const struct coir__uring_slot *slot, int result)
+{
+    if (result >= 0)
+        result &= slot->op->events | POLLERR | POLLHUP;
+    if (result == -EINTR || result == -ECANCELED || result == 0)
+        return slot->cancelled ? -ECANCELED : COIR__STARTED;
+    return result;
+}
+
+/* A connection that was asked for twice, since the first time was interrupted. */
+static long after_connect(struct coir__uring_slot *slot, int result)
+{
+    if (result == -EALREADY || result == -EINPROGRESS) {
+        slot->polls = true;
+        return COIR__STARTED;
+    }
+    return result == -EISCONN && slot->again ? 0 : result;
+}
+
+/* The ring cannot do this with this file, or says what the call itself must say better. */
+static long fall_back(struct coir__uring *uring, struct coir__uring_slot *slot, int result)
+{
+    if (slot->op->kind == COIR__OP_CONNECT)
+        return result;
+    if (result == -EOPNOTSUPP)
+        coir__uring_file_of(slot->op->file)->flags |= COIR__URING_DIRECT;
+    return attempt(uring, slot);
+}
+
+static long after_failure(struct coir__uring *uring, struct coir__uring_slot *slot, int result)
+{
+    bool connects = slot->op->kind == COIR__OP_CONNECT;
+    switch (-result) {
+    case EAGAIN:
+        if (connects)
+            return result;
+        slot->polls = true;
+        return slot->cancelled ? -ECANCELED : COIR__STARTED;
+    case EINTR:
+    case ECANCELED: slot->again = connects; return slot->cancelled ? -ECANCELED : COIR__STARTED;
+    case EOPNOTSUPP:
+    case EINVAL: return slot->cancelled ? -ECANCELED : fall_back(uring, slot, result);
+    default: return connects ? after_connect(slot, result) : result;
+    }
+}
+
+static long after_read(const struct coir__uring_slot *slot, int result, uint32_t flags)
+{
+    struct coir__op *op = slot->op;
+    struct coir__uring_file *file = coir__uring_file_of(op->file);
+    bool short_one = (size_t)result < op->length && slot->length == 0;
+    file->flags &= ~(uint32_t)COIR__URING_EMPTY;
+    if (short_one && (file->flags & COIR__NATIVE_TCP) && !(flags & IORING_CQE_F_SOCK_NONEMPTY))
+        file->flags |= COIR__URING_EMPTY;
+    (void)VALGRIND_MAKE_MEM_DEFINED(op->data, (size_t)result);
+    return result;
+}
+
+/* What a completion means for a slot: its result, or COIR__STARTED to enter it once more. */
+static long after(struct coir__uring *uring, struct coir__uring_slot *slot, int result,
+                  uint32_t flags)
+{
+    struct coir__op *op = slot->op;
+    if (slot->known)
+        result = slot->result;
+    slot->known = false;
+    if (op->kind == COIR__OP_POLL)
+        return after_watch(slot, result);
+    if (slot->polls)
+        return after_poll(uring, slot, result);
+    if (result < 0)
+        return after_failure(uring, slot, result);
+    if (op->kind == COIR__OP_READ)
+        return after_read(slot, result, flags);
+    return op->kind == COIR__OP_ACCEPT ? accepted(uring, op, result) : result;
+}
+
+/* The slot that a completion is for; NULL: nobody's. */
+static struct coir__uring_slot *find(struct coir__uring *uring, uint64_t name)
+{
+    uint32_t index = (uint32_t)name;
+    if (index >= uring->slot_count)
+        return NULL;
+    struct coir__uring_slot *slot = &uring->slots[index];
+    bool expected = slot->stage == COIR__URING_ENTERED && name_of(uring, slot) == name;
+    return coir__likely(expected) ? slot : NULL;
+}
+
+int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *completion)
+{
+    struct coir__uring_slot *slot = find(uring, completion->user_data);
+    if (coir__unlikely(slot == NULL)) {
+        if (completion->user_data == COIR__URING_WAKE && !(completion->flags & IORING_CQE_F_MORE)) {
+            uring->wake_armed = false;
+            uring->wake_once |= completion->res == -EINVAL;
+        }
+        return 0;
+    }
+    long result = after(uring, slot, completion->res, completion->flags);
+    if (result == COIR__STARTED) {
+        enter(uring, slot);
+        return 0;
+    }
+    struct coir__op *op = slot->op;
+    release(uring, slot);
+    op->result = result;
+    op->done(op);
+    return 1;
+}
+
+/* ---- another ring ---- */
+
+void coir__uring_keep(struct coir__uring *uring, const struct io_uring_cqe *completion)
+{
+    struct coir__uring_slot *slot = find(uring, completion->user_data);
+    if (slot == NULL || slot->known)
+        return;
+    slot->known = true;
+    slot->result = completion->res;
+}
+
+void coir__uring_restart(struct coir__uring *uring)
+{
+    for (uint32_t i = 0; i < uring->slot_count; i++) {
+        struct coir__uring_slot *slot = &uring->slots[i];
+        if (slot->stage != COIR__URING_ENTERED)
+            continue;
+        uring->cancels -= slot->cancels;
+        slot->cancels = false;
+        if (!slot->known && (slot->cancelled || uring->failure != 0)) {
+            slot->known = true;
+            slot->result = slot->cancelled ? -ECANCELED : uring->failure;
+        }
+        slot->again |= slot->op->kind == COIR__OP_CONNECT;
+        backlog_link(uring, slot);
+    }
+    uring->failure = 0;
+}

@@ -1,0 +1,283 @@
+/* uring_ring.c: the ring: opening one that works here, entries, entering the kernel, completions,
+ * the wake-up, and moving to another ring.
+ *
+ * Owns both queues. What is offered to the kernel counts from the opening of the ring: an entry
+ * whose position lies behind the kernel's head was not taken yet. With DEFER_TASKRUN completions
+ * only appear on entering with GETEVENTS, and only to the thread that opened the ring: when another
+ * thread runs the loop, or completions were dropped, a new ring takes over what is under way.
+ * Called by uring.c and uring_op.c.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "io/uring.h"
+
+#define ENTRIES 256U
+#define FEWEST 8U
+#define COMPLETIONS 16U /* for each entry */
+#define TRIES 10        /* of a NOP */
+#define WORKERS 4U      /* threads of the kernel: nothing that we ask for should need one */
+
+#define ALWAYS (IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP)
+#define NEEDED                                                                                     \
+    (IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG)
+
+/* What is wanted of a ring, and given up one after the other where the kernel does not know it. */
+static const struct {
+    uint32_t flags;
+    const char *name;
+} wanted[] = {
+    {IORING_SETUP_DEFER_TASKRUN, "DEFER_TASKRUN"},
+    {IORING_SETUP_SINGLE_ISSUER, "SINGLE_ISSUER"},
+    {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, "COOP_TASKRUN"},
+    {IORING_SETUP_SUBMIT_ALL, "SUBMIT_ALL"},
+};
+
+static const uint8_t operations[] = {
+    IORING_OP_NOP,  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_RECV,
+    IORING_OP_SEND, IORING_OP_SENDMSG,  IORING_OP_ACCEPT,       IORING_OP_CONNECT,
+};
+
+/* ---- opening ---- */
+
+static int setup(struct coir__uring *uring, uint32_t flags)
+{
+    int r = -ENOMEM;
+    for (unsigned entries = ENTRIES; r == -ENOMEM && entries >= FEWEST; entries /= 2) {
+        struct io_uring_params parameters = {.flags = flags, .cq_entries = entries * COMPLETIONS};
+        r = coir__sys_uring_setup(&uring->ring, entries, &parameters);
+    }
+    uring->setup = flags;
+    return r;
+}
+
+static int setup_with_most(struct coir__uring *uring)
+{
+    uint32_t flags = ALWAYS;
+    for (size_t i = 0; i < COIR_COUNT(wanted); i++)
+        flags |= wanted[i].flags;
+    int r = setup(uring, flags);
+    for (size_t i = 0; i < COIR_COUNT(wanted) && r == -EINVAL; i++)
+        r = setup(uring, flags &= ~wanted[i].flags);
+    return r;
+}
+
+/* Whether the kernel has all operations. Returns 0, or why not. */
+static int check_operations(struct coir__uring *uring, char *why, size_t size)
+{
+    union {
+        struct io_uring_probe probe;
+        char space[sizeof(struct io_uring_probe) + 256 * sizeof(struct io_uring_probe_op)];
+    } all;
+    memset(&all, 0, sizeof all);
+    int r = coir__sys_uring_probe(&uring->ring, &all.probe, 256);
+    if (r < 0) {
+        (void)snprintf(why, size, "io_uring_register: %s", coir_error_name(r));
+        return r;
+    }
+    for (size_t i = 0; i < COIR_COUNT(operations); i++) {
+        if (io_uring_opcode_supported(&all.probe, operations[i]))
+            continue;
+        (void)snprintf(why, size, "this kernel's io_uring lacks operation %d", operations[i]);
+        return -ENOTSUP;
+    }
+    return 0;
+}
+
+/* Sends a NOP through the ring. */
+static int try_ring(struct coir__uring *uring)
+{
+    struct io_uring_sqe *entry = coir__uring_entry(uring);
+    io_uring_prep_nop(entry);
+    entry->user_data = COIR__URING_NOBODY;
+    int r = 0;
+    for (int tries = 0; tries < TRIES && r == 0 && !coir__uring_has_next(uring); tries++)
+        r = coir__uring_enter(uring, COIR_MS(100));
+    struct io_uring_cqe completion;
+    if (r < 0)
+        return r;
+    return coir__uring_next(uring, &completion) ? completion.res : -ETIME;
+}
+
+static int check_ring(struct coir__uring *uring, char *why, size_t size)
+{
+    if ((uring->ring.features & NEEDED) != NEEDED) {
+        (void)snprintf(why, size, "this kernel's io_uring is too old");
+        return -ENOTSUP;
+    }
+    int r = check_operations(uring, why, size);
+    if (r < 0)
+        return r;
+    r = try_ring(uring);
+    if (r < 0)
+        (void)snprintf(why, size, "io_uring_enter: %s", coir_error_name(r));
+    return r;
+}
+
+static void describe(const struct coir__uring *uring, char *why, size_t size)
+{
+    size_t at = (size_t)snprintf(why, size, "%u entries", *uring->ring.sq.kring_entries);
+    for (size_t i = 0; i < COIR_COUNT(wanted); i++)
+        if ((uring->setup & wanted[i].flags) && at < size)
+            at += (size_t)snprintf(why + at, size - at, "%s%s", ", ", wanted[i].name);
+}
+
+int coir__uring_ring_open(struct coir__uring *uring, char *why, size_t size)
+{
+    int r = setup_with_most(uring);
+    if (r < 0) {
+        (void)snprintf(why, size, "io_uring_setup: %s", coir_error_name(r));
+        return r;
+    }
+    uring->wake_armed = false;
+    struct io_uring_sq *queue = &uring->ring.sq;
+    for (unsigned i = 0; queue->array != NULL && i < *queue->kring_entries; i++)
+        queue->array[i] = i;
+    r = check_ring(uring, why, size);
+    if (r < 0) {
+        coir__uring_ring_close(uring);
+        return r;
+    }
+    (void)coir__sys_uring_hide_from_children(&uring->ring);
+    (void)coir__sys_uring_limit_workers(&uring->ring, WORKERS);
+    describe(uring, why, size);
+    return 0;
+}
+
+void coir__uring_ring_close(struct coir__uring *uring)
+{
+    io_uring_queue_exit(&uring->ring);
+}
+
+/* ---- entries ---- */
+
+static unsigned count_queued(const struct coir__uring *uring)
+{
+    const struct io_uring_sq *queue = &uring->ring.sq;
+    return queue->sqe_tail - __atomic_load_n(queue->khead, __ATOMIC_ACQUIRE);
+}
+
+static bool is_full(const struct coir__uring *uring)
+{
+    return count_queued(uring) >= *uring->ring.sq.kring_entries;
+}
+
+/* Offers all entries to the kernel. Returns how many it has not taken. */
+static unsigned offer(struct coir__uring *uring)
+{
+    struct io_uring_sq *queue = &uring->ring.sq;
+    __atomic_store_n(queue->ktail, queue->sqe_tail, __ATOMIC_RELEASE);
+    return count_queued(uring);
+}
+
+struct io_uring_sqe *coir__uring_entry(struct coir__uring *uring)
+{
+    struct io_uring_sq *queue = &uring->ring.sq;
+    if (coir__unlikely(uring->broken))
+        return NULL;
+    if (coir__unlikely(is_full(uring))) {
+        (void)coir__sys_uring_submit(&uring->ring, offer(uring));
+        if (is_full(uring))
+            return NULL;
+    }
+    return &queue->sqes[queue->sqe_tail++ & *queue->kring_mask];
+}
+
+struct io_uring_sqe *coir__uring_queued(const struct coir__uring *uring, uint32_t position)
+{
+    const struct io_uring_sq *queue = &uring->ring.sq;
+    uint32_t taken = __atomic_load_n(queue->khead, __ATOMIC_ACQUIRE);
+    if (uring->broken || (int32_t)(position - taken) < 0)
+        return NULL;
+    return &queue->sqes[position & *queue->kring_mask];
+}
+
+/* ---- completions ---- */
+
+bool coir__uring_has_next(const struct coir__uring *uring)
+{
+    const struct io_uring_cq *queue = &uring->ring.cq;
+    return *queue->khead != __atomic_load_n(queue->ktail, __ATOMIC_ACQUIRE);
+}
+
+bool coir__uring_next(struct coir__uring *uring, struct io_uring_cqe *ret_completion)
+{
+    struct io_uring_cq *queue = &uring->ring.cq;
+    unsigned head = *queue->khead;
+    if (head == __atomic_load_n(queue->ktail, __ATOMIC_ACQUIRE))
+        return false;
+    *ret_completion = queue->cqes[head & *queue->kring_mask];
+    __atomic_store_n(queue->khead, head + 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* ---- entering ---- */
+
+bool coir__uring_wants_enter(const struct coir__uring *uring)
+{
+    const struct io_uring_sq *queue = &uring->ring.sq;
+    unsigned flags = __atomic_load_n(queue->kflags, __ATOMIC_RELAXED);
+    return uring->broken || queue->sqe_tail != __atomic_load_n(queue->khead, __ATOMIC_RELAXED) ||
+           (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) ||
+           !(uring->setup & IORING_SETUP_TASKRUN_FLAG);
+}
+
+/* Gives up the ring for a new one, on this thread. What had been completed counts; failure is how
+ * the rest ends, or 0: it is entered again. */
+static int move(struct coir__uring *uring, int failure)
+{
+    struct io_uring_cqe completion;
+    if (!uring->broken) {
+        while (coir__uring_next(uring, &completion))
+            coir__uring_keep(uring, &completion);
+        coir__uring_ring_close(uring);
+        uring->failure = failure;
+    }
+    uring->broken = true;
+    struct coir__uring fresh = {.loop = uring->loop};
+    char why[96];
+    int r = coir__uring_ring_open(&fresh, why, sizeof why);
+    if (r < 0)
+        return r;
+    uring->ring = fresh.ring;
+    uring->setup = fresh.setup;
+    uring->wake_armed = uring->broken = false;
+    coir__uring_restart(uring);
+    return 0;
+}
+
+int coir__uring_enter(struct coir__uring *uring, coir_time timeout)
+{
+    if (coir__unlikely(uring->broken)) /* and try again later */
+        return move(uring, 0);
+    unsigned wait = timeout > 0 ? 1 : 0;
+    int r = coir__sys_uring_enter(&uring->ring, offer(uring), wait, timeout);
+    if (coir__likely(r >= 0))
+        return 0;
+    switch (-r) {
+    case ETIME:
+    case EINTR: return 0;
+    case EAGAIN: /* no memory now, or completions first: what is queued stays queued */
+    case EBUSY:
+    case ENOMEM: return 0;
+    case EEXIST: return move(uring, 0);
+    case EBADR: return move(uring, -EIO); /* completions were lost */
+    default: return r;
+    }
+}
+
+/* ---- the wake-up ---- */
+
+/* Nobody reads the counter: each write to it is a completion of its own. */
+void coir__uring_arm_wake(struct coir__uring *uring)
+{
+    struct io_uring_sqe *entry = uring->wake_armed ? NULL : coir__uring_entry(uring);
+    if (entry == NULL)
+        return;
+    if (uring->wake_once)
+        io_uring_prep_poll_add(entry, uring->wakefd, POLLIN);
+    else
+        io_uring_prep_poll_multishot(entry, uring->wakefd, POLLIN);
+    entry->user_data = COIR__URING_WAKE;
+    uring->wake_armed = true;
+}
