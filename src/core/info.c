@@ -10,17 +10,32 @@
 #define VERSION "0.1.0"
 
 static _Thread_local coir_information information;
-static _Thread_local char text[512];
+static _Thread_local char text[768], why[320];
+
+/* Opens a backend as a loop would, to see which it is. */
+static void try_backend(void)
+{
+    struct coir_loop loop = {.root.coir__kind = COIR__SCOPE_ROOT};
+    const char *wanted = getenv("COIR_BACKEND");
+    int r = coir__loop_open_backend(&loop);
+    information.backend = loop.backend != NULL ? loop.backend->name : wanted;
+    (void)snprintf(why, sizeof why, "no loop runs on this thread; %s%s", loop.backend_why,
+                   r < 0 ? ": does not work here" : "");
+    information.backend_why = why;
+    if (r >= 0)
+        loop.backend->close(&loop);
+}
 
 const coir_information *coir_info(void)
 {
     const struct coir_loop *loop = coir__loop;
-    const char *wanted = getenv("COIR_BACKEND");
     information.version = VERSION;
-    information.backend = loop != NULL                  ? loop->backend->name
-                          : wanted != NULL && wanted[0] ? wanted
-                                                        : "epoll";
-    information.backend_why = loop != NULL ? loop->backend_why : "no loop runs on this thread";
+    if (loop == NULL) {
+        try_backend();
+    } else {
+        information.backend = loop->backend->name;
+        information.backend_why = loop->backend_why;
+    }
     information.guards = coir__stack_guards();
     information.stack_size =
         loop != NULL && loop->opts.stack_size != 0 ? loop->opts.stack_size : COIR__STACK_SIZE;

@@ -233,14 +233,15 @@ static int sleep_in_backend(struct coir_loop *loop, coir_time timeout)
     return r;
 }
 
-/* Waits for the kernel as long as a test has patience, if it is one that limits it. Returns whether
- * the kernel stayed silent all that time. A silence goes on until an operation is complete or
- * another one is under way, so it is waited out once, however many timers expire meanwhile. */
-static bool outlast(struct coir_loop *loop, coir_time timeout)
+/* Waits for the kernel as long as a test has patience, if it is one that limits it. A silence goes
+ * on until an operation is complete or another one is under way, so it is waited out once, however
+ * many timers expire meanwhile. Returns 1 when the kernel stayed silent all that time, 0, or
+ * -COIR_EWRONGLOOP in a child that has only a copy of the loop. */
+static int outlast(struct coir_loop *loop, coir_time timeout)
 {
     if (loop->patience == 0 || loop->jobs > 0 || (timeout == COIR_FOREVER && may_be_woken(loop))) {
-        (void)sleep_in_backend(loop, timeout);
-        return false;
+        int r = sleep_in_backend(loop, timeout);
+        return r == -COIR_EWRONGLOOP ? r : 0;
     }
     if (loop->operations != loop->silent_operations)
         loop->silence = 0;
@@ -249,7 +250,7 @@ static bool outlast(struct coir_loop *loop, coir_time timeout)
     int completed = sleep_in_backend(loop, left < timeout ? left : timeout);
     loop->silence = completed > 0 ? 0 : loop->silence + (coir__clock() - before);
     loop->silent_operations = loop->operations;
-    return loop->silence >= loop->patience;
+    return completed == -COIR_EWRONGLOOP ? completed : loop->silence >= loop->patience;
 }
 
 /* How the clock moves while nothing is ready and time is virtual. It jumps to the next timer when
@@ -264,7 +265,9 @@ static int idle_virtually(struct coir_loop *loop, coir_time next)
         return 0;
     }
     coir_time before = coir__clock();
-    bool silent = outlast(loop, next == COIR_FOREVER ? COIR_FOREVER : next - loop->now);
+    int silent = outlast(loop, next == COIR_FOREVER ? COIR_FOREVER : next - loop->now);
+    if (silent < 0)
+        return silent;
     if (silent && next == COIR_FOREVER)
         return -EDEADLK;
     coir_time now = loop->now + (coir__clock() - before);
@@ -284,11 +287,13 @@ static int idle(struct coir_loop *loop)
         return -EDEADLK;
     if (loop->opts.virtual_clock)
         return idle_virtually(loop, next);
-    if (next == COIR_FOREVER)
-        return outlast(loop, COIR_FOREVER) ? -EDEADLK : 0;
+    if (next == COIR_FOREVER) {
+        int silent = outlast(loop, COIR_FOREVER);
+        return silent > 0 ? -EDEADLK : silent;
+    }
     coir_time now = coir__clock();
-    (void)sleep_in_backend(loop, next > now ? next - now : 0);
-    return 0;
+    int r = sleep_in_backend(loop, next > now ? next - now : 0);
+    return r == -COIR_EWRONGLOOP ? r : 0;
 }
 
 /* What the outside has brought: completions, time, posts. */
@@ -316,7 +321,7 @@ static int turn(struct coir_loop *loop, bool (*finished)(struct coir_loop *loop)
     }
     int r = idle(loop);
     collect(loop);
-    return r == -EDEADLK ? r : 0;
+    return r == -EDEADLK || r == -COIR_EWRONGLOOP ? r : 0;
 }
 
 /* ---- runs ---- */

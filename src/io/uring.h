@@ -14,8 +14,7 @@
 #include "io/uring_sys.h"
 
 enum coir__uring_flag {
-    COIR__URING_EMPTY = 1 << 0,  /* all was read: wait before the next try */
-    COIR__URING_DIRECT = 1 << 1, /* the ring cannot do it: calls that do not wait, and polling */
+    COIR__URING_DIRECT = 1 << 0, /* the ring cannot do it: calls that do not wait, and polling */
 };
 
 struct coir__uring_file {
@@ -41,7 +40,7 @@ struct coir__uring_slot {
     uint8_t stage;     /* enum coir__uring_stage */
     bool known;        /* the entry does nothing: its completion brings the result */
     bool polls;        /* the entry only waits until a call is worth trying */
-    bool again;        /* the call was made before, and would have waited or was interrupted */
+    bool again;        /* the call was made before, and interrupted */
     bool cancelled;    /* its end was asked for */
     bool cancels;      /* and the entry that asks the kernel was not made yet */
 };

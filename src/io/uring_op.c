@@ -134,17 +134,12 @@ static void prepare_call(struct io_uring_sqe *entry, const struct coir__uring_sl
 static void prepare(struct coir__uring *uring, struct coir__uring_slot *slot,
                     struct io_uring_sqe *entry)
 {
-    bool transfers = slot->op->kind == COIR__OP_READ || slot->op->kind == COIR__OP_WRITE;
     if (slot->known)
         io_uring_prep_nop(entry);
     else if (slot->polls || slot->op->kind == COIR__OP_POLL)
         io_uring_prep_poll_add(entry, fd_of(slot->op), events_of(slot->op));
     else
         prepare_call(entry, slot);
-    /* As old as the flag that says so. */
-    if (slot->again && transfers && !slot->polls && !slot->known &&
-        (uring->setup & IORING_SETUP_SINGLE_ISSUER))
-        entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
     entry->user_data = name_of(uring, slot);
     slot->position = uring->ring.sq.sqe_tail - 1;
     slot->stage = COIR__URING_ENTERED;
@@ -219,9 +214,8 @@ static void meet_fault(struct coir__uring_slot *slot, enum coir__sys_call call, 
         slot->length = (uint32_t)shorter;
 }
 
-static long accepted(struct coir__uring *uring, struct coir__op *op, int fd)
+static long accepted(struct coir__op *op, int fd)
 {
-    (void)uring;
     struct coir__uring_file *listener = coir__uring_file_of(op->file);
     uint32_t kind = listener->flags & (COIR__NATIVE_SOCKET | COIR__NATIVE_TCP);
     op->accepted = coir__uring_file_open(listener->spare, fd, kind);
@@ -230,7 +224,7 @@ static long accepted(struct coir__uring *uring, struct coir__op *op, int fd)
 }
 
 /* Makes the call itself, which does not wait. */
-static long attempt(struct coir__uring *uring, struct coir__uring_slot *slot)
+static long attempt(struct coir__uring_slot *slot)
 {
     struct coir__op *op = slot->op;
     struct coir__uring_file *file = coir__uring_file_of(op->file);
@@ -241,7 +235,7 @@ static long attempt(struct coir__uring *uring, struct coir__uring_slot *slot)
     case COIR__OP_ACCEPT:
         result = coir__native_accept(file->file.fd);
         if (result >= 0)
-            return accepted(uring, op, (int)result);
+            return accepted(op, (int)result);
         break;
     default: return coir__native_connected(file->file.fd);
     }
@@ -269,18 +263,14 @@ static long begin(struct coir__uring *uring, struct coir__uring_slot *slot)
     switch (op->kind) {
     case COIR__OP_READ:
         if (coir__unlikely(file->flags & COIR__URING_DIRECT))
-            return attempt(uring, slot);
-        slot->again = file->flags & COIR__URING_EMPTY;
+            return attempt(slot);
         meet_fault(slot, COIR__SYS_RECV, op->length);
         return COIR__STARTED;
-    case COIR__OP_WRITE: {
-        long n = coir__native_write(file->file.fd, file->flags, op);
-        if (n != -EAGAIN)
-            return n;
-        slot->polls = file->flags & COIR__URING_DIRECT;
-        slot->again = true;
+    case COIR__OP_WRITE:
+        if (coir__unlikely(file->flags & COIR__URING_DIRECT))
+            return attempt(slot);
+        meet_fault(slot, COIR__SYS_SEND, op->vectors->iov_len);
         return COIR__STARTED;
-    }
     case COIR__OP_ACCEPT:
         if (file->spare == NULL && (file->spare = coir__uring_file_new(uring->loop)) == NULL)
             return -ENOMEM;
@@ -388,10 +378,10 @@ void coir__uring_cancel_all(struct coir__uring *uring)
 /* ---- completions ---- */
 
 /* A poll of ours has ended: now the call is worth trying, by the ring or here. */
-static long after_poll(struct coir__uring *uring, struct coir__uring_slot *slot, int result)
+static long after_poll(struct coir__uring_slot *slot, int result)
 {
     struct coir__op *op = slot->op;
-    slot->polls = slot->again = false;
+    slot->polls = false;
     if (slot->cancelled && (result < 0 || op->kind != COIR__OP_CONNECT))
         return -ECANCELED;
     if (result == -EINTR || result == -ECANCELED) {
@@ -401,7 +391,7 @@ static long after_poll(struct coir__uring *uring, struct coir__uring_slot *slot,
     if (result < 0)
         return result;
     if (op->kind == COIR__OP_CONNECT || (coir__uring_file_of(op->file)->flags & COIR__URING_DIRECT))
-        return attempt(uring, slot);
+        return attempt(slot);
     return COIR__STARTED;
 }
 
@@ -425,16 +415,16 @@ static long after_connect(struct coir__uring_slot *slot, int result)
 }
 
 /* The ring cannot do this with this file, or says what the call itself must say better. */
-static long fall_back(struct coir__uring *uring, struct coir__uring_slot *slot, int result)
+static long fall_back(struct coir__uring_slot *slot, int result)
 {
     if (slot->op->kind == COIR__OP_CONNECT)
         return result;
     if (result == -EOPNOTSUPP)
         coir__uring_file_of(slot->op->file)->flags |= COIR__URING_DIRECT;
-    return attempt(uring, slot);
+    return attempt(slot);
 }
 
-static long after_failure(struct coir__uring *uring, struct coir__uring_slot *slot, int result)
+static long after_failure(struct coir__uring_slot *slot, int result)
 {
     bool connects = slot->op->kind == COIR__OP_CONNECT;
     switch (-result) {
@@ -446,26 +436,13 @@ static long after_failure(struct coir__uring *uring, struct coir__uring_slot *sl
     case EINTR:
     case ECANCELED: slot->again = connects; return slot->cancelled ? -ECANCELED : COIR__STARTED;
     case EOPNOTSUPP:
-    case EINVAL: return slot->cancelled ? -ECANCELED : fall_back(uring, slot, result);
+    case EINVAL: return slot->cancelled ? -ECANCELED : fall_back(slot, result);
     default: return connects ? after_connect(slot, result) : result;
     }
 }
 
-static long after_read(const struct coir__uring_slot *slot, int result, uint32_t flags)
-{
-    struct coir__op *op = slot->op;
-    struct coir__uring_file *file = coir__uring_file_of(op->file);
-    bool short_one = (size_t)result < op->length && slot->length == 0;
-    file->flags &= ~(uint32_t)COIR__URING_EMPTY;
-    if (short_one && (file->flags & COIR__NATIVE_TCP) && !(flags & IORING_CQE_F_SOCK_NONEMPTY))
-        file->flags |= COIR__URING_EMPTY;
-    (void)VALGRIND_MAKE_MEM_DEFINED(op->data, (size_t)result);
-    return result;
-}
-
 /* What a completion means for a slot: its result, or COIR__STARTED to enter it once more. */
-static long after(struct coir__uring *uring, struct coir__uring_slot *slot, int result,
-                  uint32_t flags)
+static long after(struct coir__uring_slot *slot, int result)
 {
     struct coir__op *op = slot->op;
     if (slot->known)
@@ -474,12 +451,12 @@ static long after(struct coir__uring *uring, struct coir__uring_slot *slot, int 
     if (op->kind == COIR__OP_POLL)
         return after_watch(slot, result);
     if (slot->polls)
-        return after_poll(uring, slot, result);
+        return after_poll(slot, result);
     if (result < 0)
-        return after_failure(uring, slot, result);
+        return after_failure(slot, result);
     if (op->kind == COIR__OP_READ)
-        return after_read(slot, result, flags);
-    return op->kind == COIR__OP_ACCEPT ? accepted(uring, op, result) : result;
+        (void)VALGRIND_MAKE_MEM_DEFINED(op->data, (size_t)result);
+    return op->kind == COIR__OP_ACCEPT ? accepted(op, result) : result;
 }
 
 /* The slot that a completion is for; NULL: nobody's. */
@@ -503,7 +480,7 @@ int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *com
         }
         return 0;
     }
-    long result = after(uring, slot, completion->res, completion->flags);
+    long result = after(slot, completion->res);
     if (result == COIR__STARTED) {
         enter(uring, slot);
         return 0;
@@ -538,7 +515,7 @@ void coir__uring_restart(struct coir__uring *uring)
             slot->known = true;
             slot->result = slot->cancelled ? -ECANCELED : uring->failure;
         }
-        slot->again |= slot->op->kind == COIR__OP_CONNECT;
+        slot->again = true;
         backlog_link(uring, slot);
     }
     uring->failure = 0;
