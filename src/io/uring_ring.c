@@ -186,8 +186,10 @@ struct io_uring_sqe *coir__uring_entry(struct coir__uring *uring)
 struct io_uring_sqe *coir__uring_queued(const struct coir__uring *uring, uint32_t position)
 {
     const struct io_uring_sq *queue = &uring->ring.sq;
+    if (uring->broken)
+        return NULL;
     uint32_t taken = __atomic_load_n(queue->khead, __ATOMIC_ACQUIRE);
-    if (uring->broken || (int32_t)(position - taken) < 0)
+    if ((int32_t)(position - taken) < 0)
         return NULL;
     return &queue->sqes[position & *queue->kring_mask];
 }
@@ -216,8 +218,10 @@ bool coir__uring_next(struct coir__uring *uring, struct io_uring_cqe *ret_comple
 bool coir__uring_wants_enter(const struct coir__uring *uring)
 {
     const struct io_uring_sq *queue = &uring->ring.sq;
+    if (uring->broken)
+        return true;
     unsigned flags = __atomic_load_n(queue->kflags, __ATOMIC_RELAXED);
-    return uring->broken || queue->sqe_tail != __atomic_load_n(queue->khead, __ATOMIC_RELAXED) ||
+    return queue->sqe_tail != __atomic_load_n(queue->khead, __ATOMIC_RELAXED) ||
            (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) ||
            !(uring->setup & IORING_SETUP_TASKRUN_FLAG);
 }
