@@ -146,12 +146,19 @@ static void uring_wake(struct coir_loop *loop)
     coir__sys_wake_eventfd(coir__uring_of(loop)->wakefd);
 }
 
+static int uring_descriptor(const struct coir_loop *loop)
+{
+    const struct coir__uring *uring = loop->backend_state;
+    return uring->ring.ring_fd;
+}
+
 const struct coir__backend coir__backend_uring = {
     .name = "uring",
     .open = uring_open,
     .close = uring_close,
     .poll = uring_poll,
     .wake = uring_wake,
+    .descriptor = uring_descriptor,
     .start = coir__uring_start,
     .cancel = coir__uring_cancel,
     .file_socket = coir__uring_socket,

@@ -81,7 +81,7 @@ static void free_slot(struct coir__uring *uring, struct coir__uring_slot *slot)
 
 static int fd_of(const struct coir__op *op)
 {
-    return op->kind == COIR__OP_POLL ? op->fd : op->file->fd;
+    return op->file != NULL ? op->file->fd : op->fd;
 }
 
 static unsigned events_of(const struct coir__op *op)
@@ -277,6 +277,7 @@ static long begin(struct coir__uring *uring, struct coir__uring_slot *slot)
         meet_fault(slot, COIR__SYS_ACCEPT, 0);
         return COIR__STARTED;
     case COIR__OP_CONNECT: return begin_connect(file, slot);
+    case COIR__OP_POLL: meet_fault(slot, COIR__SYS_POLL, 0); return COIR__STARTED;
     default: return -EINVAL;
     }
 }
@@ -315,8 +316,7 @@ long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
     struct coir__uring_slot *slot = take_slot(uring, op);
     if (coir__unlikely(slot == NULL))
         return -ENOMEM;
-    long result =
-        coir__unlikely(op->kind == COIR__OP_POLL) ? begin_watch(uring, op) : begin(uring, slot);
+    long result = coir__unlikely(op->file == NULL) ? begin_watch(uring, op) : begin(uring, slot);
     if (result != COIR__STARTED) {
         free_slot(uring, slot);
         return result;
@@ -333,7 +333,7 @@ long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
 static void release(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
     struct coir__op *op = slot->op;
-    if (op->kind == COIR__OP_POLL && !slot->cancelled)
+    if (op->file == NULL && !slot->cancelled)
         coir__uring_watch_remove(uring, op);
     free_slot(uring, slot);
     op->active = false;
@@ -362,7 +362,7 @@ bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
     if (slot->cancelled)
         return false;
     slot->cancelled = true;
-    if (op->kind == COIR__OP_POLL)
+    if (op->file == NULL)
         coir__uring_watch_remove(uring, op);
     ask(uring, slot);
     return false;
