@@ -161,19 +161,21 @@ COIR_TEST(wait_closed_on_close_with_unread_data_unix)
 static int send_for_ever(void *arg)
 {
     char data[1000] = "";
-    for (;;)
+    for (;;) {
         COIR_TRY(coir_stream_write(arg, data, sizeof data));
+        COIR_TRY(coir_sleep(COIR_MS(200)));
+    }
 }
 
 /* A peer that never stops is given a second. */
-COIR_TEST_TAGGED(close_does_not_wait_for_ever, "real,slow")
+COIR_TEST_TAGGED(close_does_not_wait_for_ever, "slow")
 {
     PAIR(BY_TCP, a, b);
-    coir_time start = coir_now();
     COIR_GROUP_COLLECT(group);
     coir_task *task;
     COIR_REQUIRE_OK(coir_spawn(&group, send_for_ever, a, &task));
-    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(100)));
+    coir_time start = coir_now();
     coir_stream_close(COIR_TAKE(b));
     COIR_EXPECT_GE(coir_now() - start, COIR_MS(900));
     COIR_EXPECT_LT(coir_now() - start, COIR_SEC(3));
