@@ -140,6 +140,41 @@ static int wait_blocked(void *arg)
     return 0;
 }
 
+struct blocked {
+    int *steps;
+    int *turn;  /* of those that wait until all are blocked */
+    int result; /* and this one's */
+};
+
+static int wait_blocked_and_walk(void *arg)
+{
+    struct blocked *blocked = arg;
+    COIR_TRY(coir_test_wait_all_blocked());
+    COIR_EXPECT_EQ(*blocked->steps, 50);
+    int turn = ++*blocked->turn;
+    for (int i = 0; i < 20; i++)
+        COIR_TRY(coir_yield());
+    COIR_EXPECT_EQ(*blocked->turn, turn); /* the next one waits for this one, too */
+    blocked->result = turn;
+    return 0;
+}
+
+COIR_TEST(several_wait_until_all_are_blocked)
+{
+    int steps = 0, turn = 0;
+    struct blocked blocked[3];
+    COIR_GROUP(group);
+    for (size_t i = 0; i < COIR_COUNT(blocked); i++) {
+        blocked[i] = (struct blocked){&steps, &turn, 0};
+        COIR_REQUIRE_OK(coir_spawn(&group, wait_blocked_and_walk, &blocked[i], NULL));
+    }
+    COIR_REQUIRE_OK(coir_spawn(&group, walk, &steps, NULL));
+    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ(turn, 3);
+    COIR_EXPECT_EQ(blocked[0].result + blocked[1].result + blocked[2].result, 6);
+}
+
 static int yield_for_ever(void *arg)
 {
     (void)arg;

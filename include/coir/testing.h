@@ -139,7 +139,8 @@ COIR__BEGIN
 /* ---- order ---- */
 
 /* Waits until every other task of the loop is parked and nothing is ready: what was started has
- * gone as far as it can. No (virtual) time passes. Trio calls this wait_all_tasks_blocked.
+ * gone as far as it can. No (virtual) time passes. Trio calls this wait_all_tasks_blocked. Tasks
+ * that are in this call themselves count as blocked: they go on one after the other.
  *
  *     COIR_REQUIRE_OK(coir_spawn(&group, locks, &lock, NULL));
  *     COIR_REQUIRE_OK(coir_test_wait_all_blocked());        (it now waits for the lock)

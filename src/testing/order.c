@@ -17,12 +17,24 @@ struct look {
     int quiet;
 };
 
+static void look_around(struct coir__ready *ready);
+
+/* Whether nothing is ready but others that look around as well: they are blocked like the rest, so
+ * the first of them goes on, and the next when that one is blocked again. */
+static bool is_quiet(const struct coir_loop *loop)
+{
+    const struct coir__ready *ready = loop->ready_first;
+    while (ready != NULL && ready->run == look_around)
+        ready = ready->next;
+    return ready == NULL;
+}
+
 static void look_around(struct coir__ready *ready)
 {
     struct look *look = coir__container(ready, struct look, ready);
     struct coir_task *task = look->task;
     struct coir_loop *loop = task->loop;
-    if (loop->ready_first != NULL)
+    if (!is_quiet(loop))
         look->quiet = 0;
     else if (loop->turns != look->turn)
         look->quiet++;
