@@ -2,6 +2,8 @@
  * and taking them back by names that may be stale. Some names are those of CPython's
  * test_base_events.py and test_futures.py.
  */
+#include <coir/retry.h>
+
 #include "core_log.h"
 
 /* ---- callbacks ---- */
@@ -107,6 +109,47 @@ COIR_TEST_TAGGED(callbacks_are_taken_back, "own_loop")
     EXPECT_ORDER(&log, 1, 3);
     for (int i = 0; i < 4; i++)
         COIR_EXPECT_CODE(coir_callback_cancel(loop, names[i]), -ENOENT);
+}
+
+static int end_at_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Refused where it can be said, not when it is called. */
+COIR_TEST(without_a_function)
+{
+    coir_loop *loop = coir_loop_current();
+    coir_callback name;
+    coir_post_node node = {0};
+    coir_task *task;
+    coir_call calls[] = {{end_at_once, NULL, 7}, {NULL, NULL, 7}};
+    coir_spawn_opts opts = {.eager = true};
+    int item = 0;
+    COIR_EXPECT_CODE(coir_call_soon(loop, NULL, NULL, &name), -EINVAL);
+    COIR_EXPECT_CODE(coir_call_later(loop, 5, NULL, NULL, &name), -EINVAL);
+    COIR_EXPECT_CODE(coir_call_at(loop, 5, NULL, NULL, NULL), -EINVAL);
+    COIR_EXPECT_CODE(coir_post(loop, &node, NULL, NULL), -EINVAL);
+    COIR_GROUP(group);
+    COIR_EXPECT_CODE(coir_spawn(&group, NULL, NULL, &task), -EINVAL);
+    COIR_EXPECT_CODE(coir_spawn(NULL, NULL, NULL, NULL), -EINVAL);
+    COIR_EXPECT_CODE(coir_spawn_copy(&group, NULL, &item, sizeof item, &task), -EINVAL);
+    COIR_EXPECT_CODE(coir_spawn_with(&group, NULL, NULL, &opts, &task), -EINVAL);
+    COIR_EXPECT_CODE(coir_loop_spawn(loop, NULL, NULL, &task), -EINVAL);
+    COIR_EXPECT_CODE(coir_gather(calls, COIR_COUNT(calls), COIR_FAIL_FAST), -EINVAL);
+    COIR_EXPECT_CODE(coir_map(NULL, &item, 1, sizeof item, NULL), -EINVAL);
+    COIR_EXPECT_CODE(coir_retry_run(NULL, NULL, NULL), -EINVAL);
+    COIR_REQUIRE_OK(coir_spawn(&group, end_at_once, NULL, &task));
+    COIR_EXPECT_CODE(coir_task_on_done(task, NULL, NULL), -EINVAL);
+    COIR_REQUIRE_OK(coir_join(task, NULL));
+    COIR_EXPECT_CODE(coir_run(NULL, NULL, NULL, NULL), -EBUSY);
+}
+
+COIR_TEST_TAGGED(no_function_to_run, "own_loop")
+{
+    coir_loop_opts opts = coir_test_loop_opts();
+    COIR_EXPECT_CODE(coir_run(NULL, NULL, &opts, NULL), -EINVAL);
 }
 
 COIR_TEST_TAGGED(stale_names_take_nothing_back, "own_loop")

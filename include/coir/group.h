@@ -108,8 +108,9 @@ typedef struct coir_call {
 /* Runs count unlike functions at once, each in a task of its own, and returns when all have ended;
  * calls[i].result belongs to calls[i]. COIR_COLLECT keeps going after failures and returns 0;
  * COIR_ANY returns 0 at the first success. Returns 0. Errors: with COIR_FAIL_FAST the first
- * failure, with COIR_ANY when all failed; -ECANCELED, -ETIME, -ENOMEM. Cancel safety: the children
- * are cancelled and joined. Thread safety: the loop's thread. */
+ * failure, with COIR_ANY when all failed; -EINVAL for a call without a function, -ECANCELED,
+ * -ETIME, -ENOMEM. Cancel safety: the children are cancelled and joined. Thread safety: the loop's
+ * thread. */
 #define coir_gather(calls, count, policy)                                                          \
     coir_gather_at((calls), (count), (policy), COIR_SITE("gather"))
 COIR__CHECKED int coir_gather_at(coir_call *calls, size_t count, coir_policy policy,

@@ -86,8 +86,8 @@ COIR__CHECKED int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loo
 COIR__PUBLIC int coir_loop_close(coir_loop *loop);
 
 /* Starts fn(arg) as a task of loop from outside a task, owned by the loop. As coir_spawn otherwise.
- * Returns 0. Errors: -ENOMEM, -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+ * Returns 0. Errors: -EINVAL for no loop or function, -ENOMEM, -COIR_EWRONGLOOP. Cancel safety:
+ * never waits. Thread safety: the loop's thread. */
 #define coir_loop_spawn(loop, fn, arg, ret_task)                                                   \
     coir_loop_spawn_at((loop), (fn), (arg), (ret_task), COIR_SITE(#fn))
 COIR__CHECKED int coir_loop_spawn_at(coir_loop *loop, coir_fn fn, void *arg, coir_task **ret_task,
@@ -159,19 +159,19 @@ typedef struct coir_callback {
 } coir_callback;
 
 /* Calls fn(arg) once at the loop's next turn, after what was asked for before. ret_callback may be
- * NULL. Returns 0. Errors: -ENOMEM. Cancel safety: never waits. Thread safety: the loop's thread;
- * see coir_post for others. */
+ * NULL. Returns 0. Errors: -EINVAL for no function, -ENOMEM. Cancel safety: never waits. Thread
+ * safety: the loop's thread; see coir_post for others. */
 COIR__CHECKED int coir_call_soon(coir_loop *loop, void (*fn)(void *arg), void *arg,
                                  coir_callback *ret_callback);
 
-/* Calls fn(arg) once, delay nanoseconds from now. Returns 0. Errors: -ENOMEM. Cancel safety: never
- * waits. Thread safety: the loop's thread. */
+/* Calls fn(arg) once, delay nanoseconds from now. Returns 0. Errors: as coir_call_soon. Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_call_later(coir_loop *loop, coir_time delay, void (*fn)(void *arg),
                                   void *arg, coir_callback *ret_callback);
 
 /* Calls fn(arg) once at a point in time, in the order of the times and then of the calls; what
- * is past already is called at the next turn, in the order of the calls. Returns 0. Errors:
- * -ENOMEM. Cancel safety: never waits. Thread safety: the loop's thread. */
+ * is past already is called at the next turn, in the order of the calls. Returns 0. Errors: as
+ * coir_call_soon. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_call_at(coir_loop *loop, coir_time when, void (*fn)(void *arg), void *arg,
                                coir_callback *ret_callback);
 
@@ -203,9 +203,9 @@ typedef struct coir_post_node {
 
 /* Asks the loop to call fn(arg) once, soon. node stays the loop's until fn is called; posting a
  * node that is under way changes nothing (its first fn and arg hold). The only call that is safe
- * from other threads and from signal handlers. Returns 0. Errors: -EALREADY when it is under way,
- * -COIR_ECLOSED when the loop is closing. Cancel safety: never waits. Thread safety: any thread and
- * any signal handler, as long as the loop is not freed. */
+ * from other threads and from signal handlers. Returns 0. Errors: -EINVAL for no function,
+ * -EALREADY when it is under way, -COIR_ECLOSED when the loop is closing. Cancel safety: never
+ * waits. Thread safety: any thread and any signal handler, as long as the loop is not freed. */
 COIR__PUBLIC int coir_post(coir_loop *loop, coir_post_node *node, void (*fn)(void *arg), void *arg);
 
 /* Live things and totals of a loop. Every number is exact. */

@@ -64,9 +64,9 @@ typedef struct coir_retry_state {
  * retry->attempts times, with pauses between. retry may be NULL for the defaults. No pause is begun
  * that would not end before retry->total has passed, and the scope around all of it expires then.
  * Returns what fn returned in the end. Errors: its last failure; -ETIMEDOUT when total ended the
- * first call, -EINVAL for a negative time or a factor below 1, -COIR_ENOTASK, -ECANCELED, -ETIME.
- * Cancel safety: as fn; a pause ends at once, and fn is not called again. Thread safety: the loop's
- * thread. */
+ * first call, -EINVAL for no function, a negative time or a factor below 1, -COIR_ENOTASK,
+ * -ECANCELED, -ETIME. Cancel safety: as fn; a pause ends at once, and fn is not called again.
+ * Thread safety: the loop's thread. */
 COIR__CHECKED int coir_retry_run(const coir_retry *retry, coir_fn fn, void *arg);
 
 /* Says that a call failed with code, and pauses before the next one. at_least is how long whoever

@@ -103,8 +103,8 @@ COIR__PUBLIC int coir_task_result(coir_task *task);
 COIR__PUBLIC const coir_error *coir_task_failure(coir_task *task);
 
 /* Calls fn(arg) once on the loop, outside any task, when task has ended (at the next turn when it
- * has already). Returns 0. Errors: -ENOMEM, -COIR_EWRONGLOOP. Cancel safety: never waits. Thread
- * safety: the loop's thread. */
+ * has already). Returns 0. Errors: -EINVAL for no function, -ENOMEM, -COIR_EWRONGLOOP. Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_task_on_done(coir_task *task, void (*fn)(void *arg), void *arg);
 
 /* Takes back what coir_task_on_done registered with the same fn and arg and has not been called.

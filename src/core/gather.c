@@ -22,8 +22,11 @@ int coir_gather_at(coir_call *calls, size_t count, coir_policy policy, const coi
         return -COIR_ENOTASK;
     if (calls == NULL && count > 0)
         return -EINVAL;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (calls[i].fn == NULL)
+            return -EINVAL;
         calls[i].result = -COIR_ECANCELEDTASK;
+    }
     COIR__GROUP(group, policy);
     for (size_t i = 0; i < count; i++) {
         int r = coir_spawn_at(&group, gather_child, &calls[i], NULL, site);

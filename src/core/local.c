@@ -113,6 +113,8 @@ void coir__done_detach(struct coir_task *task)
 
 int coir_task_on_done(coir_task *task, void (*fn)(void *arg), void *arg)
 {
+    if (fn == NULL)
+        return -EINVAL;
     if (task->loop != coir__loop)
         return -COIR_EWRONGLOOP;
     struct coir__done *done = coir__alloc(sizeof *done);

@@ -15,6 +15,8 @@ static coir_post_node closed;
 
 int coir_post(coir_loop *loop, coir_post_node *node, void (*fn)(void *arg), void *arg)
 {
+    if (fn == NULL)
+        return -EINVAL;
     if (__atomic_exchange_n(&node->coir__queued, 1, __ATOMIC_ACQ_REL) != 0)
         return -EALREADY;
     node->coir__fn = fn;

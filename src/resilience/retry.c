@@ -136,7 +136,7 @@ static int call(const coir_retry *retry, coir_fn fn, void *arg)
 int coir_retry_run(const coir_retry *retry, coir_fn fn, void *arg)
 {
     coir_retry full = complete(retry);
-    if (!makes_sense(&full))
+    if (fn == NULL || !makes_sense(&full))
         return -EINVAL;
     COIR_SCOPE(total, full.total);
     coir_retry_state state = {0};
