@@ -167,6 +167,22 @@ COIR_TEST(closed_channel)
     COIR_EXPECT_EQ(again[1].result, 0);
 }
 
+/* No end of the channel, as closing the last sender is: the waiting task's own handle is gone. */
+COIR_TEST(receiver_is_closed_meanwhile)
+{
+    CHANNEL(out_a, in_a, 1);
+    CHANNEL(out_b, in_b, 1);
+    coir_event event = {0};
+    struct chooser chooser = {in_a, in_b, &event, 0, 0, -1, -1};
+    COIR_GROUP(group);
+    START(&group, choose, &chooser, NULL);
+    coir_receiver_close(COIR_TAKE(in_a));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ(chooser.index, 0);
+    COIR_EXPECT_CODE(chooser.result, -COIR_ECLOSED);
+    COIR_EXPECT_CODE(coir_try_send(out_a, &(int){1}), -COIR_ECLOSED);
+}
+
 struct offer {
     coir_sender *a, *b;
     int item, index, result;
@@ -499,6 +515,44 @@ COIR_TEST(description_lists_the_cases)
     COIR_EXPECT_CONTAINS(text, "waits for the first of receive from channel of int");
     coir_cancel(task, NULL);
     (void)joined(task);
+}
+
+/* The channel lives on by other handles, and so does the wait. Nothing of the closed ones is
+ * read. */
+COIR_TEST(description_when_the_handles_are_closed)
+{
+    CHANNEL(out_a, in_a, 0);
+    CHANNEL(out_b, in_b, 0);
+    coir_sender *out_c = NULL;
+    coir_receiver *in_c = NULL;
+    coir_event event = {0};
+    coir_task *tasks[2];
+    char text[256];
+    COIR_REQUIRE_OK(coir_receiver_clone(in_a, &in_c));
+    struct chooser chooser = {in_c, in_b, &event, 0, 0, -1, -1};
+    COIR_GROUP_COLLECT(group);
+    int r = coir_spawn(&group, choose, &chooser, &tasks[0]);
+    if (r == 0)
+        r = coir_test_wait_all_blocked();
+    coir_receiver_close(in_c);
+    COIR_REQUIRE_OK(r);
+    coir_task_describe(tasks[0], text, sizeof text);
+    COIR_EXPECT_CONTAINS(text, "receive from channel of int opened at ");
+    COIR_REQUIRE_OK(coir_send(out_a, &(int){3}));
+    COIR_EXPECT_OK(joined(tasks[0]));
+    COIR_EXPECT_EQ(chooser.item_a, 3);
+    COIR_REQUIRE_OK(coir_sender_clone(out_b, &out_c));
+    struct offer offer = {out_c, out_a, 9, -1, -1};
+    r = coir_spawn(&group, offer_to_either, &offer, &tasks[1]);
+    if (r == 0)
+        r = coir_test_wait_all_blocked();
+    coir_sender_close(out_c);
+    COIR_REQUIRE_OK(r);
+    coir_task_describe(tasks[1], text, sizeof text);
+    COIR_EXPECT_CONTAINS(text, "send to channel of int opened at ");
+    int got = 0;
+    COIR_EXPECT_EQ(coir_receive(in_b, &got), 1);
+    COIR_EXPECT_EQ(got, 9);
 }
 
 static int wait_for_many(void *arg)

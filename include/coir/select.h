@@ -33,7 +33,8 @@ struct coir__waitable;
  * caller's and must outlive the call. */
 typedef struct coir_case {
     /* What came of it, for the case whose index was returned. COIR_ON_RECEIVE: 1, or 0 when the
-     * channel is closed and drained. COIR_ON_SEND: 0, or -COIR_ECLOSED without receivers.
+     * channel is closed and drained, or -COIR_ECLOSED when another task closed the last receiver
+     * meanwhile. COIR_ON_SEND: 0, or -COIR_ECLOSED without receivers.
      * COIR_ON_TASK: the task's result. COIR_ON_FUTURE: 0 or the code it failed with.
      * COIR_ON_DESCRIPTOR: the events that are there. COIR_ON_SIGNAL: the signal. Else 0. */
     int result;

@@ -455,14 +455,18 @@ static void withdraw(coir_case *wanted)
     coir__waiter_unlink(&wanted->coir__waiter);
 }
 
+/* From the list that the case waits in, which is part of the channel: the handle may have been
+ * closed by another task. */
 static size_t describe_send_case(const coir_case *wanted, char *text, size_t size)
 {
-    return describe(channel_of_sender(wanted), true, text, size);
+    const struct coir__waitlist *list = wanted->coir__waiter.list;
+    return describe(coir__container(list, const struct channel, sending), true, text, size);
 }
 
 static size_t describe_receive_case(const coir_case *wanted, char *text, size_t size)
 {
-    return describe(channel_of_receiver(wanted), false, text, size);
+    const struct coir__waitlist *list = wanted->coir__waiter.list;
+    return describe(coir__container(list, const struct channel, receiving), false, text, size);
 }
 
 const struct coir__waitable coir__on_send = {"send to channel", attempt_send, begin_send, withdraw,
