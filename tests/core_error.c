@@ -380,6 +380,70 @@ COIR_TEST(reason_of_a_groups_end_is_told)
                     "cancelled: task 'fail_later' of the group failed: EIO");
 }
 
+struct scopes {
+    coir_scope *outer, *inner;
+    bool shielded; /* a shield between them */
+};
+
+static int sleep_in_inner(struct scopes *scopes)
+{
+    COIR_SCOPE(inner, COIR_FOREVER);
+    scopes->inner = &inner;
+    COIR_TRY(coir_sleep(COIR_FOREVER));
+    return 0;
+}
+
+static int sleep_in_scopes(void *arg)
+{
+    struct scopes *scopes = arg;
+    COIR_SCOPE(outer, COIR_FOREVER);
+    scopes->outer = &outer;
+    if (!scopes->shielded)
+        return sleep_in_inner(scopes);
+    COIR_SHIELD(COIR_SEC(1));
+    return sleep_in_inner(scopes);
+}
+
+/* Cancels what is named by the letters, in their order: the task, the scopes. Returns the text of
+ * the failure, or "". */
+static const char *reason_of(const char *letters, bool shielded)
+{
+    static char message[128];
+    struct scopes scopes = {.shielded = shielded};
+    coir_task *task;
+    message[0] = '\0';
+    COIR_GROUP_COLLECT(group);
+    if (coir_spawn(&group, sleep_in_scopes, &scopes, &task) < 0)
+        return message;
+    if (coir_test_wait_all_blocked() == 0 && scopes.inner != NULL) {
+        for (; *letters != '\0'; letters++) {
+            switch (*letters) {
+            case 't': coir_cancel(task, "of the task"); break;
+            case 'o': coir_scope_cancel(scopes.outer, "of the outer one"); break;
+            case 'i': coir_scope_cancel(scopes.inner, "of the inner one"); break;
+            default: break;
+            }
+        }
+    }
+    coir_cancel(task, NULL);
+    COIR_EXPECT_CODE(coir_join(task, NULL), -COIR_ECANCELEDTASK);
+    const coir_error *error = coir_last_error();
+    if (error != NULL)
+        (void)snprintf(message, sizeof message, "%s", coir_error_message(error));
+    return message;
+}
+
+/* Of several cancellations the outermost one ends the most, so it is the one to be told; what a
+ * shield holds off is not what ended the wait. */
+COIR_TEST(outermost_reason_is_told)
+{
+    COIR_EXPECT_STR(reason_of("toi", false), "cancelled: of the task");
+    COIR_EXPECT_STR(reason_of("iot", false), "cancelled: of the task");
+    COIR_EXPECT_STR(reason_of("ti", false), "cancelled: of the task");
+    COIR_EXPECT_STR(reason_of("it", true), "cancelled: of the inner one");
+    COIR_EXPECT_STR(reason_of("oi", true), "cancelled: of the inner one");
+}
+
 enum { DEADLINE_LINE = __LINE__ + 4 };
 static int sleep_within_limits(void *arg)
 {

@@ -256,8 +256,8 @@ int coir_fail_at(int code, const void *frame, const coir_site *site, const char 
     return code;
 }
 
-/* Why the current task is being cancelled: the nearest scope outwards that has the code, in words.
- */
+/* Why the current task is being cancelled, in words: of the scopes around it that have the code, up
+ * to the first shield that holds, the outermost one says it. */
 static struct coir_error *explain_pending(struct coir_loop *loop, int code)
 {
     const struct coir_scope *scope = loop->current != NULL ? loop->current->scope : NULL;
