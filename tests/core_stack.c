@@ -215,13 +215,15 @@ static int overflow_in_child(void *arg)
     return coir_run(start_overflow, arg, &opts, NULL) < 0;
 }
 
-static void expect_overflow(const struct child *child)
+static void expect_overflow(const struct child *child, int size)
 {
-    char where[64];
+    char what[128], where[64];
+    (void)snprintf(what, sizeof what,
+                   "coir: stack overflow: task 'the deep one' overflowed its stack of %d bytes "
+                   "(spawned at ",
+                   size);
     (void)snprintf(where, sizeof where, "core_stack.c:%d); give it more with", OVERFLOW_LINE);
-    COIR_EXPECT_CONTAINS(child->output,
-                         "coir: stack overflow: task 'the deep one' overflowed its stack of 65536 "
-                         "bytes (spawned at ");
+    COIR_EXPECT_CONTAINS(child->output, what);
     COIR_EXPECT_CONTAINS(child->output, where);
 }
 
@@ -236,7 +238,7 @@ COIR_TEST_TAGGED(overflow_names_the_task, "own_loop,no_torture")
     struct child child;
     int generation = 0;
     COIR_REQUIRE_EQ(child_run(&child, overflow_in_child, &generation), 0);
-    expect_overflow(&child);
+    expect_overflow(&child, 65536);
     COIR_EXPECT(ended_by_fault(&child));
 }
 
@@ -257,7 +259,7 @@ COIR_TEST_TAGGED(overflow_in_another_thread, "own_loop,no_torture")
     struct child child;
     int generation = 0;
     COIR_REQUIRE_EQ(child_run(&child, overflow_in_thread, &generation), 0);
-    expect_overflow(&child);
+    expect_overflow(&child, 65536);
     COIR_EXPECT(ended_by_fault(&child));
 }
 
@@ -266,7 +268,7 @@ COIR_TEST_TAGGED(guards_survive_reuse, "own_loop,no_torture")
     struct child child;
     int generation = 3;
     COIR_REQUIRE_EQ(child_run(&child, overflow_in_child, &generation), 0);
-    expect_overflow(&child);
+    expect_overflow(&child, 65536);
     COIR_EXPECT(ended_by_fault(&child));
 }
 
@@ -289,7 +291,7 @@ COIR_TEST_TAGGED(previous_handler_is_chained, "own_loop,no_torture")
     struct child child;
     int generation = 0;
     COIR_REQUIRE_EQ(child_run(&child, overflow_with_handler, &generation), 0);
-    expect_overflow(&child);
+    expect_overflow(&child, 65536);
     COIR_EXPECT_CONTAINS(child.output, "previous handler\n");
     COIR_EXPECT(WIFEXITED(child.status));
     COIR_EXPECT_EQ(WEXITSTATUS(child.status), 3);
@@ -341,8 +343,71 @@ COIR_TEST_TAGGED(guards_by_mprotect, "own_loop,no_torture")
     COIR_EXPECT_OK(coir_run(sleep_a_day, &value, &opts, NULL));
     COIR_REQUIRE_EQ(child_run(&child, overflow_in_child, &generation), 0);
     coir__sys_fault = NULL;
-    expect_overflow(&child);
+    expect_overflow(&child, 65536);
     COIR_EXPECT(ended_by_fault(&child));
+}
+
+/* As on machines with pages of 64 KiB: a guard is a page at least, and a stack four of them. */
+COIR_TEST_TAGGED(guards_of_large_pages, "own_loop,no_torture")
+{
+    static const struct {
+        size_t asked, usable;
+    } sizes[] = {{1, 3 << 16}, {65536, 3 << 16}, {262144, 3 << 16}, {262145, 15 << 16}};
+    struct child child;
+    int generation = 0;
+    coir_loop_opts opts = coir_test_loop_opts();
+    coir__sys_pretended_page = 65536;
+    for (size_t i = 0; i < COIR_COUNT(sizes); i++) {
+        size_t size = 0;
+        opts.stack_size = sizes[i].asked;
+        COIR_EXPECT_OK(coir_run(use_nearly_all, &size, &opts, NULL));
+        COIR_EXPECT_EQ(size, sizes[i].usable);
+    }
+    int r = child_run(&child, overflow_in_child, &generation);
+    coir__sys_pretended_page = 0;
+    COIR_REQUIRE_EQ(r, 0);
+    expect_overflow(&child, 262144);
+    COIR_EXPECT(ended_by_fault(&child));
+}
+
+/* ---- the stack for signals ---- */
+
+static char own_signal_stack[65536];
+
+static int note_signal_stack(void *arg)
+{
+    return sigaltstack(NULL, arg);
+}
+
+static int set_signal_stack(void *arg)
+{
+    stack_t own = {.ss_sp = own_signal_stack, .ss_size = sizeof own_signal_stack};
+    (void)arg;
+    return sigaltstack(&own, NULL);
+}
+
+/* A run lends the thread a signal stack and takes it back, unless the thread has one of its own,
+ * before the run or since. */
+COIR_TEST_TAGGED(signal_stack_of_a_thread_is_left_as_it_was, "own_loop")
+{
+    coir_loop_opts opts = coir_test_loop_opts();
+    stack_t original, none = {.ss_flags = SS_DISABLE}, inside = none, after;
+    COIR_REQUIRE_OK(sigaltstack(&none, &original));
+    for (int i = 0; i < 2; i++) {
+        COIR_EXPECT_OK(coir_run(note_signal_stack, &inside, &opts, NULL));
+        COIR_EXPECT_EQ(inside.ss_flags & SS_DISABLE, 0);
+        COIR_EXPECT_OK(sigaltstack(NULL, &after));
+        COIR_EXPECT_EQ(after.ss_flags & SS_DISABLE, SS_DISABLE);
+    }
+    COIR_EXPECT_OK(coir_run(set_signal_stack, NULL, &opts, NULL));
+    COIR_EXPECT_OK(sigaltstack(NULL, &after));
+    COIR_EXPECT_PTR(after.ss_sp, own_signal_stack);
+    COIR_EXPECT_OK(coir_run(note_signal_stack, &inside, &opts, NULL));
+    COIR_EXPECT_PTR(inside.ss_sp, own_signal_stack);
+    COIR_EXPECT_OK(sigaltstack(NULL, &after));
+    COIR_EXPECT_PTR(after.ss_sp, own_signal_stack);
+    COIR_EXPECT_EQ(after.ss_size, sizeof own_signal_stack);
+    (void)sigaltstack(&original, NULL);
 }
 
 /* ---- what a switch keeps ---- */

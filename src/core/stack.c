@@ -40,7 +40,7 @@
 /* Never less than a page, which is 64 KiB on some machines. */
 static size_t guard_size(unsigned class_index)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE); /* no system call: the C library knows it */
+    size_t page = coir__sys_page();
     size_t size = CLASS_SIZE(class_index) / 16;
     return size > page ? size : page;
 }
@@ -76,7 +76,7 @@ static bool unreadable(int counter, const void *page)
 /* Probes by effect: an emulator may accept the advice and do nothing. */
 static int probe_guards(void)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t page = coir__sys_page();
     char *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return 2;

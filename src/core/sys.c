@@ -3,3 +3,4 @@
 #include "core/sys.h"
 
 int (*coir__sys_fault)(enum coir__sys_call call, size_t *length);
+size_t coir__sys_pretended_page;

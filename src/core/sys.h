@@ -76,6 +76,16 @@ enum coir__sys_call {
  * that it fails with. */
 extern int (*coir__sys_fault)(enum coir__sys_call call, size_t *length);
 
+/* A test's pages, when it is not 0: larger ones than the kernel's, as other machines have. */
+extern size_t coir__sys_pretended_page;
+
+static inline size_t coir__sys_page(void)
+{
+    if (__builtin_expect(coir__sys_pretended_page != 0, 0))
+        return coir__sys_pretended_page;
+    return (size_t)sysconf(_SC_PAGESIZE); /* no system call: the C library knows it */
+}
+
 #define COIR__SYS_FAULT(call, length)                                                              \
     do {                                                                                           \
         if (__builtin_expect(coir__sys_fault != NULL, 0)) {                                        \
