@@ -7,6 +7,8 @@
 #include <coir/signal.h>
 #include <coir/testing.h>
 
+#include "core/core.h"
+
 static int seen; /* by a handler of the program's own */
 
 static void note(int number)
@@ -48,6 +50,39 @@ COIR_TEST(a_signal_arrives)
     raise(SIGUSR1);
     COIR_EXPECT_OK(coir_signal_wait(signals, &number));
     COIR_EXPECT_EQ(number, SIGUSR1);
+}
+
+/* A call that need not wait, of a task whose turn has used up what it may do without waiting: the
+ * set is closed while it gives way. */
+static int wait_at_the_end_of_a_turn(void *arg)
+{
+    coir_signals *signals = *(coir_signals **)arg;
+    int number = 0;
+    coir__self()->loop->charges = coir__self()->loop->hooked_charges = 1;
+    COIR_TRY(coir_signal_wait(signals, &number));
+    COIR_EXPECT_EQ(number, SIGUSR1);
+    COIR_EXPECT_PTR(*(coir_signals **)arg, NULL); /* it did give way */
+    return 0;
+}
+
+static int close_signals(void *arg)
+{
+    coir_signals **signals = arg;
+    coir_signal_close(COIR_TAKE(*signals));
+    return 0;
+}
+
+COIR_TEST_TAGGED(closed_while_a_call_gives_way, "fifo")
+{
+    catch_all();
+    SIGNALS(signals, SIGUSR1);
+    COIR_GROUP(group);
+    raise(SIGUSR1);
+    COIR_REQUIRE_OK(coir_yield()); /* until it has been delivered */
+    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    COIR_REQUIRE_OK(coir_spawn(&group, wait_at_the_end_of_a_turn, &signals, NULL));
+    COIR_REQUIRE_OK(coir_spawn(&group, close_signals, &signals, NULL));
+    COIR_EXPECT_OK(coir_group_wait(&group));
 }
 
 struct wait {
