@@ -19,6 +19,7 @@
 #include <coir/loop.h>
 #include <coir/pipe.h>
 #include <coir/queue.h>
+#include <coir/race.h>
 #include <coir/retry.h>
 #include <coir/rwlock.h>
 #include <coir/scope.h>
