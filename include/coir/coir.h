@@ -30,5 +30,6 @@
 #include <coir/stream_pair.h>
 #include <coir/task.h>
 #include <coir/tcp.h>
+#include <coir/watch.h>
 
 #endif
