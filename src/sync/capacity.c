@@ -1,0 +1,239 @@
+/* capacity.c: limiters that know their borrowers.
+ *
+ * Borrowers stand in an array, in no order; it has room for those that wait too, so that lending
+ * to one of them never needs memory, and it is freed when there are neither. Finding one is a walk
+ * over the array: the limit is a number of things that run at once. Between calls, tasks wait only
+ * while no token can be lent. A token that is given back is the next waiter's before it runs, and
+ * stays so when it is cancelled in between.
+ */
+#include <stdio.h>
+
+#include <coir/capacity.h>
+
+#include "sync/sync.h"
+
+_Static_assert(sizeof(void *) != 8 || sizeof(coir_capacity) == 80, "part of the ABI");
+
+typedef struct coir__borrower borrower;
+
+static borrower of_task(const struct coir_task *task)
+{
+    return (borrower){.holder = task, .id = task->id};
+}
+
+static bool is_same(const borrower *a, const borrower *b)
+{
+    return a->holder == b->holder && a->id == b->id;
+}
+
+/* ---- the borrowers ---- */
+
+static borrower *find(const coir_capacity *capacity, const borrower *who)
+{
+    for (size_t i = 0; i < capacity->coir__borrowed; i++)
+        if (is_same(&capacity->coir__borrowers[i], who))
+            return &capacity->coir__borrowers[i];
+    return NULL;
+}
+
+/* Whether a task waits on behalf of who. A task cannot wait for itself twice. */
+static bool is_waited_for(const coir_capacity *capacity, const borrower *who)
+{
+    const struct coir__waiter *waiter = capacity->coir__waiters.first;
+    for (; waiter != NULL; waiter = waiter->next)
+        if (is_same(waiter->slot, who))
+            return true;
+    return false;
+}
+
+/* Makes sure that there is room for one more, whether it borrows now or waits. */
+static int reserve(coir_capacity *capacity)
+{
+    size_t wanted = capacity->coir__borrowed + capacity->coir__waiting + 1;
+    if (wanted <= capacity->coir__room)
+        return 0;
+    size_t room = capacity->coir__room > 0 ? 2 * capacity->coir__room : 8;
+    borrower *borrowers = coir__realloc(capacity->coir__borrowers, room * sizeof *borrowers);
+    if (borrowers == NULL)
+        return -ENOMEM;
+    capacity->coir__borrowers = borrowers;
+    capacity->coir__room = room;
+    return 0;
+}
+
+static void free_unused(coir_capacity *capacity)
+{
+    if (capacity->coir__borrowed > 0 || capacity->coir__waiting > 0)
+        return;
+    coir__free(capacity->coir__borrowers);
+    capacity->coir__borrowers = NULL;
+    capacity->coir__room = 0;
+}
+
+static void add(coir_capacity *capacity, const borrower *who)
+{
+    capacity->coir__borrowers[capacity->coir__borrowed++] = *who;
+}
+
+/* Lends what can be lent to those that have waited longest. */
+static void lend(coir_capacity *capacity)
+{
+    while (capacity->coir__borrowed < capacity->total && capacity->coir__waiters.first != NULL) {
+        struct coir__waiter *next = capacity->coir__waiters.first;
+        capacity->coir__waiting--;
+        add(capacity, next->slot);
+        coir__waiter_wake(next, 0);
+    }
+}
+
+/* ---- waiting ---- */
+
+static bool abort_wait(struct coir_task *task)
+{
+    coir_capacity *capacity = (coir_capacity *)(uintptr_t)task->wait_object;
+    capacity->coir__waiting--;
+    (void)coir__abort_waiter(task);
+    free_unused(capacity);
+    return true;
+}
+
+static size_t describe(const struct coir_task *task, char *text, size_t size)
+{
+    const coir_capacity *capacity = task->wait_object;
+    return (size_t)snprintf(text, size, "%p (%zu of %zu borrowed, %zu waiting)", task->wait_object,
+                            capacity->coir__borrowed, capacity->total, capacity->coir__waiting);
+}
+
+static const struct coir__wait capacity_wait = {"waits for capacity", abort_wait, describe};
+
+/* Borrows when that needs no wait, else makes sure that there is room for who when its turn
+ * comes: -EAGAIN. */
+static int try_borrow(coir_capacity *capacity, const borrower *who)
+{
+    if (who->holder == NULL)
+        return -EINVAL;
+    if (find(capacity, who) != NULL || is_waited_for(capacity, who))
+        return -EALREADY;
+    int r = reserve(capacity);
+    if (r < 0)
+        return r;
+    if (capacity->coir__borrowed >= capacity->total)
+        return -EAGAIN;
+    add(capacity, who);
+    return 0;
+}
+
+/* The borrower lies on the caller's stack, so this is no tail call. */
+static int borrow(coir_capacity *capacity, struct coir_task *self, borrower who)
+{
+    int r = try_borrow(capacity, &who);
+    if (r == -EALREADY)
+        return coir_fail(r, "the holder has borrowed from this capacity already");
+    if (r != -EAGAIN)
+        return r;
+    capacity->coir__waiting++;
+    return coir__wait_in(self, &capacity->coir__waiters, &capacity_wait, capacity, &who);
+}
+
+int coir_capacity_borrow(coir_capacity *capacity)
+{
+    struct coir_task *self = coir__self();
+    int r = coir__begin(self, &capacity->coir__loop);
+    return r < 0 ? r : borrow(capacity, self, of_task(self));
+}
+
+int coir_capacity_borrow_for(coir_capacity *capacity, const void *holder)
+{
+    struct coir_task *self = coir__self();
+    int r = coir__begin(self, &capacity->coir__loop);
+    return r < 0 ? r : borrow(capacity, self, (borrower){.holder = holder});
+}
+
+static int borrow_now(coir_capacity *capacity, borrower who)
+{
+    int r = try_borrow(capacity, &who);
+    if (r < 0)
+        free_unused(capacity);
+    return r;
+}
+
+int coir_capacity_try_borrow(coir_capacity *capacity)
+{
+    const struct coir_task *self = coir__self();
+    if (self == NULL)
+        return -COIR_ENOTASK;
+    int r = coir__bind(&capacity->coir__loop, self->loop);
+    return r < 0 ? r : borrow_now(capacity, of_task(self));
+}
+
+int coir_capacity_try_borrow_for(coir_capacity *capacity, const void *holder)
+{
+    int r = coir__bind(&capacity->coir__loop, coir__loop);
+    return r < 0 ? r : borrow_now(capacity, (borrower){.holder = holder});
+}
+
+/* ---- giving back ---- */
+
+static int give_back(coir_capacity *capacity, borrower who)
+{
+    borrower *found = find(capacity, &who);
+    if (found == NULL)
+        return -COIR_ENOTHELD;
+    *found = capacity->coir__borrowers[--capacity->coir__borrowed];
+    lend(capacity);
+    free_unused(capacity);
+    return 0;
+}
+
+int coir_capacity_give_back(coir_capacity *capacity)
+{
+    const struct coir_task *self = coir__self();
+    return self == NULL ? -COIR_ENOTHELD : give_back(capacity, of_task(self));
+}
+
+int coir_capacity_give_back_for(coir_capacity *capacity, const void *holder)
+{
+    int r = coir__bind(&capacity->coir__loop, coir__loop);
+    return r < 0 ? r : give_back(capacity, (borrower){.holder = holder});
+}
+
+int coir_capacity_resize(coir_capacity *capacity, size_t total)
+{
+    int r = coir__bind(&capacity->coir__loop, coir__loop);
+    if (r < 0)
+        return r;
+    capacity->total = total;
+    lend(capacity);
+    return 0;
+}
+
+/* ---- looking ---- */
+
+size_t coir_capacity_borrowed(const coir_capacity *capacity)
+{
+    return capacity->coir__borrowed;
+}
+
+size_t coir_capacity_waiting(const coir_capacity *capacity)
+{
+    return capacity->coir__waiting;
+}
+
+size_t coir_capacity_available(const coir_capacity *capacity)
+{
+    size_t borrowed = capacity->coir__borrowed;
+    return borrowed < capacity->total ? capacity->total - borrowed : 0;
+}
+
+bool coir_capacity_holds(const coir_capacity *capacity, const void *holder)
+{
+    for (size_t i = 0; i < capacity->coir__borrowed; i++)
+        if (capacity->coir__borrowers[i].holder == holder)
+            return true;
+    return false;
+}
+
+void coir__capacity_leave(coir_capacity **held)
+{
+    (void)coir_capacity_give_back(*held);
+}
