@@ -1,5 +1,8 @@
 /* io_readable.c: coir_spawn_on_readable: what starts the task (bytes, the end, the idle deadline, a
  * cancellation, a close), that nothing is held until then, and that the group owns it all along. */
+#include <coir/memory.h>
+#include <stdlib.h>
+
 #include "net_pair.h"
 
 /* What the task found when it was started. */
@@ -290,4 +293,84 @@ COIR_TEST(idle_connections_hold_no_task)
         coir_stream_close(server.streams[i]);
     }
     COIR_EXPECT_OK(r);
+}
+
+/* ---- what one costs ---- */
+
+enum { MANY = 100, MOST_BYTES = 1000 /* of both ends, and what waits */ };
+
+static size_t live_bytes;
+
+/* Memory with its size in front. */
+static void *allocate(size_t size, void *arg)
+{
+    (void)arg;
+    size_t *block = malloc(size + 16);
+    if (block == NULL)
+        return NULL;
+    *block = size;
+    live_bytes += size;
+    return block + 2;
+}
+
+static void release(void *memory, void *arg)
+{
+    (void)arg;
+    if (memory == NULL)
+        return;
+    size_t *block = (size_t *)memory - 2;
+    live_bytes -= *block;
+    free(block);
+}
+
+static void *reallocate(void *memory, size_t size, void *arg)
+{
+    void *moved = allocate(size, arg);
+    if (moved != NULL && memory != NULL) {
+        size_t before = *((size_t *)memory - 2);
+        memcpy(moved, memory, before < size ? before : size);
+        release(memory, arg);
+    }
+    return moved;
+}
+
+static int measure(void *arg)
+{
+    coir_stream *clients[MANY] = {0}, *servers[MANY] = {0};
+    COIR_AUTO(coir_listener) *listener = NULL;
+    char name[COIR_ADDRESS_TEXT];
+    COIR_TRY(listen_somewhere(BY_TCP, &listener, name));
+    int r = 0;
+    {
+        COIR_GROUP_COLLECT(group);
+        struct found found = {0};
+        size_t before = live_bytes;
+        for (int i = 0; i < MANY && r == 0; i++) {
+            r = coir_tcp_connect(name, NULL, &clients[i]);
+            if (r == 0)
+                r = coir_listener_accept(listener, &servers[i]);
+            if (r == 0)
+                r = coir_spawn_on_readable(&group, servers[i], COIR_SEC(9), note_pending, &found);
+        }
+        if (r == 0)
+            r = coir_sleep(COIR_MS(10));
+        *(size_t *)arg = (live_bytes - before) / MANY;
+    }
+    for (int i = 0; i < MANY; i++) {
+        coir_stream_close(clients[i]);
+        coir_stream_close(servers[i]);
+    }
+    return r;
+}
+
+COIR_TEST_TAGGED(an_idle_connection_costs_little, "own_loop,real,no_torture")
+{
+    size_t bytes = 0;
+    const coir_allocator counting = {allocate, reallocate, release, NULL};
+    coir_loop_opts opts = coir_test_loop_opts();
+    COIR_REQUIRE_OK(coir_set_allocator(&counting));
+    int r = coir_run(measure, &bytes, &opts, NULL);
+    COIR_EXPECT_OK(coir_set_allocator(NULL));
+    COIR_REQUIRE_OK(r);
+    COIR_EXPECT_LE(bytes, MOST_BYTES);
 }

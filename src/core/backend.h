@@ -28,28 +28,37 @@ enum coir__op_kind {
                          that are. Of a foreign descriptor, or of file, then by its read */
 };
 
-/* One operation. Results are 0 or more, or a negative errno. */
+/* One operation. Results are 0 or more, or a negative errno. Two of them are what an idle connection
+ * costs most, so what only one kind needs shares its place with what others need. */
 struct coir__op {
     struct coir__op *next, *previous; /* the backend's while it is under way */
-    enum coir__op_kind kind;
-    bool active;             /* between start and done */
-    struct coir__file *file; /* NULL for COIR__OP_POLL on a foreign descriptor */
-    int fd;                  /* of COIR__OP_POLL without a file */
-    short events;            /* of COIR__OP_POLL */
-    void *data;              /* COIR__OP_READ */
-    size_t length;
-    const struct iovec *vectors; /* COIR__OP_WRITE */
-    int count;
-    const struct sockaddr *address; /* COIR__OP_CONNECT; lives until done */
-    socklen_t address_length;
-    struct coir__file *accepted; /* COIR__OP_ACCEPT */
+    struct coir__file *file;          /* NULL for COIR__OP_POLL on a foreign descriptor */
+    union {
+        struct { /* COIR__OP_READ */
+            void *data;
+            size_t length;
+        };
+        struct { /* COIR__OP_WRITE */
+            const struct iovec *vectors;
+            int count;
+        };
+        struct {                            /* COIR__OP_CONNECT */
+            const struct sockaddr *address; /* lives until done */
+            socklen_t address_length;
+        };
+        struct coir__file *accepted; /* COIR__OP_ACCEPT: its result */
+        int fd;                      /* COIR__OP_POLL without a file */
+    };
+    uint8_t kind;  /* enum coir__op_kind */
+    bool active;   /* between start and done */
+    short events;  /* of COIR__OP_POLL */
+    uint32_t slot; /* the backend's while it is under way */
     long result;
     /* Called by poll() or by a callback of the loop, never from inside start() or cancel(); active
      * is false again, so it may start op anew. */
     void (*done)(struct coir__op *op);
     struct coir_task *task; /* for the caller */
     void *user;             /* for the caller */
-    void *backend_data[2];
 };
 
 /* start() answers this when done() will be called. */

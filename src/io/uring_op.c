@@ -46,7 +46,7 @@ static uint32_t index_of(const struct coir__uring *uring, const struct coir__uri
 
 static struct coir__uring_slot *slot_of(struct coir__uring *uring, const struct coir__op *op)
 {
-    return &uring->slots[(uintptr_t)op->backend_data[0]];
+    return &uring->slots[op->slot];
 }
 
 /* The name by which the kernel knows a slot. */
@@ -62,7 +62,7 @@ static struct coir__uring_slot *take_slot(struct coir__uring *uring, struct coir
     struct coir__uring_slot *slot = &uring->slots[uring->slot_free];
     uring->slot_free = slot->next;
     *slot = (struct coir__uring_slot){.op = op, .generation = slot->generation};
-    op->backend_data[0] = (void *)(uintptr_t)index_of(uring, slot);
+    op->slot = index_of(uring, slot);
     return slot;
 }
 
