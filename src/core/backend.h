@@ -25,11 +25,11 @@ enum coir__op_kind {
     COIR__OP_ACCEPT,  /* result: 0, and accepted holds the new file */
     COIR__OP_CONNECT, /* result: 0 */
     COIR__OP_POLL,    /* wait until it is ready for events (POLLIN, POLLOUT…); result: the events
-                         that are. Of a foreign descriptor, or of file, then by its read */
+                         that are; with a file by its read */
 };
 
-/* One operation. Results are 0 or more, or a negative errno. Two of them are what an idle connection
- * costs most, so what only one kind needs shares its place with what others need. */
+/* One operation. Results are 0 or more, or a negative errno. Two of them are most of what an idle
+ * connection costs, so what only one kind needs shares its place with what others need. */
 struct coir__op {
     struct coir__op *next, *previous; /* the backend's while it is under way */
     struct coir__file *file;          /* NULL for COIR__OP_POLL on a foreign descriptor */
