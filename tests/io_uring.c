@@ -389,9 +389,25 @@ static int cancel_many(void *arg)
     return r;
 }
 
-static int open_smallest(coir_loop **ret_loop)
+/* Fails the opening of a ring: first with EINVAL, for the flags, then with ENOMEM. */
+static int setup_faults[8];
+
+static int meet_setup_fault(enum coir__sys_call call, size_t *length)
 {
-    FAULT(URING_SETUP, ENOMEM, 5); /* 256, 128, 64, 32, 16 */
+    (void)length;
+    return call == COIR__SYS_URING_SETUP && faults.times < 8 ? setup_faults[faults.times++] : 0;
+}
+
+/* A loop with a ring of 8 entries. deferring: all completions come at once when they are asked
+ * for, in small portions; else whenever they want to. */
+static int open_smallest(coir_loop **ret_loop, bool deferring)
+{
+    memset(setup_faults, 0, sizeof setup_faults);
+    setup_faults[0] = -EINVAL;
+    for (int i = 0; i < 5; i++) /* 256, 128, 64, 32, 16 */
+        setup_faults[i + !deferring] = -ENOMEM;
+    faults.times = 0;
+    coir__sys_fault = meet_setup_fault;
     int r = open_loop(ret_loop);
     coir__sys_fault = NULL;
     return r;
@@ -400,13 +416,16 @@ static int open_smallest(coir_loop **ret_loop)
 COIR_TEST_TAGGED(nothing_is_lost_when_the_queues_are_full, "own_loop,no_torture")
 {
     ONLY_HERE;
-    coir_loop *loop = NULL;
-    COIR_REQUIRE_OK(open_smallest(&loop));
-    COIR_EXPECT_EQ(*ring_of(loop)->ring.sq.kring_entries, 8);
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    COIR_EXPECT_OK(run_task(loop, overflow, NULL));
-    COIR_EXPECT_OK(run_task(loop, cancel_many, &fd));
-    coir_loop_close(loop);
+    for (int deferring = 0; deferring < 2; deferring++) {
+        coir_loop *loop = NULL;
+        COIR_REQUIRE_OK(open_smallest(&loop, deferring));
+        COIR_EXPECT_EQ(*ring_of(loop)->ring.sq.kring_entries, 8);
+        COIR_EXPECT_EQ((ring_of(loop)->setup & IORING_SETUP_DEFER_TASKRUN) != 0, deferring);
+        COIR_EXPECT_OK(run_task(loop, overflow, NULL));
+        COIR_EXPECT_OK(run_task(loop, cancel_many, &fd));
+        coir_loop_close(loop);
+    }
     close(fd);
 }
 
@@ -415,7 +434,7 @@ COIR_TEST_TAGGED(backlog_keeps_what_cannot_be_handed_over, "own_loop,no_torture"
 {
     ONLY_HERE;
     coir_loop *loop = NULL;
-    COIR_REQUIRE_OK(open_smallest(&loop));
+    COIR_REQUIRE_OK(open_smallest(&loop, true));
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     FAULT(URING_ENTER, EBUSY, 400);
     COIR_EXPECT_OK(run_task(loop, overflow, NULL));

@@ -20,7 +20,7 @@ static void try_backend(void)
     int r = coir__loop_open_backend(&loop);
     information.backend = loop.backend != NULL ? loop.backend->name : wanted;
     (void)snprintf(why, sizeof why, "no loop runs on this thread; %s%s", loop.backend_why,
-                   r < 0 ? ": does not work here" : "");
+                   r < 0 ? "; it does not work here" : "");
     information.backend_why = why;
     if (r >= 0)
         loop.backend->close(&loop);

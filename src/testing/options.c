@@ -17,6 +17,7 @@ static const char help[] =
     "  -v, --verbose            a line for each test; what tests print is shown always\n"
     "      --no-fork            one after the other in this process, for debuggers\n"
     "      --backend NAME       epoll, uring or sim ($COIR_BACKEND, else epoll)\n"
+    "      --works              only say whether the backend works here: exit status 0 or 1\n"
     "      --seed N             order of ready tasks; 0: first in, first out ($COIR_SEED, else\n"
     "                           random)\n"
     "      --repeat N           each test N times, with the seeds that follow\n"
@@ -41,7 +42,7 @@ static const char help[] =
 #define USUAL_MULTIPLIER 1
 #endif
 
-enum { BACKEND = 256, NO_FORK, SEED, REPEAT, TORTURE, TORTURE_KIND, TORTURE_POINT };
+enum { BACKEND = 256, WORKS, NO_FORK, SEED, REPEAT, TORTURE, TORTURE_KIND, TORTURE_POINT };
 
 static const struct option long_options[] = {
     {"jobs", required_argument, NULL, 'j'},
@@ -50,6 +51,7 @@ static const struct option long_options[] = {
     {"help", no_argument, NULL, 'h'},
     {"no-fork", no_argument, NULL, NO_FORK},
     {"backend", required_argument, NULL, BACKEND},
+    {"works", no_argument, NULL, WORKS},
     {"seed", required_argument, NULL, SEED},
     {"repeat", required_argument, NULL, REPEAT},
     {"torture", optional_argument, NULL, TORTURE},
@@ -120,6 +122,7 @@ static int read_option(struct coir__kit_options *options, int option, const char
     case 'h': printf(help, options->program); return 1;
     case NO_FORK: options->no_fork = true; return 0;
     case BACKEND: options->backend = value; return 0;
+    case WORKS: options->works = true; return 0;
     case SEED: return read_seed(options, value);
     case REPEAT: return read_count(value, &options->repeat);
     case TORTURE: return read_torture(value, &options->torture);

@@ -441,11 +441,22 @@ int coir__runner_main(const struct coir__kit_options *options)
     return code;
 }
 
+/* Says how it is with the backend that the tests would run on. Returns the exit code. */
+static int show_backend(void)
+{
+    coir_loop *loop = NULL;
+    int r = coir_loop_open(NULL, &loop);
+    (void)coir_loop_close(loop);
+    const coir_information *info = coir_info();
+    printf("%s: %s\n", info->backend, info->backend_why);
+    return r < 0;
+}
+
 int coir_test_main(int argc, char **argv)
 {
     struct coir__kit_options options;
     int r = coir__options_read(&options, argc, argv);
     if (r != 0)
         return r > 0 ? 0 : 2;
-    return coir__runner_main(&options);
+    return options.works ? show_backend() : coir__runner_main(&options);
 }

@@ -59,7 +59,8 @@ expect_hello() {
 # shellcheck disable=SC2046
 {
     gcc -Wall -Wextra -Werror hello.c -o hello $(pkg-config --cflags --libs coir)
-    gcc -Wall -Wextra -Werror hello.c -o hello-static $(pkg-config --cflags coir) prefix/lib/libcoir.a -pthread
+    gcc -Wall -Wextra -Werror hello.c -o hello-static $(pkg-config --cflags coir) prefix/lib/libcoir.a \
+        $(pkg-config --static --libs-only-l coir | sed 's/-lcoir *//') -pthread
     g++ -std=c++17 -Wall -Wextra -Werror hello.cc -o hello-cc $(pkg-config --cflags --libs coir)
 }
 expect_hello ./hello
