@@ -86,7 +86,8 @@ def check(snippet, build, directory):
     source, binary = directory / f"{stem}.c", directory / stem
     source.write_text(snippet.code, encoding="utf-8")
     command = ["gcc", *FLAGS, "-I", str(ROOT / "include"), str(source)]
-    command += ["-o", str(binary), str(build / "src/libcoir.a"), "-pthread"] if snippet.run else ["-fsyntax-only"]
+    link = ["-o", str(binary), str(build / "src/libcoir.so"), f"-Wl,-rpath,{build / 'src'}", "-pthread"]
+    command += link if snippet.run else ["-fsyntax-only"]
     compiled = subprocess.run(command, capture_output=True, text=True)
     if compiled.returncode != 0:
         return compiled.stderr
