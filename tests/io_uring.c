@@ -4,10 +4,12 @@
  */
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 
 #include <coir/descriptor.h>
 #include <coir/group.h>
+#include <coir/memory.h>
 #include <coir/select.h>
 #include <coir/socket.h>
 
@@ -453,6 +455,8 @@ struct carried {
     coir_task *reader;
     coir_stream *a, *b;
     int result;
+    void *data; /* that is freed by release too early */
+    void (*release)(void *data);
 };
 
 static int begin_reading(void *arg)
@@ -542,5 +546,87 @@ COIR_TEST_TAGGED(loop_closes_when_the_kernel_has_let_go, "own_loop")
         COIR_EXPECT_OK(run_task(loop, leave_a_wait_behind, &fd));
         coir_loop_close(loop);
     }
+    close(fd);
+}
+
+/* ---- memory that is given back too early ---- */
+
+static int own_buffer(void *arg)
+{
+    struct carried *carried = arg;
+    size_t n;
+    return coir_stream_read(carried->b, (char *)carried->data + 8, 16, &n);
+}
+
+/* Opens a loop, in which a task waits to read into the middle of carried->data. */
+static int begin_owned_read(void *arg)
+{
+    struct carried *carried = arg;
+    COIR_TRY(open_pair(BY_TCP, &carried->a, &carried->b));
+    static const coir_site site = {__FILE__, __func__, "reader", __LINE__};
+    COIR_TRY(coir_loop_spawn_at(carried->loop, own_buffer, carried, &carried->reader, &site));
+    COIR_TRY(coir_sleep(COIR_MS(1)));
+    carried->release(carried->data);
+    return 0;
+}
+
+static int free_too_early(void *arg)
+{
+    struct carried *carried = arg;
+    return open_loop(&carried->loop) < 0 ? 1 : run_task(carried->loop, begin_owned_read, carried);
+}
+
+static int end_too_early(void *arg)
+{
+    struct coir__op op = {.kind = COIR__OP_POLL, .fd = *(int *)arg, .events = POLLIN};
+    op.task = coir_current();
+    return coir__loop->backend->start(coir__loop, &op) == COIR__STARTED ? 0 : -EBADMSG;
+}
+
+static int leave_stack_too_early(void *arg)
+{
+    coir_loop *loop = NULL;
+    return open_loop(&loop) < 0 ? 1 : run_task(loop, end_too_early, arg);
+}
+
+static void expect_complaint(int (*fn)(void *arg), void *arg, const char *text)
+{
+    struct child child;
+    COIR_REQUIRE_OK(child_run(&child, fn, arg));
+    COIR_EXPECT(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGABRT);
+    COIR_EXPECT_CONTAINS(child.output, text);
+}
+
+COIR_TEST_TAGGED(memory_of_the_library_is_freed_too_early, "own_loop,no_torture")
+{
+    ONLY_HERE;
+    struct carried carried = {.data = coir_alloc(64), .release = coir_free};
+    expect_complaint(free_too_early, &carried,
+                     "coir: memory is freed while the kernel still has "
+                     "it: read of fd ");
+    expect_complaint(free_too_early, &carried, " by task 'reader', 16 bytes at ");
+    coir_free(carried.data);
+}
+
+COIR_TEST_TAGGED(memory_of_the_program_is_freed_too_early, "own_loop,no_torture")
+{
+    ONLY_HERE;
+#ifndef COIR__SANITIZED
+    COIR_SKIP("only a sanitizer tells of every free");
+#endif
+    struct carried carried = {.data = malloc(64), .release = free};
+    expect_complaint(free_too_early, &carried,
+                     "coir: memory is freed while the kernel still has "
+                     "it: read of fd ");
+    free(carried.data);
+}
+
+COIR_TEST_TAGGED(stack_is_given_back_too_early, "own_loop,no_torture")
+{
+    ONLY_HERE;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    expect_complaint(leave_stack_too_early, &fd,
+                     "coir: the stack of a task is given back while "
+                     "the kernel still has it: poll of fd ");
     close(fd);
 }

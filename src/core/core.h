@@ -638,6 +638,17 @@ void *coir__calloc(size_t count, size_t size) __attribute__((malloc, alloc_size(
 void *coir__realloc(void *block, size_t size);
 void coir__free(void *block);
 uint64_t coir__memory_live(void);
+/* Of a debugging program: told of memory that is about to be given back, of size bytes, and of what
+ * happens to it. NULL otherwise. */
+extern void (*coir__ledger)(const char *what, const void *memory, size_t size);
+
+static inline bool coir__has_ledger(void)
+{
+    return __atomic_load_n(&coir__ledger, __ATOMIC_ACQUIRE) != NULL;
+}
+
+/* Whether blocks come from malloc, so that their sizes are known. The test kit's table says so. */
+extern bool coir__memory_is_malloc;
 /* The loop's own memory: from the same place, left out of the count. */
 void *coir__alloc_own(size_t size);
 void coir__free_own(void *block);

@@ -4,6 +4,7 @@
  * loop's own records are taken by coir__alloc_own and left out of the count, so that a test can
  * compare before and after. Stacks are mapped, see stack.c.
  */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,9 @@ static const coir_allocator system_allocator = {system_allocate, system_realloca
 static coir_allocator table = {system_allocate, system_reallocate, system_release, NULL};
 static atomic_uint_fast64_t live, live_own;
 
+void (*coir__ledger)(const char *what, const void *memory, size_t size);
+bool coir__memory_is_malloc = true;
+
 int coir_set_allocator(const coir_allocator *allocator)
 {
     if (allocator == NULL)
@@ -43,6 +47,7 @@ int coir_set_allocator(const coir_allocator *allocator)
     if (coir__memory_live() != 0 || atomic_load_explicit(&live_own, memory_order_relaxed) != 0)
         return -EBUSY;
     table = *allocator;
+    coir__memory_is_malloc = allocator == &system_allocator;
     return 0;
 }
 
@@ -65,8 +70,16 @@ void *coir__calloc(size_t count, size_t size)
     return block;
 }
 
+/* Of somebody else's memory only the beginning is known. */
+static void tell_ledger(const char *what, void *block)
+{
+    coir__ledger(what, block, coir__memory_is_malloc ? malloc_usable_size(block) : 1);
+}
+
 void *coir__realloc(void *block, size_t size)
 {
+    if (coir__unlikely(coir__has_ledger()) && block != NULL)
+        tell_ledger("memory is moved", block);
     void *moved = table.reallocate(block, size, table.arg);
     if (moved != NULL && block == NULL)
         atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
@@ -77,6 +90,8 @@ void coir__free(void *block)
 {
     if (block == NULL)
         return;
+    if (coir__unlikely(coir__has_ledger()))
+        tell_ledger("memory is freed", block);
     atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
     table.release(block, table.arg);
 }

@@ -83,6 +83,7 @@ static int uring_open(struct coir_loop *loop, char *why, size_t size)
         return refused(r);
     }
     mark_as_ours(uring);
+    coir__uring_ledger_enable();
     loop->backend_state = uring;
     return 0;
 }
@@ -118,8 +119,8 @@ static void uring_close(struct coir_loop *loop)
         if (!uring->broken)
             coir__uring_ring_close(uring);
     }
+    loop->backend_state = NULL; /* nobody looks at what is freed */
     free_state(uring);
-    loop->backend_state = NULL;
 }
 
 /* ---- polling ---- */

@@ -131,6 +131,11 @@ int coir__uring_socket(struct coir_loop *loop, int domain, int type, struct coir
 int coir__uring_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);
 void coir__uring_close(struct coir_loop *loop, struct coir__file *file, bool abrupt);
 
+/* ---- uring_ledger.c ---- */
+
+/* Watches what is freed, if the environment asks for it. */
+void coir__uring_ledger_enable(void);
+
 /* ---- uring_watch.c ---- */
 
 /* Whether another operation waits for the same descriptor and direction. */

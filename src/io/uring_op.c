@@ -32,10 +32,11 @@ static int grow(struct coir__uring *uring)
     memset(slots + before, 0, (count - before) * sizeof *slots);
     for (uint32_t i = before; i < count; i++)
         slots[i].next = i + 1 < count ? i + 1 : COIR__URING_NONE;
-    coir__free_own(uring->slots);
+    struct coir__uring_slot *old = uring->slots;
     uring->slots = slots;
     uring->slot_count = count;
     uring->slot_free = before;
+    coir__free_own(old);
     return 0;
 }
 
@@ -323,6 +324,8 @@ long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
     }
     op->active = true;
     loop->operations++;
+    if (coir__unlikely(coir__has_ledger()) && loop->current != NULL)
+        loop->current->flags |= COIR__TASK_BELONGINGS; /* so that its end is looked at */
     enter(uring, slot);
     return COIR__STARTED;
 }

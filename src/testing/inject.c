@@ -150,6 +150,7 @@ void coir__inject_begin(const struct coir__point *point, bool watch)
     }
     /* Refused when an earlier run of this process left memory behind: then this table is set. */
     (void)coir_set_allocator(&counting);
+    coir__memory_is_malloc = true;
     atomic_store(&inject.active, true);
     /* Not in ordinary runs: under the hook sendmsg and the like go another way. */
     coir__sys_fault = watch ? at_system_call : NULL;

@@ -198,5 +198,7 @@ int coir__options_read(struct coir__kit_options *options, int argc, char **argv)
     options->filters = argv + optind;
     options->filter_count = argc - optind;
     /* Loops that a test opens with no backend in its options get the same one. */
-    return setenv("COIR_BACKEND", options->backend, 1) == 0 ? 0 : -1;
+    if (setenv("COIR_BACKEND", options->backend, 1) != 0)
+        return -1;
+    return setenv("COIR_DEBUG_LEDGER", "1", 0) == 0 ? 0 : -1;
 }
