@@ -334,6 +334,8 @@ long coir__sim_connect(struct coir__sim_file *file, struct coir__op *op)
         map_ipv4(&name.address, htonl(INADDR_LOOPBACK));
     else if (file->family == AF_INET6 && is_any(&name.address))
         name.address = in6addr_loopback;
+    if (coir__sim_is_tcp(file) && !is_local(&name.address))
+        return -ENETUNREACH; /* as on a host without routes */
     struct coir__sim_file *listener = find_listener(sim, file->family, &name);
     if (listener != NULL)
         return connect_to(sim, file, listener, &name);
