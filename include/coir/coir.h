@@ -27,6 +27,7 @@
 #include <coir/select.h>
 #include <coir/semaphore.h>
 #include <coir/signal.h>
+#include <coir/singleflight.h>
 #include <coir/stream.h>
 #include <coir/stream_pair.h>
 #include <coir/task.h>
