@@ -122,6 +122,37 @@ COIR_TEST_TAGGED(sleeping_loop_is_woken, "own_loop,posts,no_torture,limit=60")
     sem_destroy(&ping.pong);
 }
 
+/* ---- a loop that is gone when its poster looks round ---- */
+
+static void *run_until_stopped(void *arg)
+{
+    struct ping *ping = arg;
+    coir_loop_opts opts = coir_test_loop_opts();
+    if (coir_loop_open(&opts, &ping->loop) < 0)
+        ping->loop = NULL;
+    sem_post(&ping->pong);
+    if (ping->loop != NULL)
+        (void)coir_loop_run_forever(ping->loop);
+    (void)coir_loop_close(ping->loop);
+    return NULL;
+}
+
+/* What is posted stops the loop, and its thread frees it: the post must not touch it any more. */
+COIR_TEST_TAGGED(posts_that_stop_the_loop, "own_loop,posts,no_torture")
+{
+    for (int i = 0; i < 2000 / LESS; i++) {
+        struct ping ping = {.rounds = 1};
+        sem_init(&ping.pong, 0, 0);
+        COIR_REQUIRE_EQ(pthread_create(&ping.id, NULL, run_until_stopped, &ping), 0);
+        sem_wait(&ping.pong);
+        for (volatile int pause = 0; pause < i % 512; pause++)
+            ; /* meet the loop at all places of its way to sleep */
+        COIR_EXPECT_OK(coir_post(ping.loop, &ping.node, stop_loop, ping.loop));
+        COIR_REQUIRE_EQ(pthread_join(ping.id, NULL), 0);
+        sem_destroy(&ping.pong);
+    }
+}
+
 /* ---- from a signal handler ---- */
 
 static struct {

@@ -169,7 +169,6 @@ struct coir_loop {
     void *backend_state;
     char backend_why[256];
     _Atomic(coir_post_node *) inbox;
-    atomic_bool asleep;  /* about to wait in the backend: a post must wake it */
     uint64_t operations; /* under way in the backend */
     uint64_t hopes;      /* signal waits, jobs, and whatever else can wake it from outside */
     uint64_t descriptors, tasks, tasks_total, handles, callbacks_live, turns, reports, next_id;
@@ -193,6 +192,9 @@ struct coir_loop {
     const void *thread_stack;
     size_t thread_stack_size;
     struct coir_error *error; /* last failure outside tasks */
+    /* Threads that wake it, which they do after what they posted may have been called: it is not
+     * freed under their feet. */
+    atomic_uint wakers;
 };
 
 /* The loop that runs on this thread. */
@@ -619,6 +621,9 @@ size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
 
 void coir__inbox_drain(struct coir_loop *loop);
 bool coir__inbox_filled(const struct coir_loop *loop);
+/* Around a wait in the backend: the next post wakes it. False: there is one already. */
+bool coir__inbox_sleep(struct coir_loop *loop);
+void coir__inbox_awake(struct coir_loop *loop);
 void coir__inbox_close(
     struct coir_loop *loop); /* drains it for the last time; refuses what comes */
 /* The last drain: what is posted from now on is refused. */

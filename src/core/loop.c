@@ -6,6 +6,7 @@
  * the budget is spent. The loop is deadlocked when nothing is ready and nothing can come: no timer,
  * no operation, no hope from outside (signal waits, jobs, posts that were announced).
  */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,11 +226,8 @@ static bool may_be_woken(const struct coir_loop *loop)
 /* Waits in the backend, unless something was posted meanwhile. */
 static int sleep_in_backend(struct coir_loop *loop, coir_time timeout)
 {
-    atomic_store_explicit(&loop->asleep, true, memory_order_seq_cst);
-    if (coir__inbox_filled(loop))
-        timeout = 0;
-    int r = loop->backend->poll(loop, timeout);
-    atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+    int r = loop->backend->poll(loop, coir__inbox_sleep(loop) ? timeout : 0);
+    coir__inbox_awake(loop);
     return r;
 }
 
@@ -562,6 +560,8 @@ int coir_loop_close(coir_loop *loop)
     coir__error_free(loop, loop->error);
     coir__error_free(loop, loop->root.coir__cause);
     coir__callbacks_close(loop);
+    while (atomic_load_explicit(&loop->wakers, memory_order_acquire) > 0)
+        (void)sched_yield();
     loop->backend->close(loop);
     end_run(loop);
     free_parts(loop);
