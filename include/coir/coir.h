@@ -32,6 +32,7 @@
 #include <coir/stream_pair.h>
 #include <coir/task.h>
 #include <coir/tcp.h>
+#include <coir/threads.h>
 #include <coir/watch.h>
 
 #endif

@@ -19,6 +19,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <coir/group.h>
@@ -179,7 +180,13 @@ struct coir_loop {
     void *park_hook_arg;
     bool running, stop, forever, expects_posts, deadlocked;
     unsigned stack_class; /* of tasks that ask for no size */
-    uint64_t jobs;        /* blocking work that threads do for this loop */
+    uint64_t jobs;        /* work elsewhere that has not come back (away.c) */
+    uint64_t jobs_total;
+    struct coir__away *returned; /* what came back and is held, in the order of leaving (away.c) */
+    /* Threads that wake it, which they do after what they posted may have been called: it is not
+     * freed under their feet. */
+    atomic_uint wakers;
+    unsigned busy_turns; /* in a row, while something was held */
     /* Of a test that was made to fail: how long the kernel may be silent, in real time, before what
      * it works on counts as never coming. 0: for ever. */
     coir_time patience;
@@ -192,9 +199,6 @@ struct coir_loop {
     const void *thread_stack;
     size_t thread_stack_size;
     struct coir_error *error; /* last failure outside tasks */
-    /* Threads that wake it, which they do after what they posted may have been called: it is not
-     * freed under their feet. */
-    atomic_uint wakers;
 };
 
 /* The loop that runs on this thread. */
@@ -635,6 +639,52 @@ uint64_t coir__callbacks_timers(const struct coir_loop *loop); /* callbacks that
 /* Gives loop, which may be half made, its backend, and backend_why the reasons. */
 int coir__loop_open_backend(struct coir_loop *loop);
 void coir__loop_set_slow(struct coir_loop *loop, uint32_t flag, bool on);
+
+/* ---- work elsewhere (away.c): what another thread does while a task of this loop waits ---- */
+
+/* Lies where the task waits, until it is back or was withdrawn. */
+struct coir__away {
+    struct coir__away *next;
+    struct coir_loop *loop;
+    uint64_t number;                       /* in the order of leaving */
+    void (*back)(struct coir__away *away); /* called on the loop, when it is back */
+    coir_post_node node;
+};
+
+/* Counts it in: while it is away time does not jump, and waiting for it is no deadlock. On the
+ * loop's thread. */
+void coir__away_begin(struct coir__away *away, struct coir_loop *loop,
+                      void (*back)(struct coir__away *away));
+/* One of them never left, or nobody waits for it any more. On the loop's thread. */
+void coir__away_end(struct coir_loop *loop);
+/* It is done: back is called soon. From any thread; away is not touched afterwards. */
+void coir__away_return(struct coir__away *away);
+/* Calls back one of those that the simulation holds, as the seed says. */
+void coir__away_deliver(struct coir_loop *loop);
+
+/* What a thread that works for a task waits for in a blocking call of the library. */
+struct coir__blocked {
+    void (*interrupt)(struct coir__blocked *blocked); /* the task wants out; from any thread */
+};
+
+/* Work that a thread does for a task of a loop. */
+struct coir__errand {
+    struct coir__away away;
+    pthread_mutex_t *lock; /* guards blocked */
+    struct coir__blocked *blocked;
+    atomic_bool cancelled;
+    /* Of the loop's thread: the job waits for the loop and is not counted; nor is it any more. */
+    bool lent, forgotten;
+    int said; /* the code that coir_fail was given last in the thread, and its text */
+    char text[160];
+};
+extern _Thread_local struct coir__errand *coir__errand __attribute__((tls_model("initial-exec")));
+
+/* Around a blocking call of a thread that works for a task; of others too, then they do nothing.
+ * blocked is interrupted when the task is cancelled meanwhile. False: it is cancelled already, and
+ * nothing was noted. */
+bool coir__errand_block(struct coir__blocked *blocked);
+void coir__errand_unblock(void);
 
 /* ---- memory (memory.c): accounted, from the hook table ---- */
 

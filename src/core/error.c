@@ -236,13 +236,28 @@ static const void *return_address(const void *frame)
     return ((const void *const *)frame)[1]; /* above the caller's frame pointer, on both ABIs */
 }
 
+/* Outside a loop there is no record; a thread that works for a task keeps the text for it. */
+static void say(int code, const char *format, va_list args) COIR__PRINTF(2, 0);
+
+static void say(int code, const char *format, va_list args)
+{
+    struct coir__errand *job = coir__errand;
+    if (job == NULL)
+        return;
+    job->said = code;
+    (void)vsnprintf(job->text, sizeof job->text, format, args);
+}
+
 int coir_fail_at(int code, const void *frame, const coir_site *site, const char *format, ...)
 {
     struct coir_loop *loop = coir__loop;
-    if (loop == NULL)
-        return code;
     va_list args;
     va_start(args, format);
+    if (loop == NULL) {
+        say(code, format, args);
+        va_end(args);
+        return code;
+    }
     struct coir_error *error = new_record(loop, code, format, args);
     va_end(args);
     if (error != NULL) {

@@ -251,17 +251,44 @@ static int outlast(struct coir_loop *loop, coir_time timeout)
     return completed == -COIR_EWRONGLOOP ? completed : loop->silence >= loop->patience;
 }
 
+static int jump(struct coir_loop *loop, coir_time next)
+{
+    if (next == COIR_FOREVER)
+        return sleep_in_backend(loop, COIR_FOREVER);
+    loop->now = next > loop->now ? next : loop->now;
+    return 0;
+}
+
+/* How long, in real time, the simulation stands still for work that threads do. */
+#define LOCKSTEP COIR_SEC(1)
+
+/* The simulation goes in step with the threads that work for it: it waits until everything is back
+ * and then goes on with one of them, so that what they do takes no time and comes in an order that
+ * the seed decides. Work that waits for the simulation itself ends the standstill. */
+static int keep_step(struct coir_loop *loop, coir_time next)
+{
+    if (loop->jobs > 0) {
+        coir_time before = coir__clock();
+        (void)sleep_in_backend(loop, LOCKSTEP);
+        if (coir__inbox_filled(loop) || coir__clock() - before < LOCKSTEP)
+            return 0;
+    }
+    if (loop->returned == NULL)
+        return jump(loop, next);
+    loop->busy_turns = 0;
+    coir__away_deliver(loop);
+    return 0;
+}
+
 /* How the clock moves while nothing is ready and time is virtual. It jumps to the next timer when
- * nothing else can come first; while the kernel works on something, it moves at the speed of the
- * real one. */
+ * nothing else can come first; while the kernel or a thread works on something, it moves at the
+ * speed of the real one. */
 static int idle_virtually(struct coir_loop *loop, coir_time next)
 {
-    if (loop->operations == 0 || loop->backend->simulated) {
-        if (next == COIR_FOREVER || loop->jobs > 0)
-            return sleep_in_backend(loop, COIR_FOREVER);
-        loop->now = next > loop->now ? next : loop->now;
-        return 0;
-    }
+    if (loop->backend->simulated && (loop->jobs > 0 || loop->returned != NULL))
+        return keep_step(loop, next);
+    if (loop->jobs == 0 && (loop->operations == 0 || loop->backend->simulated))
+        return jump(loop, next);
     coir_time before = coir__clock();
     int silent = outlast(loop, next == COIR_FOREVER ? COIR_FOREVER : next - loop->now);
     if (silent < 0)
@@ -303,6 +330,18 @@ static void collect(struct coir_loop *loop)
     coir__inbox_drain(loop);
 }
 
+/* A loop that is never idle must not keep for ever what is held: see keep_step. */
+static void count_busy_turn(struct coir_loop *loop)
+{
+    enum { MOST = 256 };
+    if (loop->returned == NULL) {
+        loop->busy_turns = 0;
+    } else if (++loop->busy_turns == MOST) {
+        loop->busy_turns = 0;
+        coir__away_deliver(loop);
+    }
+}
+
 /* One turn of a run that ends when finished says so. */
 static int turn(struct coir_loop *loop, bool (*finished)(struct coir_loop *loop))
 {
@@ -314,6 +353,7 @@ static int turn(struct coir_loop *loop, bool (*finished)(struct coir_loop *loop)
         if ((loop->operations > 0 || loop->backend->simulated) && loop->backend->poll(loop, 0) > 0)
             loop->silence = 0;
         collect(loop);
+        count_busy_turn(loop);
         if (loop->ready_first != NULL || finished(loop))
             return 0;
     }

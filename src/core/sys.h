@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -58,6 +60,7 @@
     X(SHUTDOWN,     false, ENOTCONN)                                                               \
     X(SIGACTION,    false, EINVAL)                                                                 \
     X(SOCKET,       false, EMFILE, ENFILE, ENOBUFS, ENOMEM)                                        \
+    X(THREAD,       false, EAGAIN)                                                                 \
     X(UNLINK,       false, ENOENT, EACCES)                                                         \
     X(URING_ENTER,  false, EINTR, EAGAIN, EBUSY, ENOMEM)                                           \
     X(URING_REGISTER, false, EINVAL, ENOMEM)                                                       \
@@ -337,6 +340,41 @@ static inline int coir__sys_sigaction(int number, const struct sigaction *action
 {
     COIR__SYS_FAULT(COIR__SYS_SIGACTION, NULL);
     return sigaction(number, action, ret_old) < 0 ? -errno : 0;
+}
+
+/* ---- threads ---- */
+
+/* Starts a thread that takes no signals but those of its own faults. */
+static inline int coir__sys_thread(pthread_t *ret_thread, void *(*fn)(void *arg), void *arg)
+{
+    COIR__SYS_FAULT(COIR__SYS_THREAD, NULL);
+    sigset_t all, before;
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGTRAP);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    int error = pthread_create(ret_thread, NULL, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -error;
+}
+
+/* Sleeps while *word is value, until it is woken or up to timeout nanoseconds. Returns 0 or
+ * -ETIMEDOUT; the word has to be looked at again in any case. */
+static inline int coir__sys_futex_wait(atomic_uint *word, unsigned value, coir_time timeout)
+{
+    struct timespec time = {.tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000};
+    long r = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
+                     timeout == COIR_FOREVER ? NULL : &time, NULL, 0);
+    return r < 0 && errno == ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+/* Wakes who sleeps on word, which may be gone already: then nobody does, or wakes for nothing. */
+static inline void coir__sys_futex_wake(atomic_uint *word)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 /* ---- memory ---- */

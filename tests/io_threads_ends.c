@@ -1,0 +1,338 @@
+/* io_threads_ends.c: pools and loops that close while jobs run, many loops on one pool, fork, and
+ * the order and the time that a loop with a virtual clock gives to jobs.
+ */
+#include <stdlib.h>
+
+#include "child.h"
+#include "core_loop.h"
+#include "gate.h"
+#include "sync.h"
+
+/* ---- closing a pool ---- */
+
+static int count_up(void *arg)
+{
+    ++*(int *)arg;
+    return 0;
+}
+
+struct counted {
+    coir_threads *pool;
+    int count;
+};
+
+static int task_counts(void *arg)
+{
+    struct counted *counted = arg;
+    return coir_threads_run(counted->pool, count_up, &counted->count);
+}
+
+static int task_closes(void *arg)
+{
+    coir_threads_close(arg);
+    return 0;
+}
+
+COIR_TEST(closing_waits_for_what_runs)
+{
+    struct gate gate;
+    struct counted counted = {.count = 0};
+    coir_task *running, *queued, *closing;
+    gate_make(&gate);
+    gate.result = 3;
+    coir_threads *pool = NULL;
+    COIR_REQUIRE_OK(coir_threads_open(&(coir_threads_opts){.limit = 1}, &pool));
+    gate.pool = counted.pool = pool;
+    COIR_AUTO(coir_threads) *mine = pool;
+    COIR_GROUP_COLLECT(group);
+    OPENS_AT_END(&gate);
+    COIR_REQUIRE((running = start_inside(&group, task_at_gate, &gate)) != NULL);
+    START(&group, task_counts, &counted, &queued);
+    COIR_REQUIRE_OK(coir_spawn(&group, task_closes, pool, &closing));
+    (void)COIR_TAKE(mine);
+    COIR_EXPECT_CODE(joined(queued), -COIR_ECLOSED);
+    COIR_EXPECT(!coir_task_done(closing));
+    COIR_EXPECT_CODE(task_counts(&counted), -COIR_ECLOSED);
+    coir_cancel(closing, "it does not listen");
+    SETTLE();
+    COIR_EXPECT(!coir_task_done(closing));
+    sem_post(&gate.open);
+    COIR_EXPECT_CODE(joined(closing), 0);
+    COIR_EXPECT_CODE(joined(running), 3);
+    COIR_EXPECT_EQ(counted.count, 0);
+}
+
+COIR_TEST(closing_without_jobs)
+{
+    int count = 0;
+    coir_threads *pool = NULL;
+    coir_threads_close(NULL);
+    COIR_REQUIRE_OK(coir_threads_open(NULL, &pool));
+    coir_threads_close(pool);
+    COIR_REQUIRE_OK(coir_threads_open(NULL, &pool));
+    COIR_EXPECT_OK(coir_threads_run(pool, count_up, &count));
+    coir_threads_close(pool);
+}
+
+static int use_pool(void *arg)
+{
+    struct counted *counted = arg;
+    for (int i = 0; i < 3; i++)
+        COIR_TRY(task_counts(counted));
+    return 0;
+}
+
+/* Without a task the thread itself waits. */
+COIR_TEST_TAGGED(closing_outside_a_loop, "own_loop")
+{
+    struct counted counted = {.count = 0};
+    coir_loop_opts opts = coir_test_loop_opts();
+    COIR_REQUIRE_OK(coir_threads_open(NULL, &counted.pool));
+    COIR_EXPECT_OK(coir_run(use_pool, &counted, &opts, NULL));
+    coir_threads_close(counted.pool);
+}
+
+/* ---- closing a loop ---- */
+
+static int until_inside(void *arg)
+{
+    struct gate *gate = arg;
+    coir_stats stats = {.tasks = 2};
+    for (; stats.tasks > 1 && sem_trywait(&gate->inside) != 0; coir_loop_stats(NULL, &stats))
+        COIR_TRY(coir_yield());
+    return 0;
+}
+
+COIR_TEST_TAGGED(closing_a_loop_waits_for_its_jobs, "own_loop")
+{
+    struct gate gate;
+    gate_make(&gate);
+    {
+        LOOP(loop);
+        coir_test_expect_reports(COIR_REPORT_LEFT, 1);
+        COIR_REQUIRE_OK(coir_loop_spawn(loop, task_until_asked, &gate, NULL));
+        COIR_EXPECT_OK(run_task(loop, until_inside, &gate));
+    }
+    COIR_EXPECT(sem_trywait(&gate.open) != 0);
+}
+
+static int run_many(void *arg)
+{
+    for (int i = 0; i < 50; i++)
+        COIR_TRY(coir_blocking(count_up, arg));
+    return 0;
+}
+
+/* The job's thread may still be between posting and looking whether the loop sleeps. */
+COIR_TEST_TAGGED(loops_that_close_after_their_last_job, "own_loop")
+{
+    coir_loop_opts opts = coir_test_loop_opts();
+    int count = 0;
+    for (int i = 0; i < 100 / LESS; i++)
+        COIR_EXPECT_OK(coir_run(run_many, &count, &opts, NULL));
+}
+
+/* ---- many loops ---- */
+
+#define LOOPS 4
+#define TASKS 8
+#define EACH (400 / LESS)
+
+struct herd {
+    pthread_t id;
+    coir_threads *pool;
+    atomic_int *done;
+    int result;
+};
+
+static int count_atomically(void *arg)
+{
+    return atomic_fetch_add((atomic_int *)arg, 1) & 1;
+}
+
+static int task_of_herd(void *arg)
+{
+    struct herd *herd = arg;
+    for (int i = 0; i < EACH; i++) {
+        coir_threads *pool = i % 2 == 0 ? herd->pool : NULL;
+        COIR_TRY(coir_threads_run(pool, count_atomically, herd->done));
+    }
+    return 0;
+}
+
+static int main_of_herd(void *arg)
+{
+    COIR_GROUP(group);
+    for (int i = 0; i < TASKS; i++)
+        COIR_TRY(coir_spawn(&group, task_of_herd, arg, NULL));
+    return coir_group_wait(&group);
+}
+
+static void *thread_of_herd(void *arg)
+{
+    struct herd *herd = arg;
+    coir_loop_opts opts = coir_test_loop_opts();
+    opts.report = NULL;
+    herd->result = coir_run(main_of_herd, herd, &opts, NULL);
+    return NULL;
+}
+
+COIR_TEST_TAGGED(many_loops_and_threads, "own_loop,no_torture,limit=60")
+{
+    struct herd herds[LOOPS];
+    atomic_int done = 0;
+    coir_threads *pool = NULL;
+    COIR_REQUIRE_OK(coir_threads_open(&(coir_threads_opts){.limit = 3}, &pool));
+    for (int i = 0; i < LOOPS; i++) {
+        herds[i] = (struct herd){.pool = pool, .done = &done};
+        COIR_REQUIRE_EQ(pthread_create(&herds[i].id, NULL, thread_of_herd, &herds[i]), 0);
+    }
+    for (int i = 0; i < LOOPS; i++) {
+        COIR_REQUIRE_EQ(pthread_join(herds[i].id, NULL), 0);
+        COIR_EXPECT_OK(herds[i].result);
+    }
+    COIR_EXPECT_EQ(atomic_load(&done), LOOPS * TASKS * EACH);
+    coir_threads_close(pool);
+}
+
+/* Cancellations meet jobs at all places of their way. */
+static int cancelled_at_random(void *arg)
+{
+    COIR_SCOPE(scope, COIR_US(rand_r(&(unsigned){(unsigned)coir_now()}) % 40));
+    int r = coir_blocking(count_atomically, arg);
+    return r >= 0 || r == -ETIME ? 0 : r;
+}
+
+static int race_cancellations(void *arg)
+{
+    for (int i = 0; i < EACH; i++) {
+        COIR_GROUP(group);
+        for (int j = 0; j < TASKS; j++)
+            COIR_TRY(coir_spawn(&group, cancelled_at_random, arg, NULL));
+        COIR_TRY(coir_group_wait(&group));
+    }
+    return 0;
+}
+
+COIR_TEST_TAGGED(deadlines_race_against_jobs, "own_loop,real,no_torture,limit=60")
+{
+    atomic_int count = 0;
+    coir_loop_opts opts = coir_test_loop_opts();
+    COIR_EXPECT_OK(coir_run(race_cancellations, &count, &opts, NULL));
+    COIR_EXPECT_LE(atomic_load(&count), EACH * TASKS);
+}
+
+/* ---- time and order ---- */
+
+static int yield_often(void *arg)
+{
+    for (int i = 0; i < 20 * *(int *)arg; i++)
+        sched_yield();
+    return 0;
+}
+
+static int tick(void *arg)
+{
+    ++*(int *)arg;
+    return 0;
+}
+
+static int sleep_an_hour(void *arg)
+{
+    COIR_TRY(coir_sleep(COIR_SEC(3600)));
+    return tick(arg);
+}
+
+COIR_TEST(time_does_not_jump_while_a_job_runs)
+{
+    int slept = 0, rounds = 40;
+    coir_time start = coir_now();
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, sleep_an_hour, &slept, NULL));
+    COIR_EXPECT_OK(coir_blocking(yield_often, &rounds));
+    COIR_EXPECT_EQ(slept, 0);
+    COIR_EXPECT_LT(coir_now() - start, COIR_SEC(60));
+    if (strcmp(coir_test_backend(), "sim") == 0)
+        COIR_EXPECT_EQ(coir_now(), start); /* in lockstep it takes no time at all */
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ(slept, 1);
+}
+
+#define JOBS 8
+
+struct ordered {
+    struct order *order;
+    int number;
+};
+
+struct order {
+    struct ordered jobs[JOBS];
+    int64_t digits;
+};
+
+static int task_of_order(void *arg)
+{
+    struct ordered *ordered = arg;
+    int work = (ordered->number * 5) % 7;
+    COIR_TRY(coir_blocking(yield_often, &work));
+    ordered->order->digits = ordered->order->digits * 10 + ordered->number;
+    return 0;
+}
+
+static int main_of_order(void *arg)
+{
+    struct order *order = arg;
+    COIR_GROUP(group);
+    for (int i = 0; i < JOBS; i++) {
+        order->jobs[i] = (struct ordered){order, i + 1};
+        COIR_TRY(coir_spawn(&group, task_of_order, &order->jobs[i], NULL));
+    }
+    return coir_group_wait(&group);
+}
+
+static int64_t order_of(uint64_t seed)
+{
+    struct order order = {.digits = 0};
+    coir_loop_opts opts = coir_test_loop_opts();
+    opts.seed = seed;
+    COIR_EXPECT_OK(coir_run(main_of_order, &order, &opts, NULL));
+    return order.digits;
+}
+
+COIR_TEST_TAGGED(seed_decides_the_order_of_jobs, "own_loop")
+{
+    if (strcmp(coir_test_backend(), "sim") != 0)
+        COIR_SKIP("only the simulation keeps step with threads");
+    COIR_EXPECT_EQ(order_of(0), 12345678);
+    int different = 0;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        int64_t order = order_of(seed);
+        for (int again = 0; again < 5; again++)
+            COIR_EXPECT_EQ(order_of(seed), order);
+        different += order != 12345678;
+    }
+    COIR_EXPECT_GT(different, 0);
+}
+
+/* ---- fork ---- */
+
+static int in_child(void *arg)
+{
+    coir_loop_opts opts = coir_test_loop_opts();
+    return coir_run(run_many, arg, &opts, NULL) == 0 && *(int *)arg == 100 ? 7 : 1;
+}
+
+/* A child has none of the threads of its parent, and starts its own. */
+COIR_TEST_TAGGED(default_pool_after_fork, "own_loop,no_torture")
+{
+#if LESS > 1
+    COIR_SKIP("a sanitizer allows no threads after fork");
+#endif
+    struct child child;
+    int count = 0;
+    coir_loop_opts opts = coir_test_loop_opts();
+    COIR_REQUIRE_OK(coir_run(run_many, &count, &opts, NULL));
+    COIR_REQUIRE_EQ(child_run(&child, in_child, &count), 0);
+    COIR_EXPECT(WIFEXITED(child.status));
+    COIR_EXPECT_EQ(WEXITSTATUS(child.status), 7);
+}
