@@ -369,6 +369,7 @@ static int begin_run(struct coir_loop *loop)
     if (coir__loop != NULL || loop->running)
         return -EBUSY;
     coir__loop = loop;
+    coir__inbox_awake(loop); /* after a step it sleeps on */
     loop->running = true;
     loop->now = loop->opts.virtual_clock ? loop->now : coir__clock();
     coir__context_thread(loop);
@@ -494,19 +495,11 @@ static void idle_for(struct coir_loop *loop, coir_time timeout)
     coir__timer_stop(loop, &limit);
 }
 
-/* From here on a post writes to the descriptor. Returns whether one came before. */
-static bool fall_asleep(struct coir_loop *loop)
-{
-    atomic_store_explicit(&loop->asleep, true, memory_order_seq_cst);
-    return coir__inbox_filled(loop);
-}
-
 int coir_loop_step(coir_loop *loop, coir_time timeout)
 {
     int r = begin_run(loop);
     if (r < 0)
         return r;
-    atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
     loop->forever = true; /* what may come from the outer loop is not known here: no deadlock */
     loop->turns++;
     if (loop->ready_first == NULL)
@@ -515,7 +508,8 @@ int coir_loop_step(coir_loop *loop, coir_time timeout)
     run_ready(loop);
     (void)loop->backend->poll(loop, 0); /* hands what was started to the kernel */
     collect(loop);
-    bool more = fall_asleep(loop) || loop->ready_first != NULL;
+    /* from here on a post writes to the descriptor */
+    bool more = !coir__inbox_sleep(loop) || loop->ready_first != NULL;
     end_run(loop);
     return more;
 }
