@@ -165,6 +165,31 @@ COIR_TEST(kinds_of_reads_mix)
     COIR_EXPECT_CODE(coir_stream_read_exactly(b, NULL, 3), -EINVAL);
 }
 
+/* A window that slides over a long message, a byte and then many at a time. */
+COIR_TEST(peek_slides)
+{
+    PAIR(BY_TCP, a, b);
+    struct message out = {.stream = a, .size = 100000, .chunk = 60000};
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, send_message, &out, NULL));
+    size_t at = 0;
+    coir_bytes bytes;
+    int r;
+    while ((r = coir_stream_peek(b, out.size - at < 3000 ? out.size - at : 3000, &bytes)) > 0) {
+        const unsigned char *data = bytes.data;
+        for (size_t i = 0; i < bytes.length; i += 97)
+            COIR_REQUIRE_EQ(data[i], pattern(at + i));
+        size_t step = at < 5000 ? 1 : bytes.length / 2 + 1;
+        coir_stream_consume(b, step);
+        at += step;
+        if (at == out.size)
+            break;
+    }
+    COIR_EXPECT_EQ(at, out.size);
+    COIR_EXPECT_CODE(coir_stream_peek(b, 1, &bytes), 0);
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+}
+
 static int read_line_task(void *arg)
 {
     coir_bytes line;

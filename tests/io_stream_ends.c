@@ -212,6 +212,7 @@ COIR_TEST(wrong_calls)
     COIR_EXPECT_CODE(coir_stream_write(NULL, data, 4), -EINVAL);
     COIR_EXPECT_CODE(coir_stream_write_vectors(a, NULL, 1), -EINVAL);
     COIR_EXPECT_CODE(coir_stream_open(NULL, NULL, &a), -EINVAL);
+    COIR_EXPECT_CODE(coir_stream_open(&(coir_stream_ops){.name = "x"}, NULL, &a), -EINVAL);
     COIR_EXPECT_CODE(coir_stream_from_socket(NULL, &a), -EINVAL);
     COIR_EXPECT_OK(coir_stream_write(a, "", 0));
     COIR_EXPECT_OK(coir_stream_read_exactly(b, data, 0));

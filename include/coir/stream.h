@@ -13,9 +13,11 @@
  *         return r;
  *     }
  *
- * Streams are made by coir_tcp_connect, coir_listener_accept (<coir/tcp.h>),
- * coir_stream_from_socket
- * (<coir/socket.h>), or by coir_stream_open from functions of one's own.
+ * Streams are made by coir_tcp_connect and coir_listener_accept (<coir/tcp.h>), of sockets
+ * (<coir/socket.h>), as pipes (<coir/pipe.h>), as pairs in memory (<coir/stream_pair.h>), as
+ * filters over other streams (<coir/filter.h>), or by coir_stream_open from functions of one's own.
+ * All of them keep what stands here; coir_check_stream (<coir/testing_streams.h>) says whether one
+ * does.
  */
 #ifndef COIR_STREAM_H
 #define COIR_STREAM_H
@@ -212,8 +214,9 @@ typedef struct coir_stream_ops {
 
 /* Opens a stream over functions of the caller's. ops must outlive it; state is the stream's from
  * here.
- * Returns 0, and writes *ret_stream. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK where no loop runs;
- * then state stays the caller's. Cancel safety: never waits. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_stream. Errors: -ENOMEM, -EINVAL when a function is missing,
+ * -COIR_ENOTASK where no loop runs; then state stays the caller's. Cancel safety: never waits.
+ * Thread safety: the loop's thread. */
 COIR__CHECKED int coir_stream_open(const coir_stream_ops *ops, void *state,
                                    coir_stream **ret_stream);
 

@@ -75,7 +75,8 @@ int coir_stream_adopt(int fd, coir_stream **ret_stream)
 
 int coir_stream_open(const coir_stream_ops *ops, void *state, coir_stream **ret_stream)
 {
-    if (ops == NULL || ret_stream == NULL)
+    if (ops == NULL || ret_stream == NULL || ops->read == NULL || ops->write == NULL ||
+        ops->shutdown == NULL || ops->close == NULL)
         return -EINVAL;
     if (coir__loop == NULL)
         return -COIR_ENOTASK;
@@ -205,6 +206,7 @@ static void advance(struct coir_stream *stream, size_t n)
         stream->left--;
     }
     if (n > 0) { /* the rest of a vector that was sent in part */
+        assert(stream->left > 0 && "a stream's write took more than there was");
         stream->one.iov_base = (char *)stream->next->iov_base + n;
         stream->one.iov_len = stream->next->iov_len - n;
         stream->next++;
@@ -314,7 +316,8 @@ static int write_pieces(struct coir_stream *stream, struct coir_task *self)
         if (r == 0)
             r = write_inside(stream, single ? &stream->one : stream->next,
                              single ? 1 : stream->left, &n);
-        assert((r < 0 || n > 0) && "a stream's write took nothing");
+        assert((r < 0 || (n > 0 && (!single || n <= stream->one.iov_len))) &&
+               "a stream's write took nothing, or too much");
         if (r >= 0)
             advance(stream, n);
     }

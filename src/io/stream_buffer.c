@@ -39,7 +39,9 @@ int coir__stream_take(struct coir_stream *stream, void *data, size_t size, size_
     return 1;
 }
 
-/* Makes room for more bytes, least in all. What was lent may move or go away. */
+/* Makes room for more bytes, least in all. What was lent may move or go away. When more would be
+ * moved than is gained the block grows as well, so that a window which slides does not move all of
+ * it for each byte. */
 static int make_room(struct coir_stream *stream, size_t least)
 {
     size_t needed = least > stream->count ? least : stream->count + 1;
@@ -47,17 +49,18 @@ static int make_room(struct coir_stream *stream, size_t least)
         stream->first = 0;
     if (stream->first + needed <= stream->capacity)
         return 0;
-    if (stream->first > 0 && stream->count > 0)
+    size_t capacity = stream->capacity > 0 ? stream->capacity : FIRST_CAPACITY;
+    bool crowded = stream->first > 0 && stream->first < stream->count;
+    while (capacity < (crowded ? 2 * needed : needed))
+        capacity *= 2;
+    if (stream->first > 0)
         memmove(stream->buffer, stream->buffer + stream->first, stream->count);
     stream->first = 0;
-    size_t capacity = stream->capacity > 0 ? stream->capacity : FIRST_CAPACITY;
-    while (capacity < needed)
-        capacity *= 2;
     if (capacity == stream->capacity)
         return 0;
     char *buffer = coir__realloc(stream->buffer, capacity);
     if (buffer == NULL)
-        return -ENOMEM;
+        return needed <= stream->capacity ? 0 : -ENOMEM;
     stream->buffer = buffer;
     stream->capacity = capacity;
     return 0;
