@@ -35,6 +35,20 @@ typedef struct coir_receiver coir_receiver;
 COIR__CHECKED int coir_channel_open_at(size_t size, size_t capacity, coir_sender **ret_out,
                                        coir_receiver **ret_in, const coir_site *site);
 
+/* As coir_channel_open, with a channel between threads: tasks of any loop, and threads without a
+ * loop, which block where a task would wait. Handles may be moved between threads, and cloned and
+ * closed on any; one handle is used by one thread at a time. For all other calls and for
+ * coir_select it is a channel like others, "the loop's thread" left out; tasks that wait are fed
+ * first come, first served. A loop in which all wait for such channels is not deadlocked.
+ * capacity is at least 1: nobody meets across threads.
+ * Returns 0, and writes *ret_out and *ret_in, which are the caller's to close. Errors: -EINVAL for
+ * a type without size or capacity 0, -EOVERFLOW, -ENOMEM. Cancel safety: never waits. Thread
+ * safety: any thread, with a loop or without. */
+#define coir_channel_open_shared(type, capacity, ret_out, ret_in)                                  \
+    coir_channel_open_shared_at(sizeof(type), (capacity), (ret_out), (ret_in), COIR_SITE(#type))
+COIR__CHECKED int coir_channel_open_shared_at(size_t size, size_t capacity, coir_sender **ret_out,
+                                              coir_receiver **ret_in, const coir_site *site);
+
 /* Sends a copy of *item, waiting while the channel is full, behind those that wait already. item
  * points to the channel's type and stays the caller's.
  * Returns 0 when the item is in the channel (capacity 0: when a receiver has it). Errors:

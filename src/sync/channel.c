@@ -12,10 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <coir/channel.h>
-#include <coir/select.h>
-
-#include "sync/sync.h"
+#include "sync/channel.h"
 
 struct channel {
     struct coir_loop *loop;
@@ -32,13 +29,8 @@ struct channel {
     _Alignas(max_align_t) char items[];
 };
 
-struct coir_sender {
-    struct channel *channel;
-};
-
-struct coir_receiver {
-    struct channel *channel;
-};
+static char no_loop; /* its address is that of no loop */
+struct channel coir__channel_of_no_loop = {.loop = (struct coir_loop *)(void *)&no_loop};
 
 /* ---- moving items ---- */
 
@@ -173,6 +165,8 @@ static inline bool is_usual(const struct coir_task *self, const struct channel *
 static __attribute__((noinline)) int send_the_long_way(coir_sender *sender, const void *item,
                                                        size_t size)
 {
+    if (coir__unlikely(sender->shared != NULL))
+        return coir__shared_send(sender->shared, item, size);
     struct coir_task *self = coir__self();
     int r = coir__look(self);
     if (coir__unlikely(r < 0))
@@ -207,7 +201,7 @@ int coir__try_send(coir_sender *sender, const void *item, size_t size)
     struct channel *channel = sender->channel;
     int r = check(channel, coir__loop, size);
     if (coir__unlikely(r < 0))
-        return r;
+        return sender->shared != NULL ? coir__shared_try_send(sender->shared, item, size) : r;
     if (put(channel, item))
         return 0;
     return channel->receivers == 0 ? -COIR_ECLOSED : -EAGAIN;
@@ -216,6 +210,8 @@ int coir__try_send(coir_sender *sender, const void *item, size_t size)
 static __attribute__((noinline)) int receive_the_long_way(coir_receiver *receiver, void *ret_item,
                                                           size_t size)
 {
+    if (coir__unlikely(receiver->shared != NULL))
+        return coir__shared_receive(receiver->shared, ret_item, size);
     struct coir_task *self = coir__self();
     int r = coir__look(self);
     if (coir__unlikely(r < 0))
@@ -250,7 +246,8 @@ int coir__try_receive(coir_receiver *receiver, void *ret_item, size_t size)
     struct channel *channel = receiver->channel;
     int r = check(channel, coir__loop, size);
     if (coir__unlikely(r < 0))
-        return r;
+        return receiver->shared != NULL ? coir__shared_try_receive(receiver->shared, ret_item, size)
+                                        : r;
     if (take(channel, ret_item))
         return 1;
     return channel->senders == 0 ? 0 : -EAGAIN;
@@ -263,7 +260,7 @@ static coir_sender *make_sender(struct channel *channel)
     coir_sender *sender = coir__alloc(sizeof *sender);
     if (sender == NULL)
         return NULL;
-    sender->channel = channel;
+    *sender = (coir_sender){.channel = channel};
     channel->senders++;
     return sender;
 }
@@ -273,7 +270,7 @@ static coir_receiver *make_receiver(struct channel *channel)
     coir_receiver *receiver = coir__alloc(sizeof *receiver);
     if (receiver == NULL)
         return NULL;
-    receiver->channel = channel;
+    *receiver = (coir_receiver){.channel = channel};
     channel->receivers++;
     return receiver;
 }
@@ -330,6 +327,8 @@ int coir_channel_open_at(size_t size, size_t capacity, coir_sender **ret_out,
 
 int coir_sender_clone(coir_sender *sender, coir_sender **ret_clone)
 {
+    if (sender->shared != NULL)
+        return coir__shared_clone_sender(sender->shared, ret_clone);
     if (sender->channel->loop != coir__loop)
         return -COIR_EWRONGLOOP;
     coir_sender *clone = make_sender(sender->channel);
@@ -341,6 +340,8 @@ int coir_sender_clone(coir_sender *sender, coir_sender **ret_clone)
 
 int coir_receiver_clone(coir_receiver *receiver, coir_receiver **ret_clone)
 {
+    if (receiver->shared != NULL)
+        return coir__shared_clone_receiver(receiver->shared, ret_clone);
     if (receiver->channel->loop != coir__loop)
         return -COIR_EWRONGLOOP;
     coir_receiver *clone = make_receiver(receiver->channel);
@@ -355,7 +356,12 @@ void coir_sender_close(coir_sender *sender)
     if (sender == NULL)
         return;
     struct channel *channel = sender->channel;
+    struct coir__shared *shared = sender->shared;
     coir__free(sender);
+    if (shared != NULL) {
+        coir__shared_close_sender(shared);
+        return;
+    }
     if (--channel->senders > 0)
         return;
     coir__wake_all(&channel->sending, -COIR_ECLOSED);
@@ -368,7 +374,12 @@ void coir_receiver_close(coir_receiver *receiver)
     if (receiver == NULL)
         return;
     struct channel *channel = receiver->channel;
+    struct coir__shared *shared = receiver->shared;
     coir__free(receiver);
+    if (shared != NULL) {
+        coir__shared_close_receiver(shared);
+        return;
+    }
     if (--channel->receivers > 0)
         return;
     channel->limit = 0;
@@ -393,25 +404,21 @@ static void read_stats(const struct channel *channel, coir_channel_stats *ret_st
 
 void coir_sender_stats(const coir_sender *sender, coir_channel_stats *ret_stats)
 {
-    read_stats(sender->channel, ret_stats);
+    if (sender->shared != NULL)
+        coir__shared_stats(sender->shared, ret_stats);
+    else
+        read_stats(sender->channel, ret_stats);
 }
 
 void coir_receiver_stats(const coir_receiver *receiver, coir_channel_stats *ret_stats)
 {
-    read_stats(receiver->channel, ret_stats);
+    if (receiver->shared != NULL)
+        coir__shared_stats(receiver->shared, ret_stats);
+    else
+        read_stats(receiver->channel, ret_stats);
 }
 
 /* ---- in coir_select ---- */
-
-static struct channel *channel_of_sender(const coir_case *wanted)
-{
-    return ((const coir_sender *)wanted->coir__object)->channel;
-}
-
-static struct channel *channel_of_receiver(const coir_case *wanted)
-{
-    return ((const coir_receiver *)wanted->coir__object)->channel;
-}
 
 static int settled(coir_case *wanted, int result, int unless)
 {
@@ -438,21 +445,31 @@ static int attempt_receive(coir_case *wanted)
 
 static int begin_send(coir_case *wanted)
 {
+    const coir_sender *sender = wanted->coir__object;
+    if (sender->shared != NULL)
+        return coir__shared_begin(sender->shared, wanted, true);
     wanted->coir__waiter.slot = wanted->coir__slot;
-    coir__waiter_link(&channel_of_sender(wanted)->sending, &wanted->coir__waiter);
+    coir__waiter_link(&sender->channel->sending, &wanted->coir__waiter);
     return 0;
 }
 
 static int begin_receive(coir_case *wanted)
 {
+    const coir_receiver *receiver = wanted->coir__object;
+    if (receiver->shared != NULL)
+        return coir__shared_begin(receiver->shared, wanted, false);
     wanted->coir__waiter.slot = wanted->coir__slot;
-    coir__waiter_link(&channel_of_receiver(wanted)->receiving, &wanted->coir__waiter);
+    coir__waiter_link(&receiver->channel->receiving, &wanted->coir__waiter);
     return 0;
 }
 
+/* The case of a shared channel has its waiter in no list of the loop. */
 static void withdraw(coir_case *wanted)
 {
-    coir__waiter_unlink(&wanted->coir__waiter);
+    if (wanted->coir__waiter.list == NULL)
+        coir__shared_withdraw(wanted);
+    else
+        coir__waiter_unlink(&wanted->coir__waiter);
 }
 
 /* From the list that the case waits in, which is part of the channel: the handle may have been
@@ -460,12 +477,18 @@ static void withdraw(coir_case *wanted)
 static size_t describe_send_case(const coir_case *wanted, char *text, size_t size)
 {
     const struct coir__waitlist *list = wanted->coir__waiter.list;
+    if (list == NULL)
+        return coir__shared_describe(((const coir_sender *)wanted->coir__object)->shared, true,
+                                     text, size);
     return describe(coir__container(list, const struct channel, sending), true, text, size);
 }
 
 static size_t describe_receive_case(const coir_case *wanted, char *text, size_t size)
 {
     const struct coir__waitlist *list = wanted->coir__waiter.list;
+    if (list == NULL)
+        return coir__shared_describe(((const coir_receiver *)wanted->coir__object)->shared, false,
+                                     text, size);
     return describe(coir__container(list, const struct channel, receiving), false, text, size);
 }
 
