@@ -1,6 +1,6 @@
 /* sync_capacity.c: limiters with known borrowers: order, changing the total, borrowing on behalf of
  * something, and cancelled waiters. The names are those of Trio's test_sync.py where the behaviour
- * is. A test that ends with a token held leaves the list of borrowers behind: hence "untidy".
+ * is.
  */
 #include <coir/capacity.h>
 
@@ -47,7 +47,7 @@ static void expect_state(const coir_capacity *capacity, size_t borrowed, size_t 
 
 COIR_TEST(borrow_and_give_back)
 {
-    coir_capacity capacity = {.total = 2};
+    COIR_AUTO(coir_capacity) capacity = {.total = 2};
     int a, b;
     COIR_EXPECT_OK(coir_capacity_borrow(&capacity));
     COIR_EXPECT_CODE(coir_capacity_borrow(&capacity), -EALREADY);
@@ -68,9 +68,9 @@ COIR_TEST(borrow_and_give_back)
     expect_state(&capacity, 0, 0);
 }
 
-COIR_TEST_TAGGED(without_a_limit, "untidy")
+COIR_TEST(without_a_limit)
 {
-    coir_capacity capacity = {.total = SIZE_MAX};
+    COIR_AUTO(coir_capacity) capacity = {.total = SIZE_MAX};
     char holders[100];
     for (size_t i = 0; i < sizeof holders; i++)
         COIR_REQUIRE_OK(coir_capacity_borrow_for(&capacity, &holders[i]));
@@ -82,7 +82,7 @@ COIR_TEST_TAGGED(without_a_limit, "untidy")
 
 COIR_TEST(fifo)
 {
-    coir_capacity capacity = {.total = 1};
+    COIR_AUTO(coir_capacity) capacity = {.total = 1};
     struct record record = {0};
     USER(a, 1);
     USER(b, 2);
@@ -104,9 +104,9 @@ COIR_TEST(fifo)
 }
 
 /* What is given back is the waiter's before it runs. */
-COIR_TEST_TAGGED(handover, "untidy")
+COIR_TEST(handover)
 {
-    coir_capacity capacity = {.total = 1};
+    COIR_AUTO(coir_capacity) capacity = {.total = 1};
     struct record record = {0};
     USER(b, 2);
     int other;
@@ -124,9 +124,9 @@ COIR_TEST_TAGGED(handover, "untidy")
     expect_state(&capacity, 0, 0);
 }
 
-COIR_TEST_TAGGED(cancelled_waiter, "untidy")
+COIR_TEST(cancelled_waiter)
 {
-    coir_capacity capacity = {.total = 1};
+    COIR_AUTO(coir_capacity) capacity = {.total = 1};
     struct record record = {0};
     USER(b, 2);
     USER(c, 3);
@@ -148,7 +148,7 @@ COIR_TEST_TAGGED(cancelled_waiter, "untidy")
 /* A limiter with no tokens at all: nothing is kept of who gave up. */
 COIR_TEST(expired_waiter)
 {
-    coir_capacity capacity = {.total = 0};
+    COIR_AUTO(coir_capacity) capacity = {.total = 0};
     {
         COIR_DEADLINE(COIR_MS(1));
         COIR_EXPECT_CODE(coir_capacity_borrow(&capacity), -ETIME);
@@ -159,7 +159,7 @@ COIR_TEST(expired_waiter)
 
 COIR_TEST(change_total_tokens)
 {
-    coir_capacity capacity = {.total = 1};
+    COIR_AUTO(coir_capacity) capacity = {.total = 1};
     struct record record = {0};
     USER(a, 1);
     USER(b, 2);
@@ -187,9 +187,9 @@ COIR_TEST(change_total_tokens)
 }
 
 /* Two tasks for one holder: the second is told at once, instead of waiting for the first. */
-COIR_TEST_TAGGED(on_behalf_of, "untidy")
+COIR_TEST(on_behalf_of)
 {
-    coir_capacity capacity = {.total = 1};
+    COIR_AUTO(coir_capacity) capacity = {.total = 1};
     struct record record = {0};
     int thing, other;
     USER(a, 1);
@@ -216,7 +216,7 @@ static int twice(coir_capacity *capacity)
 
 COIR_TEST(block_form)
 {
-    coir_capacity capacity = {.total = 2};
+    COIR_AUTO(coir_capacity) capacity = {.total = 2};
     COIR_EXPECT_CODE(twice(&capacity), -EALREADY);
     expect_state(&capacity, 0, 0);
 }
@@ -243,7 +243,7 @@ static int work_in_turns(void *arg)
 
 COIR_TEST_TAGGED(many, "liveness")
 {
-    coir_capacity capacity = {.total = 3};
+    COIR_AUTO(coir_capacity) capacity = {.total = 3};
     int running = 0, most = 0;
     struct worker worker = {&capacity, &running, &most};
     COIR_GROUP(group);
@@ -257,15 +257,33 @@ COIR_TEST_TAGGED(many, "liveness")
 
 COIR_TEST_TAGGED(outside_a_task, "own_loop")
 {
-    coir_capacity capacity = {.total = 3};
+    COIR_AUTO(coir_capacity) capacity = {.total = 3};
     COIR_EXPECT_CODE(coir_capacity_borrow(&capacity), -COIR_ENOTASK);
     COIR_EXPECT_CODE(coir_capacity_try_borrow(&capacity), -COIR_ENOTASK);
     COIR_EXPECT_CODE(coir_capacity_give_back(&capacity), -COIR_ENOTHELD);
 }
 
-COIR_TEST_TAGGED(description, "untidy")
+/* Closed under a waiter, and under a holder, which gives back what nobody lent any more. */
+COIR_TEST(closing)
 {
-    coir_capacity capacity = {.total = 1};
+    COIR_AUTO(coir_capacity) capacity = {.total = 1};
+    struct record record = {0};
+    USER(b, 2);
+    coir_task *task;
+    COIR_GROUP_COLLECT(group);
+    COIR_REQUIRE_OK(coir_capacity_borrow(&capacity));
+    START(&group, use, &b, &task);
+    coir_capacity_close(&capacity);
+    COIR_EXPECT_CODE(coir_capacity_give_back(&capacity), -COIR_ENOTHELD);
+    COIR_EXPECT_CODE(joined(task), -COIR_ECLOSED);
+    expect_state(&capacity, 0, 0);
+    COIR_EXPECT_OK(coir_capacity_borrow(&capacity));
+    COIR_EXPECT_OK(coir_capacity_give_back(&capacity));
+}
+
+COIR_TEST(description)
+{
+    COIR_AUTO(coir_capacity) capacity = {.total = 1};
     struct record record = {0};
     USER(b, 2);
     coir_task *task;

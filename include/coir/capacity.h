@@ -25,7 +25,7 @@ struct coir__borrower {
 
 /* A limiter in memory of the caller. Set total before it is used, and change it by
  * coir_capacity_resize then. It has some memory of its own while tokens are borrowed or waited
- * for, and none otherwise. */
+ * for, and none otherwise: where a token may never be given back, close it. */
 typedef struct coir_capacity {
     size_t total;                 /* tokens there are; SIZE_MAX: no limit */
     struct coir_loop *coir__loop; /* that used it first */
@@ -37,7 +37,8 @@ typedef struct coir_capacity {
 
 /* Borrows a token for the current task, waiting behind those that came before.
  * Returns 0. Errors: -EALREADY when this task holds one, -ENOMEM, -COIR_EWRONGLOOP, -COIR_ENOTASK,
- * -ECANCELED, -ETIME. Cancel safety: nothing was borrowed. Thread safety: the loop's thread. */
+ * -COIR_ECLOSED when it is closed meanwhile, -ECANCELED, -ETIME. Cancel safety: nothing was
+ * borrowed. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_capacity_borrow(coir_capacity *capacity);
 
 /* Borrows a token on behalf of holder, any address, instead of the current task. Whoever does the
@@ -65,6 +66,13 @@ COIR__PUBLIC int coir_capacity_give_back_for(coir_capacity *capacity, const void
  * Returns 0. Errors: -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's
  * thread, in a task or not. */
 COIR__PUBLIC int coir_capacity_resize(coir_capacity *capacity, size_t total);
+
+/* Forgets all borrowers, and ends the waits of tasks with -COIR_ECLOSED; what is given back later
+ * is -COIR_ENOTHELD. It can be used again. COIR_AUTO(coir_capacity) does so at the end of a block.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC void coir_capacity_close(coir_capacity *capacity);
+
+COIR_CLOSER_VALUE(coir_capacity, coir_capacity_close);
 
 /* How many tokens are borrowed; how many tasks wait; how many could be borrowed now.
  * Returns the number. Cancel safety: never waits. Thread safety: the loop's thread. */

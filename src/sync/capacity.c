@@ -207,6 +207,13 @@ int coir_capacity_resize(coir_capacity *capacity, size_t total)
     return 0;
 }
 
+void coir_capacity_close(coir_capacity *capacity)
+{
+    capacity->coir__borrowed = capacity->coir__waiting = 0;
+    coir__wake_all(&capacity->coir__waiters, -COIR_ECLOSED);
+    free_unused(capacity);
+}
+
 /* ---- looking ---- */
 
 size_t coir_capacity_borrowed(const coir_capacity *capacity)
