@@ -1,5 +1,5 @@
-/* sync_channel_shared.c: channels between threads: tasks of several loops, threads without one, jobs;
- * closing, cancelling, and coir_select on both ends.
+/* sync_channel_shared.c: channels between threads: tasks of several loops, threads without one,
+ * jobs; closing, cancelling, and coir_select on both ends.
  */
 #include <stdlib.h>
 
@@ -319,8 +319,8 @@ static int produce(void *arg)
     return 0;
 }
 
-/* Receives with a deadline that is often over before an item comes, so that cancellations meet items
- * on their way. */
+/* Receives with a deadline that is often over before an item comes, so that cancellations meet
+ * items on their way. */
 static int receive_impatiently(struct worker *worker, int *ret_item)
 {
     COIR_DEADLINE(COIR_US(rand_r(&worker->seed) % 30));
