@@ -14,8 +14,9 @@ ROOT = BENCH.parent
 OUT = ROOT / "build" / "bench"
 BIN = OUT / "bin"
 FLOORS = ("switch_floor", "chan_floor", "timer_floor", "sleep_floor", "startup_floor")
-OURS = ("coir-bench-core", "coir-bench-startup", "coir-bench-core-static")
+OURS = ("coir-bench-core", "coir-bench-startup", "coir-bench-echo", "coir-bench-core-static")
 PACKAGES = {
+    "echo_uring": ["liburing-dev"],
     "go": ["golang-go"],
     "tokio": ["librust-tokio-dev", "librust-libc-dev"],
     "libuv": ["libuv1-dev"],
@@ -139,6 +140,9 @@ def build_all():
     BIN.mkdir(parents=True, exist_ok=True)
     for name in FLOORS:
         compile_c(name, [f"floors/{name}.c", "floors/context.c"], "-mno-red-zone")
+    compile_c("echo_epoll", ["floors/echo_epoll.c"])
+    compile_c("echo_uring", ["floors/echo_uring.c"], "-luring")
+    compile_c("echo_load", ["load/echo_load.c"])
     compile_c("launch", ["launch.c"])
     compile_c("warm", ["warm.c"])
     build_peers()

@@ -2,7 +2,8 @@
 
 Owns the catalogue: a Case is one invocation that every program understands (ours, its floor, each peer: `program NAME`),
 and it yields one or more Metrics, which are the names in the results. To add one, add a Case here and teach the
-programs its name; run.py needs no change.
+programs its name; run.py needs no change. A server is called with its kind, `program echo`, and a Load says what it gets
+to do.
 """
 from dataclasses import dataclass
 
@@ -13,7 +14,20 @@ class Metric:
     unit: str
     better: str = "lower"
     target: float | None = None  # absolute, on the machine of the design; None: ahead of the best peer of the run
-    floor_ratio: float | None = None  # the same target as a ratio to the floor: holds on any machine
+    floor_ratio: float | None = None  # the same target as a ratio to the floor: holds on any machine; or the only one
+    printed: str = ""  # what the programs call it, if not name
+
+    @property
+    def key(self):
+        return self.printed or self.name
+
+
+@dataclass(frozen=True)
+class Load:
+    """What bench/load/echo_load.c does to a server, see bench/servers.py."""
+    connections: int
+    size: int  # bytes of a message
+    same_cpu: bool
 
 
 @dataclass(frozen=True)
@@ -23,8 +37,10 @@ class Case:
     floor: str | None = None  # program in bench/floors
     sets: tuple = ("core",)
     rounds: int = 5
-    kind: str = "run"  # run; launch: started by bench/launch.c, which prints the result; size: of the library
-    per_backend: bool = False  # one row for each backend, because it matters
+    kind: str = "run"  # run; launch: started by bench/launch.c, which prints the result; size: of the library; serve
+    per_backend: bool = False  # one row for each backend, because it matters; {backend} stands in its floor's name
+    load: Load | None = None  # what a server gets to do
+    server: str = ""  # what servers are called with instead of call
     warm_mib: int = 0  # touched and freed before each run, see bench/warm.c
 
 
@@ -41,6 +57,13 @@ def simple(name, unit, floor, **limits):
     return Case(name, (Metric(name, unit, **limits),), floor)
 
 
+def echo(name, metric, connections, size, **limits):
+    """`metric` is what the load prints: cpu_ns (of the server, on one cpu with the load) or rate."""
+    unit, better = ("ns", "lower") if metric == "cpu_ns" else ("/s", "higher")
+    return Case(name, (Metric(name, unit, better, printed=metric, **limits),), "echo_{backend}", kind="serve",
+                per_backend=True, server="echo", load=Load(connections, size, same_cpu=metric == "cpu_ns"))
+
+
 CASES = (
     simple("switch/2", "ns", "switch_floor", target=6, floor_ratio=2.3),
     simple("switch/1000", "ns", "switch_floor", target=9, floor_ratio=1.3),
@@ -51,6 +74,10 @@ CASES = (
     simple("channel/64", "ns", "chan_floor", target=8, floor_ratio=6.7),
     simple("timers/1m", "ns", "timer_floor", target=35, floor_ratio=2.0),
     simple("timers/churn", "ns", "timer_floor", target=5, floor_ratio=1.06),
+    echo("echo/64/cpu_ns", "cpu_ns", 50, 64, floor_ratio=1.02),
+    echo("echo/16384/cpu_ns", "cpu_ns", 50, 16384, floor_ratio=1.01),
+    echo("echo/64/50/rate", "rate", 50, 64),
+    echo("echo/64/1000/rate", "rate", 1000, 64),
     Case("startup/ms", (Metric("startup/ms", "ms", target=1),), "startup_floor", kind="launch", per_backend=True),
     Case("size/core_kb", (Metric("size/core_kb", "KiB", target=200),), kind="size", rounds=1),
     Case("sleepers/1m", (

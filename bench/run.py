@@ -7,9 +7,11 @@ usage: bench/run.py [NAME]   a set (core), a case (sleepers/1m) or one name (swi
     --build DIR      the meson build of coir (build/); set up when it is not there
     --peers A,B      only these; `none` for none
 
-A round runs ours, then the floor, then each peer; then comes the next round, so that drift of the machine hits all alike.
+A round runs ours, then the floor (both on each backend where it matters), then each peer; then comes the next round, so
+that drift of the machine hits all alike.
 Prints a table of medians, and writes build/bench/NAME.json (the results) and NAME.meta.json (machine, spread, notes).
-Owns no measurement: every program times itself, and names.py says what there is.
+Owns no measurement: every program times itself, or the load does it for a server (servers.py); names.py says what there
+is.
 """
 import argparse
 import json
@@ -27,9 +29,10 @@ sys.dont_write_bytecode = True  # nothing is written into the source tree
 
 import build
 import names
+import servers
 from build import BENCH, BIN, OUT, ROOT, say
 
-CPU = min(os.sched_getaffinity(0))
+CPU = servers.CPUS[0]
 LIMIT_S = 600
 
 
@@ -40,17 +43,23 @@ class NoMatch(Exception):
 class Program:
     """One contestant of a case: how to run it once, and what its rounds have given."""
 
-    def __init__(self, role, name, command, env=(), rounds=None):
+    def __init__(self, role, name, command, env=(), rounds=None, backend=None):
         self.role, self.name, self.command = role, name, [str(word) for word in command]
         self.env, self.rounds = dict(env), rounds
+        self.backend = backend  # None: has none, or takes part in the rows of all
         self.values = {}  # metric -> one value for each round
         self.notes = set()
         self.out = False
 
-    def once(self):
-        done = subprocess.run(self.command, capture_output=True, text=True, timeout=LIMIT_S, check=False,
-                              env={**os.environ, **self.env},
-                              preexec_fn=lambda: os.sched_setaffinity(0, {CPU}))
+    def run(self, case):
+        env = {**os.environ, **self.env}
+        if case.load:
+            return servers.serve(BIN / "echo_load", case.load, self.command, env)
+        return subprocess.run(self.command, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=env,
+                              preexec_fn=servers.pinned(CPU))
+
+    def once(self, case):
+        done = self.run(case)
         if done.returncode == 2 and self.role == "peer":
             raise NoMatch
         if done.returncode != 0:
@@ -65,7 +74,7 @@ class Program:
         if case.warm_mib:
             subprocess.run([BIN / "warm", str(case.warm_mib)], check=False)
         try:
-            self.once()
+            self.once(case)
         except NoMatch:
             self.out = True
         except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
@@ -106,22 +115,39 @@ def backends(ours):
     return (found[0], found[1:]) if found else ("default", [])
 
 
-def contestants(case, ours, only, backend):
-    """Ours, our static twin, the floor, the peers: the order of a round."""
-    launch = [BIN / "launch"] if case.kind == "launch" else []
-    call = [case.call]
-    program = "coir-bench-startup" if case.kind == "launch" else "coir-bench-core"
+def command_of(case, program):
+    """How a program is called for a case."""
+    if case.kind == "launch":
+        return [BIN / "launch", *program, case.call]
+    return [*program, case.server or case.call]
+
+
+def ours_for(case, ours, backend):
+    """coir's own program, and its twin on the static library."""
+    program = {"launch": "coir-bench-startup", "serve": f"coir-bench-{case.server}"}.get(case.kind, "coir-bench-core")
+    env = {"COIR_BACKEND": backend} if backend else {}
     if program in ours:
-        env = {"COIR_BACKEND": backend} if case.per_backend else {}
-        yield Program("coir", "coir", [*launch, ours[program], *([] if launch else call)], env)
-        if case.kind == "run" and not case.warm_mib and "coir-bench-core-static" in ours:
-            yield Program("static", "coir, static library", [ours["coir-bench-core-static"], *call], env)
-    if case.floor and (BIN / case.floor).exists():
-        yield Program("floor", "floor", [*launch, BIN / case.floor, *call])
+        yield Program("coir", "coir", command_of(case, [ours[program]]), env, backend=backend)
+        static = f"{program}-static"
+        if case.kind == "run" and not case.warm_mib and static in ours:
+            yield Program("static", "coir, static library", command_of(case, [ours[static]]), env, backend=backend)
+
+
+def contestants(case, ours, only, backends):
+    """Ours, our static twin and the floor on each backend, the peers: the order of a round."""
+    floors = {}
+    for backend in backends if case.per_backend else [None]:
+        yield from ours_for(case, ours, backend)
+        if case.floor:
+            floors.setdefault(case.floor.format(backend=backend), backend)
+    for floor, backend in floors.items():
+        if (BIN / floor).exists():
+            yield Program("floor", "floor", command_of(case, [BIN / floor]),
+                          backend=backend if "{backend}" in case.floor else None)
     for peer in peers(only):
         command = [word.format(bin=BIN, bench=BENCH) for word in peer.command]
         rounds = 1 if case.call in peer.once else None
-        yield Program("peer", peer.name, [*launch, *command, *call], peer.env, rounds)
+        yield Program("peer", peer.name, command_of(case, command), peer.env, rounds)
 
 
 def stripped_kib(library):
@@ -157,22 +183,24 @@ def within(value, limit, better):
 
 
 def verdict(row, metric):
-    """Whether the target is met: the absolute one, or being ahead of the best peer where there is none."""
+    """Whether the target is met: the absolute one, the ratio to the floor, or else being ahead of the best peer."""
     if row["coir"] is None:
         return "-"
-    limit = metric.target if metric.target is not None else best(row)
+    limit = metric.target
+    if limit is None:
+        limit = metric.floor_ratio * row["floor"] if metric.floor_ratio and row["floor"] else best(row)
     if limit is None:
         return "-"
     if within(row["coir"], limit, metric.better):
         return "yes"
-    if metric.floor_ratio and row["floor"] and within(row["coir"] / row["floor"], metric.floor_ratio, metric.better):
+    if metric.target and metric.floor_ratio and row["floor"] and within(row["coir"] / row["floor"], metric.floor_ratio, metric.better):
         return "no (yes by floor)"
     return "no"
 
 
 def make_row(case, metric, backend, programs, rounds):
-    by_role = {program.role: program.median(metric.name) for program in programs if program.role != "peer"}
-    values = {program.name: program.median(metric.name) for program in programs if program.role == "peer"}
+    by_role = {program.role: program.median(metric.key) for program in programs if program.role != "peer"}
+    values = {program.name: program.median(metric.key) for program in programs if program.role == "peer"}
     return {"name": metric.name, "backend": backend, "unit": metric.unit, "better": metric.better,
             "coir": by_role.get("coir"), "floor": by_role.get("floor"),
             "peers": {name: value for name, value in values.items() if value is not None},
@@ -181,24 +209,34 @@ def make_row(case, metric, backend, programs, rounds):
 
 def details(case, metric, row, programs):
     """What the row itself has no place for."""
-    spread = {p.name: [min(p.values[metric.name]), max(p.values[metric.name])] for p in programs
-              if metric.name in p.values}
-    static = [p.median(metric.name) for p in programs if p.role == "static"]
+    spread = {p.name: [min(p.values[metric.key]), max(p.values[metric.key])] for p in programs
+              if metric.key in p.values}
+    static = [p.median(metric.key) for p in programs if p.role == "static"]
+    keys = {metric.key for metric in case.metrics}
+    also = {p.name: {key: p.median(key) for key in p.values if key not in keys} for p in programs}
     return {"name": metric.name, "backend": row["backend"], "target": metric.target, "floor_ratio": metric.floor_ratio,
             "met": verdict(row, metric), "spread": spread, "static": static[0] if static else None,
+            "also": {name: values for name, values in also.items() if values},
             "notes": sorted(f"{case.call}, {p.name}: {note}" for p in programs for note in p.notes)}
 
 
-def run_case(case, arguments, ours, backend):
-    programs = list(contestants(case, ours, arguments.only, backend)) if case.kind != "size" else \
+def run_case(case, arguments, ours, default, available):
+    """All rounds of a case. Returns its rows, one for each backend where that matters, and their details."""
+    backends = (available or [default]) if case.per_backend else [default]
+    programs = list(contestants(case, ours, arguments.only, available or [None])) if case.kind != "size" else \
         measure_size(case.metrics[0].name, arguments.build, ours)
     rounds = arguments.rounds or case.rounds
     for number in range(rounds if case.kind != "size" else 0):
-        say(f"{case.call}, {backend}: round {number + 1} of {rounds}")
+        say(f"{case.call}: round {number + 1} of {rounds}")
         for program in programs:
             program.round(case, number)
-    rows = [make_row(case, metric, backend, programs, rounds) for metric in case.metrics]
-    return rows, [details(case, metric, row, programs) for metric, row in zip(case.metrics, rows)]
+    rows, info = [], []
+    for backend in backends:
+        mine = [program for program in programs if program.backend in (None, backend)]
+        for metric in case.metrics:
+            rows.append(make_row(case, metric, backend, mine, rounds))
+            info.append(details(case, metric, rows[-1], mine))
+    return rows, info
 
 
 def number(value):
@@ -210,9 +248,9 @@ def ratio(value, base):
 
 
 def target_text(metric):
-    if metric.target is None:
-        return "ahead of peers"
     sign = "<=" if metric.better == "lower" else ">="
+    if metric.target is None:
+        return f"{sign} {metric.floor_ratio:g}x floor" if metric.floor_ratio else "ahead of peers"
     return f"{sign} {metric.target:g}" + (f", {metric.floor_ratio:g}x floor" if metric.floor_ratio else "")
 
 
@@ -289,15 +327,14 @@ def main():
             say(f"{name} is absent: {build.missing[name]}")
     about = machine()
     print(f"{about['cpu']}, {about['cpus']} cpus, {about['memory_gib']} GiB, Linux {about['kernel']}, "
-          f"load {about['load']:.2f}; everything on cpu {CPU}", flush=True)
+          f"load {about['load']:.2f}; everything on cpu {CPU}, but the load of rates", flush=True)
 
     default, available = backends(ours)
     rows, info = [], []
     for case in arguments.cases:
-        for backend in (available or [default]) if case.per_backend else [default]:
-            new_rows, new_info = run_case(case, arguments, ours, backend)
-            rows += new_rows
-            info += new_info
+        new_rows, new_info = run_case(case, arguments, ours, default, available)
+        rows += new_rows
+        info += new_info
     print_table(rows, info)
     write(OUT / f"{arguments.name}.json", rows)
     write(OUT / f"{arguments.name}.meta.json", {"machine": about, "absent": build.missing, "results": info})

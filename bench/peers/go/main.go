@@ -1,10 +1,12 @@
 // Peer: Go. usage: gobench NAME, run with GOMAXPROCS=1. Each name is written as a Go user would write
-// it: goroutines, a WaitGroup or a channel to join, time.AfterFunc for timers, time.Sleep for sleepers.
+// it: goroutines, a WaitGroup or a channel to join, time.AfterFunc for timers, time.Sleep for sleepers,
+// a goroutine with a buffer for each connection of the echo server.
 package main
 
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"strconv"
@@ -153,6 +155,35 @@ func benchSleepers() {
 	result("sleepers/1m/create_s", create, "s")
 }
 
+func serveEcho(c net.Conn) {
+	defer c.Close()
+	buffer := make([]byte, 16384)
+	for {
+		n, err := c.Read(buffer)
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func echo() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("PORT %d\n", listener.Addr().(*net.TCPAddr).Port)
+	for {
+		c, err := listener.Accept()
+		if err != nil {
+			panic(err)
+		}
+		go serveEcho(c)
+	}
+}
+
 func startUp() {
 	done := make(chan struct{})
 	go func() {
@@ -185,6 +216,8 @@ func main() {
 		benchChurn(name)
 	case "sleepers/1m":
 		benchSleepers()
+	case "echo":
+		echo()
 	case "startup/ms":
 		startUp()
 	default:

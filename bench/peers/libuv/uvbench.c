@@ -1,8 +1,10 @@
 /* Peer: libuv. usage: uvbench NAME. Timers are embedded handles started and stopped on the loop's
- * cached clock, as its users do; startup prints the clock in the first callback. libuv has no
+ * cached clock, as its users do; startup prints the clock in the first callback. The echo server
+ * has a buffer for each connection and tries to write at once, as node and uvloop do. libuv has no
  * tasks and no channels, so those names are absent. Owns one loop. */
 #include "../../measure.h"
 
+#include <arpa/inet.h>
 #include <uv.h>
 
 enum { TIMERS = 1000000, CHURN = 10000000 };
@@ -55,6 +57,88 @@ static void start_up(uv_loop_t *loop)
     uv_run(loop, UV_RUN_DEFAULT);
 }
 
+struct connection {
+    uv_tcp_t tcp;
+    char buffer[16384];
+};
+
+struct rest {
+    uv_write_t write;
+    char data[];
+};
+
+static void lend_buffer(uv_handle_t *handle, size_t wanted, uv_buf_t *ret_buffer)
+{
+    struct connection *connection = (struct connection *)handle;
+    (void)wanted;
+    *ret_buffer = uv_buf_init(connection->buffer, sizeof connection->buffer);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    (void)status;
+    free(write);
+}
+
+static void write_later(uv_stream_t *stream, const char *data, size_t size)
+{
+    struct rest *rest = malloc(sizeof *rest + size);
+    if (!rest)
+        exit(1);
+    memcpy(rest->data, data, size);
+    uv_buf_t all = uv_buf_init(rest->data, (unsigned)size);
+    uv_write(&rest->write, stream, &all, 1, on_written);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
+{
+    if (n < 0) {
+        uv_close((uv_handle_t *)stream, on_closed);
+        return;
+    }
+    uv_buf_t all = uv_buf_init(buffer->base, (unsigned)n);
+    int written = n > 0 ? uv_try_write(stream, &all, 1) : 0;
+    if (written < 0)
+        written = 0;
+    if (written < n)
+        write_later(stream, buffer->base + written, (size_t)(n - written));
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct connection *connection = malloc(sizeof *connection);
+    if (status < 0 || !connection)
+        exit(1);
+    uv_tcp_init(listener->loop, &connection->tcp);
+    if (uv_accept(listener, (uv_stream_t *)&connection->tcp)) {
+        uv_close((uv_handle_t *)&connection->tcp, on_closed);
+        return;
+    }
+    uv_tcp_nodelay(&connection->tcp, 1);
+    uv_read_start((uv_stream_t *)&connection->tcp, lend_buffer, on_read);
+}
+
+static void serve_echo(uv_loop_t *loop)
+{
+    static uv_tcp_t listener;
+    struct sockaddr_in address;
+    int length = sizeof address;
+    uv_tcp_init(loop, &listener);
+    uv_ip4_addr("127.0.0.1", 0, &address);
+    if (uv_tcp_bind(&listener, (struct sockaddr *)&address, 0) ||
+        uv_listen((uv_stream_t *)&listener, 4096, on_connection) ||
+        uv_tcp_getsockname(&listener, (struct sockaddr *)&address, &length))
+        exit(1);
+    printf("PORT %d\n", ntohs(address.sin_port));
+    fflush(stdout);
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "timers/1m";
@@ -63,6 +147,8 @@ int main(int argc, char **argv)
         bench_million(name, loop);
     else if (!strcmp(name, "timers/churn"))
         bench_churn(name, loop);
+    else if (!strcmp(name, "echo"))
+        serve_echo(loop);
     else if (!strcmp(name, "startup/ms"))
         start_up(loop);
     else

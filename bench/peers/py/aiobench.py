@@ -2,7 +2,7 @@
 """Peer: Python's asyncio, on its own loop or on uvloop. usage: aiobench.py <asyncio|uvloop> NAME
 
 Tasks, asyncio.Queue for channels (it has no unbuffered one), call_later for timers, asyncio.sleep for
-sleepers.
+sleepers, a Protocol for the echo server: that is faster than its streams.
 """
 import asyncio
 import sys
@@ -108,6 +108,22 @@ async def sleepers(name):
     result(name + "/create_s", create / 1e9, "s")
 
 
+class Echo(asyncio.Protocol):
+    transport = None
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.transport.write(data)
+
+
+async def echo():
+    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0, backlog=4096)
+    print("PORT", server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
 async def start_up():
     print(time.clock_gettime_ns(time.CLOCK_MONOTONIC))
 
@@ -124,6 +140,7 @@ def main():
         "timers/1m": lambda: timers(name),
         "timers/churn": lambda: churn(name),
         "sleepers/1m": lambda: sleepers(name),
+        "echo": echo,
         "startup/ms": start_up,
     }
     if name not in benches:

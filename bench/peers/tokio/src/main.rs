@@ -1,11 +1,13 @@
 //! Peer: tokio on its current_thread runtime with all drivers on. usage: tokiobench NAME. Spawned tasks
-//! with their JoinHandles, bounded mpsc channels, tokio::time::sleep for timers and sleepers. tokio has no
-//! unbuffered channel, so channel/0 is absent.
+//! with their JoinHandles, bounded mpsc channels, tokio::time::sleep for timers and sleepers, a task with a
+//! buffer for each connection of the echo server. tokio has no unbuffered channel, so channel/0 is absent.
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 /// A field of /proc/self/status, in KiB.
 fn status_kb(key: &str) -> i64 {
@@ -162,6 +164,30 @@ async fn bench_sleepers() {
     result("sleepers/1m/create_s", create, "s");
 }
 
+async fn serve_echo(mut stream: TcpStream) {
+    let mut buffer = vec![0u8; 16384];
+    loop {
+        match stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(n) => {
+                if stream.write_all(&buffer[..n]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn echo() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    println!("PORT {}", listener.local_addr().unwrap().port());
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        tokio::spawn(serve_echo(stream));
+    }
+}
+
 async fn start_up() {
     tokio::spawn(async { println!("{}", clock_ns(libc::CLOCK_MONOTONIC)) })
         .await
@@ -179,6 +205,7 @@ async fn run(name: &str) {
         "timers/1m" => bench_timers(name),
         "timers/churn" => bench_churn(name),
         "sleepers/1m" => bench_sleepers().await,
+        "echo" => tokio::spawn(echo()).await.unwrap(),
         "startup/ms" => start_up().await,
         _ => std::process::exit(2),
     }

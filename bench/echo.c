@@ -1,0 +1,34 @@
+/* coir's side of the benchmarks echo/: a server that sends back what it reads, written as a user
+ * would: one task for each connection, with its buffer on the stack. Listens on a free port of
+ * 127.0.0.1 and says `PORT n`; COIR_BACKEND chooses the backend. Runs until it is ended. */
+#include <coir/coir.h>
+#include <stdio.h>
+#include <string.h>
+
+static int echo(coir_stream *stream, void *arg)
+{
+    (void)arg;
+    char data[16384];
+    size_t n;
+    int r;
+    while ((r = coir_stream_read(stream, data, sizeof data, &n)) > 0)
+        COIR_TRY(coir_stream_write(stream, data, n));
+    return r;
+}
+
+static int app(void *arg)
+{
+    (void)arg;
+    COIR_AUTO(coir_listener) *listener = NULL;
+    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, &listener));
+    char address[COIR_ADDRESS_TEXT];
+    COIR_TRY(coir_listener_address(listener, address, sizeof address));
+    printf("PORT %s\n", strrchr(address, ':') + 1);
+    (void)fflush(stdout);
+    return coir_listener_serve(listener, echo, NULL);
+}
+
+int main(void)
+{
+    return coir_main(app, NULL);
+}
