@@ -318,6 +318,34 @@ COIR_TEST_TAGGED(ring_that_is_missing_is_tried_for_again, "no_torture,fifo")
     coir__sys_fault = NULL;
 }
 
+static int count_entering(enum coir__sys_call call, size_t *length)
+{
+    (void)length;
+    faults.times += call == COIR__SYS_URING_ENTER;
+    return 0;
+}
+
+/* While nothing is started and nothing comes, a look at the ring is a look at memory. */
+COIR_TEST_TAGGED(turns_without_news_make_no_system_call, "no_torture,fifo")
+{
+    ONLY_HERE;
+    PAIR(BY_TCP, a, b);
+    coir_task *reader = NULL;
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, read_some, b, &reader));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    uint64_t turns = coir_loop_current()->turns;
+    faults.times = 0;
+    coir__sys_fault = count_entering;
+    while (coir_loop_current()->turns < turns + 20)
+        COIR_REQUIRE_OK(coir_yield());
+    COIR_EXPECT_EQ(faults.times, 0);
+    COIR_REQUIRE_OK(coir_stream_write(a, "x", 1));
+    COIR_EXPECT_CODE(coir_join(reader, NULL), 1);
+    coir__sys_fault = NULL;
+    COIR_EXPECT_LE(faults.times, 4); /* one for the write and what it brings, and a look or two */
+}
+
 /* ---- what the ring cannot do with a file ---- */
 
 COIR_TEST_TAGGED(what_the_ring_does_not_support_is_done_by_calls, "no_torture")
