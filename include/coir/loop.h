@@ -43,7 +43,7 @@ COIR__PUBLIC void coir_report_to_stderr(const coir_report *report, void *arg);
 
 /* Zero means the default for each field. */
 typedef struct coir_loop_opts {
-    const char *backend;   /* "epoll", "sim"; NULL: $COIR_BACKEND, else the best that works */
+    const char *backend;   /* "uring", "epoll", "sim"; NULL: $COIR_BACKEND, else the best */
     size_t stack_size;     /* default stack of its tasks in bytes; 0: 256 KiB */
     uint64_t seed;         /* not 0: run ready tasks in an order drawn from it */
     bool virtual_clock;    /* time jumps to the next timer when nothing else can happen */

@@ -220,7 +220,7 @@ COIR__PUBLIC void coir_test_expect_reports(coir_report_kind kind, size_t count);
  * them by value. Cancel safety: never waits. Thread safety: the test's thread. */
 COIR__CHECKED coir_loop_opts coir_test_loop_opts(void);
 
-/* The backend that the test runs on: "epoll" or "sim". Returns a static string. Cancel
+/* The backend that the test runs on: "uring", "epoll" or "sim". Returns a static string. Cancel
  * safety: never waits. Thread safety: any thread. */
 COIR__PUBLIC const char *coir_test_backend(void);
 

@@ -132,8 +132,9 @@ static int uring_poll(struct coir_loop *loop, coir_time timeout)
         return -COIR_EWRONGLOOP;
     coir__uring_arm_wake(uring);
     coir__uring_push(uring);
-    if (!uring->broken && coir__uring_has_next(uring))
-        timeout = 0;
+    bool behind = !uring->wake_armed || uring->backlog_first != NULL || uring->cancels > 0;
+    if (behind || (!uring->broken && coir__uring_has_next(uring)))
+        timeout = 0; /* what the kernel does not have yet cannot wake anybody */
     if (timeout > 0 || coir__uring_wants_enter(uring)) {
         int r = coir__uring_enter(uring, timeout);
         if (coir__unlikely(r < 0))
