@@ -441,6 +441,95 @@ COIR_TEST(pending_cancellation_is_reported_first)
     COIR_EXPECT(!counting.started);
 }
 
+/* ---- in coir_select ---- */
+
+COIR_TEST(select_value_or_event)
+{
+    struct counting counting = {.count = 2, .pause = COIR_SEC(1)};
+    coir_event event = {0};
+    int value = 0;
+    GENERATOR(gen, &counting);
+    coir_case cases[] = {COIR_ON_EVENT(&event), COIR_ON_GENERATOR(gen, &value),
+                         COIR_ON_TIMER(COIR_SEC(0.5))};
+    COIR_EXPECT_CODE(coir_try_select(cases, 2), -EAGAIN);
+    SETTLE();
+    COIR_EXPECT(!counting.started);
+    COIR_EXPECT_EQ(coir_select(cases, 2), 1);
+    COIR_EXPECT_EQ(cases[1].result, 1);
+    COIR_EXPECT_EQ(value, 1);
+    COIR_EXPECT_EQ(coir_select(cases, 3), 2); /* the second is being made, and is kept */
+    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(1)));
+    COIR_EXPECT_EQ(coir_try_select(cases, 2), 1);
+    COIR_EXPECT_EQ(value, 2);
+    COIR_EXPECT_EQ(coir_select(cases, 2), 1);
+    COIR_EXPECT_EQ(cases[1].result, 0);
+    COIR_EXPECT_EQ(coir_select(cases, 2), 1);
+    COIR_EXPECT_EQ(cases[1].result, 0);
+    coir_event_set(&event);
+    COIR_EXPECT_EQ(coir_select(cases, 2), 0);
+}
+
+COIR_TEST(select_failure)
+{
+    struct counting counting = {.pause = COIR_SEC(1), .result = -EIO};
+    int value;
+    GENERATOR(gen, &counting);
+    coir_case cases[] = {COIR_ON_GENERATOR(gen, &value), COIR_ON_GENERATOR(gen, &value)};
+    COIR_EXPECT_CODE(coir_select(cases, 2), -EBUSY);
+    COIR_EXPECT_EQ(coir_select(cases, 1), 0);
+    COIR_EXPECT_CODE(cases[0].result, -EIO);
+    COIR_EXPECT_STR(coir_last_message(-EIO), "the well is dry");
+    COIR_EXPECT_EQ(coir_select(cases, 1), 0);
+    COIR_EXPECT_EQ(cases[0].result, 0);
+    char small;
+    coir_case wrong[] = {COIR_ON_GENERATOR(gen, &small)};
+    COIR_EXPECT_CODE(coir_select(wrong, 1), -EINVAL);
+}
+
+struct selecting {
+    coir_generator *a, *b;
+    int value_a, value_b, index, result;
+};
+
+static int select_either(void *arg)
+{
+    struct selecting *selecting = arg;
+    coir_case cases[] = {COIR_ON_GENERATOR(selecting->a, &selecting->value_a),
+                         COIR_ON_GENERATOR(selecting->b, &selecting->value_b)};
+    selecting->index = coir_select(cases, 2);
+    if (selecting->index >= 0)
+        selecting->result = cases[selecting->index].result;
+    return selecting->index < 0 ? selecting->index : 0;
+}
+
+/* Of two, the quicker; what the other one makes is kept. Closing ends the case. */
+COIR_TEST(select_of_two)
+{
+    struct counting slow = {.count = 2, .pause = COIR_SEC(3)};
+    struct counting quick = {.count = 2, .pause = COIR_SEC(2)};
+    coir_task *task;
+    GENERATOR(a, &slow);
+    GENERATOR(b, &quick);
+    struct selecting selecting = {a, b, 0, 0, 9, 9};
+    COIR_GROUP(group);
+    START(&group, select_either, &selecting, &task);
+    COIR_EXPECT_OK(joined(task));
+    COIR_EXPECT_EQ(selecting.index, 1);
+    COIR_EXPECT_EQ(selecting.value_b, 1);
+    START(&group, select_either, &selecting, &task);
+    coir_cancel(task, NULL);
+    COIR_EXPECT_CODE(joined(task), -COIR_ECANCELEDTASK);
+    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(9)));
+    COIR_EXPECT_EQ(coir_generator_next(a, &selecting.value_a), 1);
+    COIR_EXPECT_EQ(coir_generator_next(b, &selecting.value_b), 1);
+    COIR_EXPECT_EQ(selecting.value_a, 1);
+    COIR_EXPECT_EQ(selecting.value_b, 2);
+    START(&group, select_either, &selecting, &task);
+    coir_generator_close(COIR_TAKE(a));
+    COIR_EXPECT_OK(joined(task));
+    COIR_EXPECT_EQ(selecting.index == 0 ? selecting.result : -COIR_ECLOSED, -COIR_ECLOSED);
+}
+
 /* ---- misuse ---- */
 
 static int asks_itself(coir_generator *self, void *arg)

@@ -21,7 +21,7 @@
 #ifndef COIR_GENERATOR_H
 #define COIR_GENERATOR_H
 
-#include <coir/task.h>
+#include <coir/select.h>
 
 COIR__BEGIN
 
@@ -71,6 +71,19 @@ COIR__CHECKED int coir__generator_yield(coir_generator *self, const void *value,
 COIR__PUBLIC void coir_generator_close(coir_generator *generator);
 
 COIR_CLOSER(coir_generator, coir_generator_close);
+
+COIR__PUBLIC extern const struct coir__waitable coir__on_generator;
+
+/* A case of coir_select: the next value, as coir_generator_next into ret_value. Its result is 1, 0
+ * at the end, or what the generator failed with. A case that waits has asked: when another one
+ * wins, the generator goes on up to its next value, which the next call gets. coir_try_select asks
+ * for nothing. */
+#define COIR_ON_GENERATOR(generator, ret_value)                                                    \
+    {                                                                                              \
+        .coir__kind = &coir__on_generator,                                                         \
+        .coir__object = COIR__OF_TYPE(coir_generator, generator), .coir__slot = (ret_value),       \
+        .coir__number = (int64_t)sizeof(*(ret_value)),                                             \
+    }
 
 COIR__END
 #endif

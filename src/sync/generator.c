@@ -18,16 +18,16 @@
 
 struct coir_generator {
     struct coir_loop *loop;
-    struct coir_task *task;     /* the producer; NULL when somebody has its result */
-    struct coir_task *consumer; /* parked in coir_generator_next, with the two below */
-    void *slot;
-    const void *value; /* of a yield that found no consumer; on the producer's stack */
-    size_t size;       /* of a value */
+    struct coir_task *task;        /* the producer; NULL when somebody has its result */
+    struct coir__waiter *consumer; /* who waits for a value, in its slot: a task or a case */
+    const void *value;             /* of a yield that found no consumer; on the producer's stack */
+    size_t size;                   /* of a value */
     bool ended, closing;
     coir_generator_fn fn;
     void *arg;
     const coir_site *site;
-    struct coir__waiter end; /* fired when the task ends */
+    const coir_site *asked_at; /* by the consumer */
+    struct coir__waiter end;   /* fired when the task ends */
     coir_group group;
 };
 
@@ -50,16 +50,32 @@ static bool abort_next(struct coir_task *consumer)
     return true;
 }
 
-static size_t describe_next(const struct coir_task *task, char *text, size_t size)
+static size_t describe_generator(const coir_generator *generator, char *text, size_t size)
 {
-    const coir_site *site = generator_of(task)->site;
+    const coir_site *site = generator->site;
     return (size_t)snprintf(text, size, "'%s' opened at %s:%d", site->what,
                             coir__file_name(site->file), site->line);
+}
+
+static size_t describe_next(const struct coir_task *task, char *text, size_t size)
+{
+    return describe_generator(generator_of(task), text, size);
 }
 
 static const struct coir__wait idle_wait = {"waits to be asked for a value", abort_idle, NULL};
 static const struct coir__wait next_wait = {"waits for a value of generator", abort_next,
                                             describe_next};
+
+/* Ends the wait of the consumer. */
+static void settle(coir_generator *generator, int result)
+{
+    struct coir__waiter *consumer = generator->consumer;
+    generator->consumer = NULL;
+    if (consumer->fire != NULL)
+        consumer->fire(consumer, result);
+    else
+        coir__wake(consumer->task, result);
+}
 
 /* Parks the running task and makes another, which is parked, run next where that is direct, else in
  * its turn. Tail-call it. */
@@ -112,14 +128,18 @@ int coir__generator_yield(coir_generator *generator, const void *value, size_t s
         return -EINVAL;
     if (coir__unlikely(generator->closing))
         return -COIR_ECLOSED;
-    struct coir_task *consumer = generator->consumer;
+    struct coir__waiter *consumer = generator->consumer;
     if (coir__unlikely(consumer == NULL)) {
         generator->value = value;
         return coir__park(self, &idle_wait, generator);
     }
+    copy(consumer->slot, value, size);
+    if (coir__unlikely(consumer->fire != NULL)) {
+        settle(generator, 1);
+        return coir__park(self, &idle_wait, generator);
+    }
     generator->consumer = NULL;
-    copy(generator->slot, value, size);
-    return hand_over(self, &idle_wait, generator, consumer, 1, true);
+    return hand_over(self, &idle_wait, generator, consumer->task, 1, true);
 }
 
 /* The task has ended. A consumer that waits gets the result as a joiner does, else the next call
@@ -127,16 +147,16 @@ int coir__generator_yield(coir_generator *generator, const void *value, size_t s
 static void ended(struct coir__waiter *waiter, int result)
 {
     coir_generator *generator = coir__container(waiter, coir_generator, end);
-    struct coir_task *consumer = generator->consumer, *task = generator->task;
+    struct coir__waiter *consumer = generator->consumer;
+    struct coir_task *task = generator->task;
     generator->ended = true;
     if (consumer == NULL)
         return;
-    generator->consumer = NULL;
     generator->task = NULL;
     task->flags &= ~(uint32_t)COIR__TASK_HANDLE;
     if (result < 0)
-        coir__join_failed(task, consumer, consumer->wait_data);
-    coir__wake(consumer, result < 0 ? result : 0);
+        coir__join_failed(task, consumer->task, generator->asked_at);
+    settle(generator, result < 0 ? result : 0);
 }
 
 /* ---- the consumer ---- */
@@ -155,16 +175,27 @@ static int last_word(coir_generator *generator, struct coir_task *self, const co
     return result < 0 ? result : 0;
 }
 
+/* Takes the value that is kept, or else the last word. */
+static int take(coir_generator *generator, struct coir_task *self, void *ret_value,
+                const coir_site *site)
+{
+    if (generator->value == NULL)
+        return last_word(generator, self, site);
+    copy(ret_value, generator->value, generator->size);
+    generator->value = NULL;
+    return 1;
+}
+
 /* Why self cannot wait for a value now. */
 static int check(const coir_generator *generator, const struct coir_task *self, size_t size)
 {
-    if (generator->loop != self->loop)
+    if (generator->loop != coir__loop)
         return -COIR_EWRONGLOOP;
     if (generator->size != size)
         return -EINVAL;
     if (generator->closing)
         return -COIR_ECLOSED;
-    if (generator->task == self)
+    if (self != NULL && generator->task == self)
         return -EDEADLK;
     return generator->consumer != NULL ? -EBUSY : 0;
 }
@@ -179,16 +210,12 @@ int coir__generator_next(coir_generator *generator, void *ret_value, size_t size
     r = check(generator, self, size);
     if (coir__unlikely(r < 0))
         return r;
-    if (coir__unlikely(generator->value != NULL)) {
-        copy(ret_value, generator->value, size);
-        generator->value = NULL;
-        return coir__charge(self, 1);
-    }
-    if (coir__unlikely(generator->ended))
-        return coir__charge(self, last_word(generator, self, site));
-    generator->consumer = self;
-    generator->slot = ret_value;
-    self->wait_data = site;
+    if (coir__unlikely(generator->value != NULL || generator->ended))
+        return coir__charge(self, take(generator, self, ret_value, site));
+    self->waiter.task = self;
+    self->waiter.slot = ret_value;
+    generator->consumer = &self->waiter;
+    generator->asked_at = site;
     struct coir_task *task = generator->task;
     if (coir__unlikely(task->wait != &idle_wait))
         return coir__park(self, &next_wait, generator);
@@ -244,8 +271,7 @@ static void dismiss(coir_generator *generator)
 {
     generator->closing = true;
     if (generator->consumer != NULL)
-        coir__wake(generator->consumer, -COIR_ECLOSED);
-    generator->consumer = NULL;
+        settle(generator, -COIR_ECLOSED);
     coir_group_cancel(&generator->group, "the generator was closed");
     if (generator->task != NULL && generator->task->wait == &idle_wait) {
         generator->value = NULL;
@@ -268,3 +294,46 @@ void coir_generator_close(coir_generator *generator)
     (void)coir_group_close_at(&generator->group, generator->site);
     coir__free(generator);
 }
+
+/* ---- in coir_select: a case that waits has asked; one that is withdrawn leaves the value to the
+ * next who asks ---- */
+
+static int attempt(coir_case *wanted)
+{
+    coir_generator *generator = wanted->coir__object;
+    struct coir_task *self = coir__self();
+    int r = check(generator, self, (size_t)wanted->coir__number);
+    if (r < 0 || (generator->value == NULL && !generator->ended))
+        return r;
+    if (self == NULL && generator->task != NULL && generator->ended)
+        return -COIR_ENOTASK; /* a failure has to be somebody's */
+    wanted->result = take(generator, self, wanted->coir__slot, generator->site);
+    return 1;
+}
+
+static int begin(coir_case *wanted)
+{
+    coir_generator *generator = wanted->coir__object;
+    if (generator->consumer != NULL)
+        return -EBUSY; /* another case of the same call */
+    wanted->coir__waiter.slot = wanted->coir__slot;
+    generator->consumer = &wanted->coir__waiter;
+    generator->asked_at = generator->site;
+    if (generator->task->wait == &idle_wait)
+        coir__wake(generator->task, 0);
+    return 0;
+}
+
+static void withdraw(coir_case *wanted)
+{
+    coir_generator *generator = wanted->coir__object;
+    generator->consumer = NULL;
+}
+
+static size_t describe_case(const coir_case *wanted, char *text, size_t size)
+{
+    return describe_generator(wanted->coir__object, text, size);
+}
+
+const struct coir__waitable coir__on_generator = {"value of generator", attempt, begin, withdraw,
+                                                  describe_case};

@@ -16,6 +16,8 @@
 
 #include "sync/sync.h"
 
+_Static_assert(sizeof(void *) != 8 || sizeof(coir_singleflight) == 40, "part of the ABI");
+
 struct coir__flight {
     struct coir__flight *next, **link; /* link is what points here; NULL: not in the list */
     coir_singleflight *flights;
