@@ -62,7 +62,7 @@ static void call_outside(void *arg)
 
 COIR_TEST(needs_a_task)
 {
-    int r = 0;
+    static int r; /* a test that is cut short leaves the callback */
     COIR_REQUIRE_OK(coir_call_soon(coir_loop_current(), call_outside, &r, NULL));
     COIR_REQUIRE_OK(coir_test_wait_all_blocked());
     COIR_EXPECT_CODE(r, -COIR_ENOTASK);
@@ -102,6 +102,29 @@ static int look_at_mask(void *arg)
 COIR_TEST(signals_are_blocked)
 {
     COIR_EXPECT_EQ(coir_blocking(look_at_mask, NULL), 1);
+}
+
+static int task_with_name(void *arg)
+{
+    return coir_blocking_with(pass_gate, arg, &(coir_blocking_opts){.name = "resolve"});
+}
+
+COIR_TEST(description)
+{
+    struct gate gate;
+    coir_task *task;
+    char text[192];
+    gate_make(&gate);
+    COIR_GROUP_COLLECT(group);
+    OPENS_AT_END(&gate);
+    COIR_REQUIRE((task = start_inside(&group, task_with_name, &gate)) != NULL);
+    coir_task_describe(task, text, sizeof text);
+    COIR_EXPECT_STR(text, "waits for a job in a thread 'resolve'");
+    coir_cancel(task, "the test says so");
+    coir_task_describe(task, text, sizeof text);
+    COIR_EXPECT_STR(text, "waits for a job in a thread 'resolve' (asked to end)");
+    sem_post(&gate.open);
+    COIR_EXPECT_CODE(joined(task), 0);
 }
 
 /* ---- cancelling ---- */

@@ -319,7 +319,7 @@ COIR_TEST_TAGGED(seed_decides_the_order_of_jobs, "own_loop")
 static int in_child(void *arg)
 {
     coir_loop_opts opts = coir_test_loop_opts();
-    return coir_run(run_many, arg, &opts, NULL) == 0 && *(int *)arg == 100 ? 7 : 1;
+    exit(coir_run(run_many, arg, &opts, NULL) == 0 && *(int *)arg == 100 ? 7 : 1);
 }
 
 /* A child has none of the threads of its parent, and starts its own. */

@@ -109,14 +109,13 @@ COIR_TEST(end_of_the_senders)
 {
     coir_task *task;
     SHARED(ends, 2);
+    SHARED(more, 2);
     COIR_GROUP_COLLECT(group);
     COIR_EXPECT_OK(send_item(&ends));
     coir_sender_close(COIR_TAKE(ends_out));
     COIR_EXPECT_CODE(receive_item(&ends), 1);
     COIR_EXPECT_CODE(receive_item(&ends), 0);
     COIR_EXPECT_CODE(coir_try_receive(ends.in, &ends.item), 0);
-
-    SHARED(more, 2);
     START(&group, receive_item, &more, &task);
     coir_sender_close(COIR_TAKE(more_out));
     COIR_EXPECT_CODE(joined(task), 0);
