@@ -283,9 +283,12 @@ static int finish(void *arg)
 /* The first of three callbacks takes one of the two others back, which has not been called yet. */
 COIR_TEST(schedule_callbacks_list_mutation_1)
 {
-    struct log log = {0};
-    struct entry entry = {.log = &log};
-    struct watched watched = {.other = &entry, .log = &log, .off = 1};
+    static struct log log; /* a callback may come when a tortured test has returned */
+    static struct entry entry;
+    static struct watched watched;
+    log = (struct log){0};
+    entry = (struct entry){.log = &log};
+    watched = (struct watched){.other = &entry, .log = &log, .off = 1};
     COIR_GROUP(group);
     COIR_REQUIRE_OK(coir_spawn(&group, finish, NULL, &watched.task));
     COIR_REQUIRE_OK(coir_task_on_done(watched.task, mutate, &watched));
@@ -307,9 +310,12 @@ static void add_more(void *arg)
 /* A callback adds another one: that is called too, in a later turn. */
 COIR_TEST(schedule_callbacks_list_mutation_2)
 {
-    struct log log = {0};
-    struct entry entry = {.log = &log};
-    struct watched watched = {.other = &entry, .log = &log, .off = 1};
+    static struct log log;
+    static struct entry entry;
+    static struct watched watched;
+    log = (struct log){0};
+    entry = (struct entry){.log = &log};
+    watched = (struct watched){.other = &entry, .log = &log, .off = 1};
     COIR_GROUP(group);
     COIR_REQUIRE_OK(coir_spawn(&group, finish, NULL, &watched.task));
     COIR_REQUIRE_OK(coir_task_on_done(watched.task, add_more, &watched));
@@ -321,8 +327,9 @@ COIR_TEST(schedule_callbacks_list_mutation_2)
 
 COIR_TEST(callbacks_at_the_end_are_taken_back)
 {
-    struct log log = {0};
-    struct entry entries[3];
+    static struct log log;
+    static struct entry entries[3];
+    log = (struct log){0};
     make_entries(entries, 3, &log);
     coir_task *task;
     COIR_GROUP(group);

@@ -415,7 +415,7 @@ static const char *reason_of(const char *letters, bool shielded)
     COIR_GROUP_COLLECT(group);
     if (coir_spawn(&group, sleep_in_scopes, &scopes, &task) < 0)
         return message;
-    if (coir_test_wait_all_blocked() == 0 && scopes.inner != NULL) {
+    if (coir_test_wait_all_blocked() == 0 && !coir_task_done(task)) {
         for (; *letters != '\0'; letters++) {
             switch (*letters) {
             case 't': coir_cancel(task, "of the task"); break;

@@ -50,9 +50,9 @@ COIR_TEST(stack_classes)
     } sizes[] = {{1, 65536},           {65536, 65536},      {65537, 262144},    {0, 262144},
                  {262144, 262144},     {262145, 1048576},   {1048577, 4194304}, {8000000, 16777216},
                  {67108864, 67108864}, {16777216, 16777216}};
+    size_t size = 0;
     COIR_GROUP(group);
     for (size_t i = 0; i < COIR_COUNT(sizes); i++) {
-        size_t size = 0;
         coir_task *task;
         coir_spawn_opts opts = {.stack_size = sizes[i].asked};
         COIR_REQUIRE_OK(coir_spawn_with(&group, use_nearly_all, &size, &opts, &task));
