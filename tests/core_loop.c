@@ -75,7 +75,7 @@ COIR_TEST_TAGGED(run_until_again_after_a_stop, "own_loop")
     coir_task *task;
     LOOP(loop);
     COIR_REQUIRE_OK(coir_loop_spawn(loop, stop_and_wait, &value, &task));
-    COIR_EXPECT_CODE(coir_loop_run_until(loop, task, &result), -COIR_ECLOSED);
+    COIR_REQUIRE_CODE(coir_loop_run_until(loop, task, &result), -COIR_ECLOSED);
     COIR_EXPECT(!coir_task_done(task));
     coir_time before = coir_loop_time(loop);
     COIR_EXPECT_EQ(coir_loop_run_until(loop, task, &result), 0);
@@ -120,6 +120,7 @@ COIR_TEST_TAGGED(no_run_for_what_a_task_joins, "own_loop")
     COIR_REQUIRE_OK(coir_loop_spawn(loop, be_wanted, NULL, &joining.wanted));
     COIR_REQUIRE_OK(coir_loop_spawn(loop, join_wanted, &joining, NULL));
     COIR_REQUIRE_OK(run_for(loop, COIR_MS(1)));
+    COIR_REQUIRE_EQ(joining.joined, 1); /* it waits still */
     COIR_EXPECT_CODE(coir_loop_run_until(loop, joining.wanted, NULL), -EBUSY);
     COIR_REQUIRE_OK(run_for(loop, COIR_SEC(2)));
     COIR_EXPECT_EQ(joining.joined, 8);

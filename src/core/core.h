@@ -624,6 +624,9 @@ size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
 
 /* ---- the loop (loop.c, post.c) ---- */
 
+/* Told of each loop that was opened. Set by the test kit before there is one; NULL otherwise. */
+extern void (*coir__loop_opened)(struct coir_loop *loop);
+
 void coir__inbox_drain(struct coir_loop *loop);
 bool coir__inbox_filled(const struct coir_loop *loop);
 /* Around a wait in the backend: the next post wakes it. False: there is one already. */

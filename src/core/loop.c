@@ -139,6 +139,8 @@ static void free_parts(struct coir_loop *loop)
     coir__free_own(loop);
 }
 
+void (*coir__loop_opened)(struct coir_loop *loop);
+
 int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop)
 {
     if (opts != NULL && coir__stack_class(opts->stack_size) >= COIR__STACK_CLASSES)
@@ -163,6 +165,8 @@ int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop)
         free_parts(loop);
         return r;
     }
+    if (coir__unlikely(coir__loop_opened != NULL))
+        coir__loop_opened(loop);
     *ret_loop = loop;
     return 0;
 }

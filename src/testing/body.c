@@ -232,6 +232,14 @@ int coir__run_body(void *arg)
  * comes too early only ends the run early: nothing that a tortured run must keep depends on it. */
 #define PATIENCE COIR_MS(10)
 
+/* Every loop of a watched run, those included that the test opens itself. */
+static void watch_loop(struct coir_loop *loop)
+{
+    coir__inject_watch(loop);
+    if (coir_test_tortured() && !(coir__run.test->flags & COIR__TAG_LIVENESS))
+        loop->patience = PATIENCE;
+}
+
 /* A callback that comes back for some turns, and then stops the loop. */
 struct settling {
     struct coir__ready ready;
@@ -275,10 +283,6 @@ static bool run_in_loop(struct coir_loop *loop)
     struct coir_task *main = NULL;
     coir_stats before;
     coir_loop_stats(loop, &before);
-    if (is_watched())
-        coir__inject_watch(loop);
-    if (coir_test_tortured() && !(coir__run.test->flags & COIR__TAG_LIVENESS))
-        loop->patience = PATIENCE;
     static coir_site site; /* the task is named after the test, and comes from where that stands */
     const coir__test *test = coir__run.test;
     site = (coir_site){test->file, test->name, test->name, test->line};
@@ -339,10 +343,12 @@ void coir__run_test(const struct coir__run *run)
     int64_t blocks = coir__inject_blocks();
     coir__reports_begin();
     coir__inject_begin(&run->point, is_watched());
+    coir__loop_opened = is_watched() ? watch_loop : NULL;
     if ((run->test->flags & COIR__TAG_OWN_LOOP) != 0)
         run->test->body();
     else
         run_with_loop();
+    coir__loop_opened = NULL;
     coir__inject_end(run->outcome);
     if (is_accountable()) {
         if (coir__inject_blocks() != blocks)
