@@ -31,6 +31,21 @@ COIR_TEST_TAGGED(meta_leaks_when_expired, "meta")
         close(fd);
 }
 
+static int forget_a_descriptor(void *arg)
+{
+    (void)arg;
+    int fd = dup(STDERR_FILENO);
+    COIR_TRY(coir_yield());
+    close(fd);
+    return 0;
+}
+
+COIR_TEST_TAGGED(meta_leaks_in_a_loop_of_its_own, "meta,own_loop")
+{
+    coir_loop_opts opts = coir_test_loop_opts();
+    (void)!coir_run(forget_a_descriptor, NULL, &opts, NULL);
+}
+
 COIR_TEST_TAGGED(meta_believes_in_memory, "meta")
 {
     char *volatile first = coir__alloc(16);
@@ -158,6 +173,13 @@ COIR_TEST_TAGGED(torture_finds_a_leak_after_an_expiry, "own_loop,no_torture")
 {
     EXPECT_NESTED_FAILURE("torture timeout:1)", "meta_leaks_when_expired", "--torture");
     EXPECT_NESTED_SUCCESS("meta_leaks_when_expired", "--torture=full", "--torture-kind=cancel");
+}
+
+COIR_TEST_TAGGED(torture_cancels_in_the_loops_of_a_test, "own_loop,no_torture")
+{
+    EXPECT_NESTED_FAILURE("left open: descriptor", "meta_leaks_in_a_loop_of_its_own",
+                          "--torture=full", "--torture-kind=cancel");
+    EXPECT_NESTED_SUCCESS("meta_leaks_in_a_loop_of_its_own");
 }
 
 COIR_TEST_TAGGED(torture_finds_an_unchecked_allocation, "own_loop,no_torture")
