@@ -1,0 +1,37 @@
+/* io_uring.h: what the tests of the io_uring backend share: its inside, and calls that fail when a
+ * test says so.
+ */
+#ifndef COIR_TESTS_IO_URING_H
+#define COIR_TESTS_IO_URING_H
+
+#include "io/uring.h"
+#include "net_pair.h"
+
+#define ONLY_HERE                                                                                  \
+    if (strcmp(coir_test_backend(), "uring") != 0)                                                 \
+    COIR_SKIP("of the io_uring backend")
+
+static inline struct coir__uring *ring_of(coir_loop *loop)
+{
+    return coir__uring_of(loop);
+}
+
+static struct {
+    enum coir__sys_call call;
+    int error, times, skip;
+} faults;
+
+static inline int meet_fault(enum coir__sys_call call, size_t *length)
+{
+    (void)length;
+    if (call != faults.call || faults.skip-- > 0 || faults.times <= 0)
+        return 0;
+    faults.times--;
+    return -faults.error;
+}
+
+#define FAULT(which, code, count)                                                                  \
+    faults.call = COIR__SYS_##which, faults.error = (code), faults.times = (count),                \
+    faults.skip = 0, coir__sys_fault = meet_fault
+
+#endif
