@@ -17,8 +17,8 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
-#define PAGE 4096        /* at least: what is mapped is rounded up */
-#define CLOSING_TURNS 50 /* of 20 ms, in which the kernel may let go of what is left */
+#define PAGE 4096                   /* at least: what is mapped is rounded up */
+#define LONGEST_CLOSING COIR_SEC(1) /* for the kernel to let go of what is left */
 
 /* ---- opening and closing ---- */
 
@@ -101,7 +101,8 @@ static int take_completions(struct coir__uring *uring)
 static void drain(struct coir__uring *uring)
 {
     coir__uring_cancel_all(uring);
-    for (int i = 0; i < CLOSING_TURNS && uring->loop->operations > 0; i++) {
+    coir_time end = coir__clock() + LONGEST_CLOSING;
+    while (uring->loop->operations > 0 && coir__clock() < end) {
         coir__uring_push(uring);
         if (coir__uring_enter(uring, COIR_MS(20)) == 0)
             (void)take_completions(uring);
