@@ -175,6 +175,8 @@ COIR_TEST_TAGGED(flags_are_given_up_one_by_one, "own_loop,no_torture")
     for (int i = 0; i < (int)COIR_COUNT(rows); i++) {
         struct child child;
         expect_with_faults(&child, COIR__SYS_URING_SETUP, EINVAL, i);
+        if (i == 0 && strstr(child.output, "DEFER_TASKRUN") == NULL)
+            COIR_SKIP("needs Linux 6.1");
         COIR_EXPECT_CONTAINS(child.output, rows[i]);
     }
 }

@@ -299,6 +299,7 @@ static int count_entering(enum coir__sys_call call, size_t *length)
 COIR_TEST_TAGGED(turns_without_news_make_no_system_call, "no_torture,fifo")
 {
     ONLY_HERE;
+    ONLY_WITH_ALL_FLAGS(coir_loop_current());
     PAIR(BY_TCP, a, b);
     coir_task *reader = NULL;
     COIR_GROUP(group);

@@ -11,6 +11,11 @@
     if (strcmp(coir_test_backend(), "uring") != 0)                                                 \
     COIR_SKIP("of the io_uring backend")
 
+/* On older kernels rings are opened in other steps, and looking costs a call. */
+#define ONLY_WITH_ALL_FLAGS(loop)                                                                  \
+    if (!(ring_of(loop)->setup & IORING_SETUP_DEFER_TASKRUN))                                      \
+    COIR_SKIP("needs Linux 6.1")
+
 static inline struct coir__uring *ring_of(coir_loop *loop)
 {
     return coir__uring_of(loop);

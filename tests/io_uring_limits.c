@@ -95,6 +95,8 @@ static int open_smallest(coir_loop **ret_loop, bool deferring)
 COIR_TEST_TAGGED(nothing_is_lost_when_the_queues_are_full, "own_loop,no_torture")
 {
     ONLY_HERE;
+    LOOP(usual);
+    ONLY_WITH_ALL_FLAGS(usual);
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     for (int deferring = 0; deferring < 2; deferring++) {
         coir_loop *loop = NULL;
@@ -112,6 +114,8 @@ COIR_TEST_TAGGED(nothing_is_lost_when_the_queues_are_full, "own_loop,no_torture"
 COIR_TEST_TAGGED(backlog_keeps_what_cannot_be_handed_over, "own_loop,no_torture")
 {
     ONLY_HERE;
+    LOOP(usual);
+    ONLY_WITH_ALL_FLAGS(usual);
     coir_loop *loop = NULL;
     COIR_REQUIRE_OK(open_smallest(&loop, true));
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
