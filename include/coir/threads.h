@@ -11,8 +11,8 @@
  * coir_fail, whose text reaches the caller.
  *
  * The default pool belongs to the process and serves all loops. Its threads start on demand and end
- * after ten idle seconds. All signals but those of faults are blocked in them. A loop that is closed
- * waits for the jobs of its tasks, but for abandoned ones.
+ * after ten idle seconds. All signals but those of faults are blocked in them. A loop that is
+ * closed waits for the jobs of its tasks, but for abandoned ones.
  */
 #ifndef COIR_THREADS_H
 #define COIR_THREADS_H
