@@ -405,6 +405,22 @@ COIR_TEST(cancelled_jobs_call_nobody)
     COIR_EXPECT_EQ(atomic_load(&late.called.ended), 0);
 }
 
+/* The cancellation meets the call at all places of its way, also before it has arrived. */
+COIR_TEST_TAGGED(cancellations_race_with_calls, "no_torture,limit=60")
+{
+    struct called called;
+    COIR_GROUP_COLLECT(group);
+    for (int i = 0; i < 400 / LESS; i++) {
+        coir_task *task;
+        called = (struct called){.on = coir_loop_current(), .sleeps = COIR_FOREVER};
+        COIR_REQUIRE_OK(coir_spawn(&group, task_runs_job, &called, &task));
+        for (int j = 0; j < i % 40; j++)
+            COIR_REQUIRE_OK(coir_yield());
+        coir_cancel(task, "the test says so");
+        COIR_EXPECT_CODE(joined(task), -COIR_ECANCELEDTASK);
+    }
+}
+
 /* ---- many ---- */
 
 #define RINGS 3

@@ -88,7 +88,7 @@ static void cancel_arrives(void *arg)
     pthread_mutex_unlock(&call->lock);
     if (over)
         answer(call);
-    else
+    else /* it overtook the begin when there is no task, and is noted */
         coir_cancel(call->task, "who called it from elsewhere was cancelled");
 }
 
@@ -113,7 +113,11 @@ static void begin_arrives(void *arg)
     struct call *call = arg;
     struct coir_loop *loop = call->loop;
     lend(call->job);
-    int r = coir__spawn(loop, &loop->background, call->fn, call->arg, 0, call->site, &call->task);
+    pthread_mutex_lock(&call->lock);
+    int r = call->asked ? -COIR_ECANCELEDTASK : 0;
+    pthread_mutex_unlock(&call->lock);
+    if (r == 0)
+        r = coir__spawn(loop, &loop->background, call->fn, call->arg, 0, call->site, &call->task);
     if (r < 0) {
         finish(call, r);
         return;

@@ -479,23 +479,20 @@ void coir_threads_close(coir_threads *pool)
     coir__free(pool);
 }
 
-/* At the end of the process, or when the library is unloaded: the idle threads end. */
-static __attribute__((destructor)) void end_idle_threads(void)
+/* At the end of the process, or when the library is unloaded: all threads end but those that run
+ * jobs. */
+static __attribute__((destructor)) void end_threads(void)
 {
     pthread_mutex_lock(&shared.lock);
     shared.shrinking = true;
-    unsigned stay = shared.threads - shared.idle_count;
-    struct worker *idle = dismiss(&shared);
-    pthread_mutex_unlock(&shared.lock);
-    wake_all(idle);
-    pthread_mutex_lock(&shared.lock);
-    while (idle != NULL && shared.threads > stay) {
+    wake_all(dismiss(&shared));
+    while (shared.threads > shared.running) {
         pthread_mutex_unlock(&shared.lock);
         (void)sched_yield();
         pthread_mutex_lock(&shared.lock);
     }
-    bool ended = idle != NULL && shared.ended;
-    shared.ended = shared.ended && !ended;
+    bool ended = shared.ended;
+    shared.ended = false;
     pthread_mutex_unlock(&shared.lock);
     if (ended)
         (void)pthread_join(shared.last_ended, NULL);
