@@ -300,6 +300,49 @@ COIR_TEST(a_stream_of_ones_own)
     COIR_EXPECT_EQ(mirror.closed, 1);
 }
 
+/* ---- a call that does not end when it should ---- */
+
+static int stubborn_read(void *state, void *data, size_t size, size_t *ret_n)
+{
+    struct mirror *mirror = state;
+    (void)size;
+    COIR_SHIELD(COIR_FOREVER);
+    COIR_TRY(coir_sleep(COIR_SEC(1)));
+    COIR_EXPECT_EQ(mirror->closed, 0); /* its state is still there */
+    *(char *)data = 'x';
+    *ret_n = 1;
+    return 1;
+}
+
+static const coir_stream_ops stubborn_ops = {
+    .name = "stubborn",
+    .read = stubborn_read,
+    .write = mirror_write,
+    .shutdown = mirror_shutdown,
+    .close = mirror_close,
+};
+
+/* A stream is closed when the last call has left it; what that call did is its result. */
+COIR_TEST(a_stream_is_closed_when_the_last_call_has_left)
+{
+    struct mirror mirror = {.count = 0};
+    COIR_AUTO(coir_stream) *stream = NULL;
+    COIR_REQUIRE_OK(coir_stream_open(&stubborn_ops, &mirror, &stream));
+    coir_time start = coir_now();
+    COIR_GROUP_COLLECT(group);
+    coir_task *task;
+    int result = 0;
+    COIR_REQUIRE_OK(coir_spawn(&group, read_some, stream, &task));
+    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    coir_stream_close(COIR_TAKE(stream));
+    COIR_EXPECT_EQ(mirror.closed, 0);
+    COIR_EXPECT_EQ(coir_now() - start, 0);
+    COIR_REQUIRE_OK(coir_join(task, &result));
+    COIR_EXPECT_EQ(result, 1);
+    COIR_EXPECT_EQ(mirror.closed, 1);
+    COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(1));
+}
+
 static int write_one(void *arg)
 {
     return coir_stream_write(arg, "x", 1);
