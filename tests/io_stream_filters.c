@@ -123,7 +123,7 @@ COIR_TEST(pipe_has_one_direction)
     COIR_EXPECT_CODE(write_ten(reader), -EBADF);
     COIR_EXPECT_CODE(coir_stream_shutdown(writer), -ENOTSOCK);
     COIR_EXPECT_CODE(coir_stream_shutdown(reader), -ENOTSOCK);
-    COIR_EXPECT_OK(write_ten(writer));
+    COIR_REQUIRE_OK(write_ten(writer));
     COIR_EXPECT_OK(read_ten(reader));
 }
 

@@ -131,8 +131,9 @@ COIR__PUBLIC void coir_loop_stop(coir_loop *loop);
 COIR__CHECKED int coir_loop_step(coir_loop *loop, coir_time timeout);
 
 /* The descriptor that becomes readable when a step has something to do; only to be polled for
- * reading (level-triggered), and never read or closed. Returns it; it lives as long as the loop.
- * Cancel safety: never waits. Thread safety: the loop's thread. */
+ * reading (level-triggered), and never read or closed. Ask before each wait: a loop that has moved
+ * to another thread has another one. Returns it. Cancel safety: never waits. Thread safety: the
+ * loop's thread. */
 COIR__PUBLIC int coir_loop_descriptor(const coir_loop *loop);
 
 /* How long a foreign loop may wait before it steps. Returns nanoseconds: 0 when there is something
