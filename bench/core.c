@@ -11,6 +11,7 @@
 #include <coir/group.h>
 #include <coir/loop.h>
 #include <coir/task.h>
+#include <coir/threads.h>
 
 enum { SLEEPERS = 1000000, TIMERS = 1000000, SPAWN_BATCH = 1000 };
 
@@ -186,6 +187,30 @@ static int show_backend(const struct bench *bench)
     return 0;
 }
 
+/* job: functions that do nothing, on threads, one after the other in each of some tasks. */
+
+static int run_jobs(void *arg)
+{
+    long jobs = *(long *)arg;
+    for (long i = 0; i < jobs; i++)
+        COIR_TRY(coir_blocking(do_nothing, NULL));
+    return 0;
+}
+
+static int bench_job(const struct bench *bench)
+{
+    long jobs = 100;
+    COIR_TRY(run_jobs(&jobs));
+    jobs = bench->n / bench->size;
+    COIR_GROUP(tasks);
+    int64_t start = measure_now_ns();
+    for (long i = 0; i < bench->size; i++)
+        COIR_TRY(coir_spawn(&tasks, run_jobs, &jobs, NULL));
+    COIR_TRY(coir_group_wait(&tasks));
+    measure_per_op(bench->name, measure_now_ns() - start, jobs * bench->size, "ns/job");
+    return 0;
+}
+
 static const struct bench benches[] = {
     {"switch/2", bench_switch, 20000000, 2},
     {"switch/1000", bench_switch, 20000000, 1000},
@@ -194,6 +219,8 @@ static const struct bench benches[] = {
     {"channel/0", bench_channel, 5000000, 0},
     {"channel/1", bench_channel, 5000000, 1},
     {"channel/64", bench_channel, 20000000, 64},
+    {"job/1", bench_job, 200000, 1},
+    {"job/16", bench_job, 200000, 16},
     {"timers/1m", bench_timers, TIMERS, 0},
     {"timers/churn", bench_churn, 10000000, 0},
     {"sleepers/1m", bench_sleepers, SLEEPERS, 0},

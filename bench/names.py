@@ -72,6 +72,8 @@ CASES = (
     simple("channel/0", "ns", "chan_floor"),
     simple("channel/1", "ns", "chan_floor", target=30),
     simple("channel/64", "ns", "chan_floor", target=8, floor_ratio=6.7),
+    simple("job/1", "ns", "job_floor"),
+    simple("job/16", "ns", "job_floor"),
     simple("timers/1m", "ns", "timer_floor", target=35, floor_ratio=2.0),
     simple("timers/churn", "ns", "timer_floor", target=5, floor_ratio=1.06),
     echo("echo/64/cpu_ns", "cpu_ns", 50, 64, floor_ratio=1.02),

@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 #include <uv.h>
 
-enum { TIMERS = 1000000, CHURN = 10000000 };
+enum { TIMERS = 1000000, CHURN = 10000000, JOBS = 200000 };
 
 static void on_timer(uv_timer_t *timer)
 {
@@ -41,6 +41,39 @@ static void bench_churn(const char *name, uv_loop_t *loop)
         uv_timer_stop(&timer);
     }
     measure_per_op(name, measure_now_ns() - start, CHURN, "ns/op");
+}
+
+/* job: n functions that do nothing, on threads, at once as many as there are requests. */
+
+static long jobs_left;
+
+static void do_nothing(uv_work_t *work)
+{
+    (void)work;
+}
+
+static void on_done(uv_work_t *work, int status)
+{
+    (void)status;
+    if (--jobs_left >= 0)
+        uv_queue_work(uv_default_loop(), work, do_nothing, on_done);
+}
+
+static void run_jobs(long jobs, long at_once)
+{
+    static uv_work_t works[16];
+    jobs_left = jobs - at_once;
+    for (long i = 0; i < at_once; i++)
+        uv_queue_work(uv_default_loop(), &works[i], do_nothing, on_done);
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
+
+static void bench_job(const char *name, long at_once)
+{
+    run_jobs(100, at_once);
+    int64_t start = measure_now_ns();
+    run_jobs(JOBS, at_once);
+    measure_per_op(name, measure_now_ns() - start, JOBS, "ns/job");
 }
 
 static void on_first_turn(uv_timer_t *timer)
@@ -149,6 +182,10 @@ int main(int argc, char **argv)
         bench_churn(name, loop);
     else if (!strcmp(name, "echo"))
         serve_echo(loop);
+    else if (!strcmp(name, "job/1"))
+        bench_job(name, 1);
+    else if (!strcmp(name, "job/16"))
+        bench_job(name, 16);
     else if (!strcmp(name, "startup/ms"))
         start_up(loop);
     else
