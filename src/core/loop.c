@@ -600,8 +600,10 @@ int coir_loop_close(coir_loop *loop)
     coir__inbox_close(loop);
     if (loop->next_id != started)
         wind_down(loop);
-    if (loop->tasks == 0)
+    if (loop->tasks == 0) {
+        assert(loop->jobs == 0 && loop->hopes == 0 && loop->vague_hopes == 0);
         coir__group_end(&loop->background);
+    }
     report_count(loop, coir__timers_live(loop->timers) - coir__callbacks_timers(loop),
                  "timers that still run");
     report_count(loop, loop->callbacks_live, "callbacks that were not called");
