@@ -371,6 +371,46 @@ COIR_TEST(cancellation_reaches_what_a_job_calls)
     COIR_EXPECT_CODE(joined(task), -COIR_ECANCELEDTASK);
 }
 
+struct abandoned {
+    struct called called;
+    coir_threads *pool;
+    atomic_int released;
+};
+
+static void note_release(void *arg)
+{
+    atomic_fetch_add(&((struct abandoned *)arg)->released, 1);
+}
+
+static int task_abandons(void *arg)
+{
+    struct abandoned *abandoned = arg;
+    coir_blocking_opts opts = {.pool = abandoned->pool, .abandon = true, .release = note_release};
+    return coir_blocking_with(task_calls, arg, &opts); /* called comes first */
+}
+
+COIR_TEST(abandoned_job_calls_its_own_loop)
+{
+    coir_task *task;
+    sem_t inside;
+    sem_init(&inside, 0, 0);
+    struct abandoned abandoned = {
+        .called = {.on = coir_loop_current(), .sleeps = COIR_FOREVER, .inside = &inside}};
+    COIR_AUTO(coir_threads) *pool = NULL;
+    COIR_REQUIRE_OK(coir_threads_open(NULL, &pool));
+    abandoned.pool = pool;
+    COIR_GROUP_COLLECT(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, task_abandons, &abandoned, &task));
+    while (sem_trywait(&inside) != 0 && !coir_task_done(task))
+        if (coir_yield() < 0)
+            break;
+    coir_cancel(task, "the test says so");
+    COIR_EXPECT_CODE(joined(task), -COIR_ECANCELEDTASK);
+    coir_threads_close(COIR_TAKE(pool)); /* the loop goes on: its task ends, then the job */
+    COIR_EXPECT_EQ(atomic_load(&abandoned.released), 1);
+    COIR_EXPECT(atomic_load(&abandoned.called.ended));
+}
+
 struct late {
     struct called called;
     sem_t asked;
