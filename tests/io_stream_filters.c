@@ -116,6 +116,7 @@ COIR_TEST_TAGGED(without_a_loop, "own_loop")
 
 COIR_TEST(pipe_has_one_direction)
 {
+    PATIENCE;
     COIR_AUTO(coir_stream) *reader = NULL;
     COIR_AUTO(coir_stream) *writer = NULL;
     COIR_REQUIRE_OK(coir_pipe_open(&reader, &writer));
@@ -130,6 +131,7 @@ COIR_TEST(pipe_has_one_direction)
 /* Nobody waits for a writer that goes on: a pipe with unread bytes is simply closed. */
 COIR_TEST(wait_closed_on_close_with_unread_data)
 {
+    PATIENCE;
     COIR_AUTO(coir_stream) *reader = NULL;
     COIR_AUTO(coir_stream) *writer = NULL;
     COIR_REQUIRE_OK(coir_pipe_open(&reader, &writer));
@@ -142,6 +144,7 @@ COIR_TEST(wait_closed_on_close_with_unread_data)
 
 COIR_TEST(adopted_descriptors)
 {
+    PATIENCE;
     COIR_AUTO(coir_stream) *stream = NULL;
     COIR_EXPECT_CODE(coir_stream_adopt(0, NULL), -EINVAL);
     if (simulated()) {
