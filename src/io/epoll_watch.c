@@ -84,20 +84,29 @@ static long ready_now(struct coir__op *op)
     return events == 0 ? COIR__STARTED : events;
 }
 
+/* Whether somebody else waits for the same descriptor and direction. */
+static bool is_busy(const struct coir__epoll *epoll, const struct coir__op *op)
+{
+    if ((size_t)op->fd >= epoll->watch_count)
+        return false;
+    const struct coir__epoll_watch *watch = &epoll->watches[op->fd];
+    bool writes = op->events & POLLOUT, reads = (op->events & READING) || !writes;
+    return (reads && watch->in != NULL) || (writes && watch->out != NULL);
+}
+
+/* The table grows only for a descriptor that is open: a wild number takes no memory. */
 long coir__epoll_watch_start(struct coir__epoll *epoll, struct coir__op *op)
 {
     if (op->fd < 0)
         return -EBADF;
-    struct coir__epoll_watch *watch = watch_of(epoll, op->fd);
-    if (watch == NULL)
-        return -ENOMEM;
-    struct coir__epoll_watch before = *watch;
-    bool writes = op->events & POLLOUT, reads = (op->events & READING) || !writes;
-    if ((reads && before.in != NULL) || (writes && before.out != NULL))
+    if (is_busy(epoll, op))
         return -EBUSY;
     long result = ready_now(op);
     if (result != COIR__STARTED)
         return result;
+    struct coir__epoll_watch *watch = watch_of(epoll, op->fd);
+    if (watch == NULL)
+        return -ENOMEM;
     set_waiter(watch, op);
     int r = arm(epoll, op->fd, watch);
     if (r == 0)

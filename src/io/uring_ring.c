@@ -16,7 +16,8 @@
 #define FEWEST 8U
 #define COMPLETIONS 16U /* for each entry */
 #define TRIES 10        /* of a NOP */
-#define WORKERS 4U      /* threads of the kernel: nothing that we ask for should need one */
+#define RECOVERY COIR_MS(10)
+#define WORKERS 4U /* threads of the kernel: nothing that we ask for should need one */
 
 #define ALWAYS (IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP)
 #define NEEDED                                                                                     \
@@ -250,10 +251,19 @@ static int move(struct coir__uring *uring, int failure)
     return 0;
 }
 
+/* There is no ring. When another one cannot be had either, the next try comes a little later. */
+static int recover(struct coir__uring *uring, coir_time timeout)
+{
+    int r = move(uring, 0);
+    if (r < 0 && timeout > 0)
+        coir__sys_wait_eventfd(uring->wakefd, timeout < RECOVERY ? timeout : RECOVERY);
+    return r;
+}
+
 int coir__uring_enter(struct coir__uring *uring, coir_time timeout)
 {
-    if (coir__unlikely(uring->broken)) /* and try again later */
-        return move(uring, 0);
+    if (coir__unlikely(uring->broken))
+        return recover(uring, timeout);
     unsigned wait = timeout > 0 ? 1 : 0;
     int r = coir__sys_uring_enter(&uring->ring, offer(uring), wait, timeout);
     if (coir__likely(r >= 0))
