@@ -272,7 +272,7 @@ COIR_TEST(close_while_a_line_is_read)
     (void)coir_group_errors(&group);
 }
 
-/* The buffer is there only while it holds something, or a task waits with it. */
+/* The buffer is there only while it holds something, or a task waits for more. */
 COIR_TEST(an_idle_stream_has_no_buffer)
 {
     PAIR(BY_UNIX, a, b);
@@ -303,6 +303,88 @@ static int send_lines(void *arg)
         COIR_TRY(coir_stream_write(arg, text, (size_t)length));
     }
     return coir_stream_shutdown(arg);
+}
+
+static int peek_one(void *arg)
+{
+    coir_bytes bytes;
+    return coir_stream_peek(arg, 1, &bytes);
+}
+
+/* Waiting for its first byte a stream holds nothing, whichever call waits. */
+COIR_TEST(waiting_takes_no_memory)
+{
+    static const coir_fn calls[] = {peek_one, read_line_task};
+    PAIR(BY_TCP, a, b);
+    for (size_t i = 0; i < COIR_COUNT(calls); i++) {
+        COIR_GROUP(group);
+        coir_task *task;
+        coir_stats before, waiting;
+        COIR_REQUIRE_OK(coir_spawn(&group, calls[i], b, &task));
+        coir_loop_stats(NULL, &before);
+        COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+        coir_loop_stats(NULL, &waiting);
+        COIR_EXPECT_EQ(waiting.memory, before.memory);
+        COIR_REQUIRE_OK(write_text(a, "\n"));
+        COIR_EXPECT_CODE(coir_join(task, NULL), 1);
+    }
+}
+
+/* Streams share buffers, but never one that somebody looks at. */
+COIR_TEST(what_was_shown_stays_while_others_read)
+{
+    PAIR(BY_TCP, a, b);
+    PAIR(BY_TCP, c, d);
+    coir_bytes first, second, line;
+    COIR_REQUIRE_OK(write_text(a, "first"));
+    COIR_REQUIRE_OK(coir_stream_peek(b, 5, &first));
+    for (int i = 0; i < 3; i++) {
+        COIR_REQUIRE_OK(write_text(c, "second"));
+        COIR_REQUIRE_OK(coir_stream_peek(d, 6, &second));
+        COIR_EXPECT(is_text(first, "first") && is_text(second, "second"));
+        coir_stream_consume(d, 6);
+    }
+    COIR_REQUIRE_OK(write_text(c, "a line\n"));
+    COIR_REQUIRE_OK(coir_stream_read_line(d, 0, &line));
+    coir_stream_consume(b, 5);
+    COIR_REQUIRE_OK(write_text(a, "other"));
+    COIR_REQUIRE_OK(coir_stream_peek(b, 5, &first));
+    COIR_EXPECT(is_text(first, "other") && is_text(line, "a line"));
+}
+
+/* What came first moves when more must be read, to blocks of every size. */
+COIR_TEST(peek_more_and_more)
+{
+    static const size_t sizes[] = {1, 10, 5000, 32768, 32769, 100000};
+    PAIR(BY_TCP, a, b);
+    struct message out = {.stream = a, .size = 100000, .chunk = 9000};
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, send_message, &out, NULL));
+    for (size_t i = 0; i < COIR_COUNT(sizes); i++) {
+        coir_bytes bytes;
+        COIR_REQUIRE_OK(coir_stream_peek(b, sizes[i], &bytes));
+        const unsigned char *data = bytes.data;
+        size_t same = 0;
+        while (same < sizes[i] && data[same] == pattern(same))
+            same++;
+        COIR_EXPECT_EQ(same, sizes[i]);
+    }
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+}
+
+COIR_TEST(close_while_the_first_byte_is_awaited)
+{
+    PAIR(BY_TCP, a, b);
+    COIR_GROUP_COLLECT(group);
+    coir_task *task;
+    COIR_REQUIRE_OK(coir_spawn(&group, peek_one, b, &task));
+    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    (void)write_text(a, "too late?");
+    coir_stream_close(COIR_TAKE(b));
+    int result = 0;
+    COIR_REQUIRE_OK(coir_join(task, &result));
+    COIR_EXPECT(result == -COIR_ECLOSED || result == 1);
+    (void)coir_group_errors(&group);
 }
 
 /* Many lines across the edges of the buffer. */

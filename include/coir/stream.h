@@ -49,8 +49,9 @@ COIR__CHECKED int coir_stream_read_exactly(coir_stream *stream, void *data, size
 /* ---- reading through the stream's buffer ----
  *
  * These calls may read more from below than they give; the rest is kept, and every call that reads
- * takes it first. The buffer grows as it must, and is freed when it is empty: an idle stream has
- * none. Bytes that they show or give are borrowed until the next call that reads or consumes. */
+ * takes it first. The buffer is lent by the loop when bytes come, grows as it must, and goes back
+ * when it is empty: an idle stream has none, nor has one that waits for its first byte. Bytes that
+ * they show or give are borrowed until the next call that reads or consumes. */
 
 /* What limit 0 means, and the most that coir_stream_peek can be asked for. */
 #define COIR_STREAM_LIMIT ((size_t)64 << 10)

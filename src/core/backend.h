@@ -20,7 +20,9 @@
 
 enum coir__op_kind {
     COIR__OP_NONE,
-    COIR__OP_READ,    /* read up to length bytes to data; result: count, 0 at the end */
+    COIR__OP_READ,    /* read up to length bytes to data; result: count, 0 at the end. With data
+                         NULL the backend takes a buffer of the loop once there are bytes (or no
+                         later than it must), and leaves it in data for the owner to give back */
     COIR__OP_WRITE,   /* write count vectors; result: bytes, possibly fewer than asked */
     COIR__OP_ACCEPT,  /* result: 0, and accepted holds the new file */
     COIR__OP_CONNECT, /* result: 0 */
@@ -49,10 +51,11 @@ struct coir__op {
         struct coir__file *accepted; /* COIR__OP_ACCEPT: its result */
         int fd;                      /* COIR__OP_POLL without a file */
     };
-    uint8_t kind;  /* enum coir__op_kind */
-    bool active;   /* between start and done */
-    short events;  /* of COIR__OP_POLL */
-    uint32_t slot; /* the backend's while it is under way */
+    uint8_t kind;    /* enum coir__op_kind */
+    bool active : 1; /* between start and done */
+    bool lent : 1;   /* data is a buffer of the loop */
+    short events;    /* of COIR__OP_POLL */
+    uint32_t slot;   /* the backend's while it is under way */
     long result;
     /* Called by poll() or by a callback of the loop, never from inside start() or cancel(); active
      * is false again, so it may start op anew. */
@@ -63,6 +66,25 @@ struct coir__op {
 
 /* start() answers this when done() will be called. */
 #define COIR__STARTED LONG_MIN
+
+/* Gets op, a read that is about to be made, a buffer if it has none. Returns 0 or -ENOMEM. */
+static inline int coir__op_lend(struct coir_loop *loop, struct coir__op *op)
+{
+    op->lent = op->data == NULL;
+    if (coir__likely(!op->lent))
+        return 0;
+    op->data = coir__buffer_take(loop);
+    return op->data == NULL ? -ENOMEM : 0;
+}
+
+/* Takes the buffer back from a read that got nothing. */
+static inline void coir__op_take_back(struct coir_loop *loop, struct coir__op *op)
+{
+    if (!op->lent)
+        return;
+    coir__buffer_give(loop, op->data);
+    op->data = NULL;
+}
 
 /* A descriptor that the library owns. One reader and one writer at a time. A backend keeps it
  * inside a larger record of its own. */

@@ -168,6 +168,8 @@ struct coir_loop {
     struct coir__errors *errors;
     const struct coir__backend *backend;
     void *backend_state;
+    void *buffers; /* that are kept, each holds the address of the next one (memory.c) */
+    int buffers_kept;
     char backend_why[256];
     _Atomic(coir_post_node *) inbox;
     uint64_t operations;  /* under way in the backend */
@@ -711,5 +713,11 @@ extern bool coir__memory_is_malloc;
 /* The loop's own memory: from the same place, left out of the count. */
 void *coir__alloc_own(size_t size);
 void coir__free_own(void *block);
+/* Buffers for what has just arrived: the one that was given back last, which is in the processor's
+ * cache, is taken first. take may return NULL: no memory. */
+#define COIR__BUFFER_SIZE ((size_t)32 << 10)
+void *coir__buffer_take(struct coir_loop *loop);
+void coir__buffer_give(struct coir_loop *loop, void *buffer);
+void coir__buffers_close(struct coir_loop *loop);
 
 #endif

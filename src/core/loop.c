@@ -136,6 +136,7 @@ static void free_parts(struct coir_loop *loop)
         coir__stacks_close(loop->stacks);
     if (loop->errors != NULL)
         coir__errors_close(loop->errors);
+    coir__buffers_close(loop);
     coir__free_own(loop);
 }
 

@@ -2,7 +2,8 @@
  *
  * One table of functions for the whole process (coir_set_allocator), one counter of live blocks. A
  * loop's own records are taken by coir__alloc_own and left out of the count, so that a test can
- * compare before and after. Stacks are mapped, see stack.c.
+ * compare before and after. Among those are the buffers that a loop keeps for its next reads.
+ * Stacks are mapped, see stack.c.
  */
 #include <malloc.h>
 #include <stdlib.h>
@@ -115,6 +116,42 @@ void coir__free_own(void *block)
         return;
     atomic_fetch_sub_explicit(&live_own, 1, memory_order_relaxed);
     table.release(block, table.arg);
+}
+
+/* ---- buffers of a loop ---- */
+
+/* Under sanitizers none is kept, so that they find who looks at one that was given back. */
+#ifdef COIR__SANITIZED
+#define BUFFERS_KEPT 0
+#else
+#define BUFFERS_KEPT 64
+#endif
+
+void *coir__buffer_take(struct coir_loop *loop)
+{
+    void *buffer = loop->buffers;
+    if (buffer == NULL)
+        return coir__alloc_own(COIR__BUFFER_SIZE);
+    loop->buffers = *(void **)buffer;
+    loop->buffers_kept--;
+    return buffer;
+}
+
+void coir__buffer_give(struct coir_loop *loop, void *buffer)
+{
+    if (loop->buffers_kept >= BUFFERS_KEPT) {
+        coir__free_own(buffer);
+        return;
+    }
+    *(void **)buffer = loop->buffers;
+    loop->buffers = buffer;
+    loop->buffers_kept++;
+}
+
+void coir__buffers_close(struct coir_loop *loop)
+{
+    while (loop->buffers != NULL)
+        coir__free_own(coir__buffer_take(loop));
 }
 
 /* ---- for libraries on top ---- */

@@ -72,7 +72,7 @@ static int epoll_descriptor(const struct coir_loop *loop)
 
 /* ---- trying: the result, or COIR__STARTED when the call would block ---- */
 
-static long try_read(struct coir__epoll_file *file, struct coir__op *op)
+static long read_once(struct coir__epoll_file *file, struct coir__op *op)
 {
     long n = coir__native_read(file->file.fd, file->flags, op);
     if (n == -EAGAIN) {
@@ -83,6 +83,17 @@ static long try_read(struct coir__epoll_file *file, struct coir__op *op)
     if (n > 0 && (size_t)n < op->length && coir__likely(coir__sys_fault == NULL) &&
         (file->flags & (COIR__EPOLL_DRAINS | COIR__EPOLL_FINAL)) == COIR__EPOLL_DRAINS)
         file->flags &= ~(uint32_t)COIR__EPOLL_READABLE;
+    return n;
+}
+
+static long try_read(struct coir__epoll_file *file, struct coir__op *op)
+{
+    struct coir_loop *loop = file->file.loop;
+    if (coir__op_lend(loop, op) < 0)
+        return -ENOMEM;
+    long n = read_once(file, op);
+    if (n <= 0)
+        coir__op_take_back(loop, op);
     return n;
 }
 
@@ -214,7 +225,7 @@ static int retry(struct coir__epoll *epoll, struct coir__epoll_file *file, struc
     if (result == COIR__STARTED)
         return 0;
     if (op->kind == COIR__OP_READ && result > 0)
-        epoll->read += (size_t)result;
+        epoll->read += (size_t)result + (op->lent ? COIR__EPOLL_LENT : 0);
     coir__epoll_complete(epoll->loop, op, result);
     return 1;
 }

@@ -37,6 +37,8 @@ struct coir__epoll_watch {
 #define COIR__EPOLL_BATCH 256
 /* Read in one go; then the tasks get at it while it is in the cache. */
 #define COIR__EPOLL_BYTES 65536
+/* What a buffer of the loop's counts besides: four are filled in one go. */
+#define COIR__EPOLL_LENT 16384
 
 struct coir__epoll {
     struct coir_loop *loop;

@@ -136,6 +136,8 @@ static long attempt_read(struct coir__sim_file *file, struct coir__op *op)
     if (file->state != COIR__SIM_CONNECTED)
         return coir__sim_is_tcp(file) ? -ENOTCONN : -EINVAL;
     if (file->count > 0) {
+        if (coir__op_lend(file->file.loop, op) < 0)
+            return -ENOMEM;
         size_t n = op->length < file->count ? op->length : file->count;
         n = ring_take(file, op->data, portion(file->file.loop, n));
         if (file->peer != NULL)

@@ -92,7 +92,7 @@ int coir_stream_open(const coir_stream_ops *ops, void *state, coir_stream **ret_
 
 void coir__stream_gone(struct coir_stream *stream)
 {
-    coir__free(stream->buffer);
+    coir__stream_free_buffer(stream);
     coir__free(stream);
 }
 

@@ -2,10 +2,15 @@
  * exact sizes.
  *
  * Owns coir_stream.buffer. It is there only while it holds bytes, while a call of this file waits
- * for some, and while bytes in it are lent to the caller. Whatever was read below and not delivered
- * is in it, so no call loses bytes when it ends early: it has not consumed anything yet. Only an
- * exact read goes to the caller's memory at once, and puts back what it has when it must end early.
- * The calls that wait hold the stream. Called by users; stream.c takes from the buffer first.
+ * for more of them, and while bytes in it are shown to the caller. The first bytes come into a
+ * buffer of the loop's, which the backend takes when they are there: so a stream that waits for
+ * them holds none, and streams whose bytes are soon consumed all use the same one, out of the
+ * processor's cache. When more must be read, what is there moves to a block of the stream's own.
+ *
+ * Whatever was read below and not delivered is in the buffer, so no call loses bytes when it ends
+ * early: it has not consumed anything yet. Only an exact read goes to the caller's memory at once,
+ * and puts back what it has when it must end early. The calls that wait hold the stream. Called by
+ * users; stream.c takes from the buffer first.
  */
 #include <string.h>
 
@@ -17,7 +22,11 @@
 
 void coir__stream_free_buffer(struct coir_stream *stream)
 {
-    coir__free(stream->buffer);
+    if (stream->lent)
+        coir__buffer_give(stream->loop, stream->buffer);
+    else
+        coir__free(stream->buffer);
+    stream->lent = false;
     stream->buffer = NULL;
     stream->first = stream->count = stream->capacity = 0;
 }
@@ -39,21 +48,38 @@ int coir__stream_take(struct coir_stream *stream, void *data, size_t size, size_
     return 1;
 }
 
-/* Makes room for more bytes, least in all. What was lent may move or go away. When more would be
- * moved than is gained the block grows as well, so that a window which slides does not move all of
- * it for each byte. */
+/* Moves what is in a buffer of the loop's to a block of its own with room for capacity bytes. */
+static int move_out(struct coir_stream *stream, size_t capacity)
+{
+    char *block = coir__alloc(capacity);
+    if (block == NULL)
+        return -ENOMEM;
+    size_t count = stream->count;
+    memcpy(block, stream->buffer + stream->first, count);
+    coir__stream_free_buffer(stream);
+    stream->buffer = block;
+    stream->count = count;
+    stream->capacity = capacity;
+    return 0;
+}
+
+/* Makes room for more bytes, least in all. What the caller was shown may move or go away. When more
+ * would be moved than is gained the block grows as well, so that a window which slides does not
+ * move all of it for each byte. */
 static int make_room(struct coir_stream *stream, size_t least)
 {
     size_t needed = least > stream->count ? least : stream->count + 1;
     if (stream->count == 0)
         stream->first = 0;
-    if (stream->first + needed <= stream->capacity)
+    if (stream->first + needed <= stream->capacity && !stream->lent)
         return 0;
-    size_t capacity = stream->capacity > 0 ? stream->capacity : FIRST_CAPACITY;
+    size_t capacity = stream->capacity > 0 && !stream->lent ? stream->capacity : FIRST_CAPACITY;
     bool crowded = stream->first > 0 && stream->first < stream->count;
     while (capacity < (crowded ? 2 * needed : needed))
         capacity *= 2;
-    if (stream->first > 0)
+    if (stream->lent)
+        return move_out(stream, capacity);
+    if (stream->first > 0 && stream->count > 0)
         memmove(stream->buffer, stream->buffer + stream->first, stream->count);
     stream->first = 0;
     if (capacity == stream->capacity)
@@ -99,9 +125,31 @@ static int look(const struct coir_stream *stream, struct goal *goal)
     return count == goal->size ? -COIR_ETOOLONG : 0;
 }
 
+/* Reads the first bytes into a buffer of the loop's, which the backend takes. */
+static int fill_first(struct coir_stream *stream, struct coir_task *self)
+{
+    struct coir__op *op = &stream->file->read;
+    size_t n = 0;
+    if (stream->buffer != NULL) /* what was shown */
+        coir__stream_free_buffer(stream);
+    op->data = NULL;
+    int r = coir__stream_read_below(stream, self, NULL, COIR__BUFFER_SIZE, &n);
+    if (op->data != NULL) {
+        stream->buffer = op->data;
+        stream->lent = true;
+        stream->capacity = COIR__BUFFER_SIZE;
+        stream->count = r > 0 ? n : 0;
+        op->data = NULL;
+    }
+    return r;
+}
+
 /* Reads more into the buffer. Returns 1, 0 at the end, or an error. */
 static int fill(struct coir_stream *stream, struct coir_task *self, const struct goal *goal)
 {
+    bool whole = goal->separator == NULL && goal->size > COIR__BUFFER_SIZE;
+    if (stream->count == 0 && stream->file != NULL && !whole)
+        return fill_first(stream, self);
     int r = make_room(stream, goal->separator == NULL ? goal->size : 0);
     if (r < 0)
         return r;
@@ -146,7 +194,7 @@ static int reach(struct coir_stream *stream, struct goal *goal)
         return r;
     if (coir__stream_is_read(stream))
         return -EBUSY;
-    r = look(stream, goal);
+    r = stream->count > 0 ? look(stream, goal) : 0;
     return r != 0 ? r : wait_for(stream, self, goal);
 }
 

@@ -40,6 +40,7 @@ struct coir__uring_slot {
     uint8_t stage;     /* enum coir__uring_stage */
     bool known;        /* the entry does nothing: its completion brings the result */
     bool polls;        /* the entry only waits until a call is worth trying */
+    bool late;         /* a read that gets its buffer when there are bytes */
     bool again;        /* the call was made before, and interrupted */
     bool cancelled;    /* its end was asked for */
     bool cancels;      /* and the entry that asks the kernel was not made yet */

@@ -224,6 +224,17 @@ static long accepted(struct coir__op *op, int fd)
     return 0;
 }
 
+static long read_now(struct coir__uring_file *file, struct coir__op *op)
+{
+    struct coir_loop *loop = file->file.loop;
+    if (coir__op_lend(loop, op) < 0)
+        return -ENOMEM;
+    long n = coir__native_read(file->file.fd, file->flags, op);
+    if (n <= 0)
+        coir__op_take_back(loop, op);
+    return n;
+}
+
 /* Makes the call itself, which does not wait. */
 static long attempt(struct coir__uring_slot *slot)
 {
@@ -231,7 +242,7 @@ static long attempt(struct coir__uring_slot *slot)
     struct coir__uring_file *file = coir__uring_file_of(op->file);
     long result;
     switch (op->kind) {
-    case COIR__OP_READ: result = coir__native_read(file->file.fd, file->flags, op); break;
+    case COIR__OP_READ: result = read_now(file, op); break;
     case COIR__OP_WRITE: result = coir__native_write(file->file.fd, file->flags, op); break;
     case COIR__OP_ACCEPT:
         result = coir__native_accept(file->file.fd);
@@ -265,6 +276,9 @@ static long begin(struct coir__uring *uring, struct coir__uring_slot *slot)
     case COIR__OP_READ:
         if (coir__unlikely(file->flags & COIR__URING_DIRECT))
             return attempt(slot);
+        slot->late = slot->polls = op->data == NULL;
+        if (slot->late)
+            return COIR__STARTED;
         meet_fault(slot, COIR__SYS_RECV, op->length);
         return COIR__STARTED;
     case COIR__OP_WRITE:
@@ -393,7 +407,8 @@ static long after_poll(struct coir__uring_slot *slot, int result)
     }
     if (result < 0)
         return result;
-    if (op->kind == COIR__OP_CONNECT || (coir__uring_file_of(op->file)->flags & COIR__URING_DIRECT))
+    if (slot->late || op->kind == COIR__OP_CONNECT ||
+        (coir__uring_file_of(op->file)->flags & COIR__URING_DIRECT))
         return attempt(slot);
     return COIR__STARTED;
 }
