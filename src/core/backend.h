@@ -82,8 +82,9 @@ static inline void coir__op_take_back(struct coir_loop *loop, struct coir__op *o
 {
     if (!op->lent)
         return;
-    coir__buffer_give(loop, op->data);
-    op->data = NULL;
+    void *buffer = op->data;
+    op->data = NULL; /* first: what an operation has must not be given back */
+    coir__buffer_give(loop, buffer);
 }
 
 /* A descriptor that the library owns. One reader and one writer at a time. A backend keeps it
