@@ -125,22 +125,35 @@ static int look(const struct coir_stream *stream, struct goal *goal)
     return count == goal->size ? -COIR_ETOOLONG : 0;
 }
 
-/* Reads the first bytes into a buffer of the loop's, which the backend takes. */
+/* Asks for the first bytes, in a buffer of the loop's, which the backend takes. What was shown goes
+ * back. */
+static struct coir__op *ask_first(struct coir_stream *stream)
+{
+    if (stream->buffer != NULL)
+        coir__stream_free_buffer(stream);
+    struct coir__op *op = &stream->file->read;
+    op->data = NULL;
+    return op;
+}
+
+/* Makes the buffer that the backend has filled the stream's. */
+static void keep_first(struct coir_stream *stream, struct coir__op *op, size_t n)
+{
+    if (op->data == NULL)
+        return;
+    stream->buffer = op->data;
+    stream->lent = true;
+    stream->capacity = COIR__BUFFER_SIZE;
+    stream->count = n;
+    op->data = NULL;
+}
+
 static int fill_first(struct coir_stream *stream, struct coir_task *self)
 {
-    struct coir__op *op = &stream->file->read;
+    struct coir__op *op = ask_first(stream);
     size_t n = 0;
-    if (stream->buffer != NULL) /* what was shown */
-        coir__stream_free_buffer(stream);
-    op->data = NULL;
     int r = coir__stream_read_below(stream, self, NULL, COIR__BUFFER_SIZE, &n);
-    if (op->data != NULL) {
-        stream->buffer = op->data;
-        stream->lent = true;
-        stream->capacity = COIR__BUFFER_SIZE;
-        stream->count = r > 0 ? n : 0;
-        op->data = NULL;
-    }
+    keep_first(stream, op, r > 0 ? n : 0);
     return r;
 }
 
@@ -185,20 +198,55 @@ static int wait_for(struct coir_stream *stream, struct coir_task *self, struct g
     return coir__stream_drop(stream) ? -COIR_ECLOSED : r;
 }
 
-/* How every call of this file begins, and its waiting: 1 when goal is reached. */
-static int reach(struct coir_stream *stream, struct goal *goal)
+/* 1 when goal is reached, which may take a wait; nobody else reads. */
+static int reach(struct coir_stream *stream, struct coir_task *self, struct goal *goal)
 {
-    struct coir_task *self = coir__self();
-    int r = coir__stream_check(stream, self);
-    if (r < 0)
-        return r;
-    if (coir__stream_is_read(stream))
-        return -EBUSY;
-    r = stream->count > 0 ? look(stream, goal) : 0;
+    int r = stream->count > 0 ? look(stream, goal) : 0;
     return r != 0 ? r : wait_for(stream, self, goal);
 }
 
 /* ---- the calls ---- */
+
+static int show_first(struct coir_stream *stream, struct coir__op *op, long n,
+                      coir_bytes *ret_bytes)
+{
+    if (n <= 0)
+        return (int)n;
+    keep_first(stream, op, (size_t)n);
+    *ret_bytes = (coir_bytes){stream->buffer, stream->count};
+    return 1;
+}
+
+static void peek_done(struct coir__op *op)
+{
+    struct coir__file *file = op->file;
+    struct coir_task *task = op->task;
+    int r = show_first(file->user, op, op->result, op->user);
+    if (r <= 0)
+        r = coir__late(op, r);
+    if (coir__unlikely(file->closing)) {
+        coir__file_released(file);
+        r = -COIR_ECLOSED;
+    }
+    coir__wake(task, r);
+}
+
+/* A look at whatever comes first, over a file: as a read it leaves no frame behind that waits. */
+static int peek_first(struct coir_stream *stream, struct coir_task *self, coir_bytes *ret_bytes)
+{
+    if (coir__unlikely(stream->torn))
+        return -COIR_EBROKENSTREAM;
+    struct coir__op *op = ask_first(stream);
+    op->kind = COIR__OP_READ;
+    op->length = COIR__BUFFER_SIZE;
+    long n = self->loop->backend->start(self->loop, op);
+    if (n != COIR__STARTED)
+        return show_first(stream, op, n, ret_bytes);
+    op->task = self;
+    op->user = ret_bytes;
+    op->done = peek_done;
+    return coir__park(self, &coir__wait_read, stream->file);
+}
 
 int coir_stream_peek(coir_stream *stream, size_t least, coir_bytes *ret_bytes)
 {
@@ -206,8 +254,16 @@ int coir_stream_peek(coir_stream *stream, size_t least, coir_bytes *ret_bytes)
         return -EINVAL;
     if (least > COIR_STREAM_PEEK_MOST)
         return -COIR_ETOOLONG;
+    struct coir_task *self = coir__self();
+    int r = coir__stream_check(stream, self);
+    if (r < 0)
+        return r;
+    if (coir__stream_is_read(stream))
+        return -EBUSY;
+    if (least == 1 && stream->count == 0 && stream->file != NULL)
+        return peek_first(stream, self, ret_bytes);
     struct goal goal = {.size = least};
-    int r = reach(stream, &goal);
+    r = reach(stream, self, &goal);
     if (r > 0)
         *ret_bytes = (coir_bytes){stream->buffer + stream->first, stream->count};
     return r;
@@ -231,7 +287,13 @@ static int read_record(struct coir_stream *stream, struct goal *goal, bool last,
     if (goal->separator == NULL || goal->length == 0 || goal->size < goal->length ||
         ret_bytes == NULL)
         return -EINVAL;
-    int r = reach(stream, goal);
+    struct coir_task *self = coir__self();
+    int r = coir__stream_check(stream, self);
+    if (r < 0)
+        return r;
+    if (coir__stream_is_read(stream))
+        return -EBUSY;
+    r = reach(stream, self, goal);
     if (r == -COIR_EEOF && last) {
         goal->end = stream->count;
         r = 1;
