@@ -14,7 +14,9 @@ static int answer(void *arg)
 {
     struct connection *connection = arg;
     coir_bytes line;
-    int r = coir_stream_read_line(connection->stream, 80, &line);
+    int r = 0;
+    if (!coir_stream_was_idle(connection->stream))
+        r = coir_stream_read_line(connection->stream, 80, &line);
     if (r > 0) {
         printf("asked: %.*s\n", (int)line.length, (const char *)line.data);
         COIR_TRY(coir_stream_write(connection->stream, "yes\n", 4));
