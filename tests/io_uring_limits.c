@@ -198,6 +198,11 @@ static int act_in_child(void *arg)
 COIR_TEST_TAGGED(child_has_only_a_copy, "own_loop,no_torture")
 {
     ONLY_HERE;
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    COIR_SKIP("the sanitizer does not follow tasks through fork");
+#endif
+#endif
     struct carried carried = {0};
     COIR_REQUIRE_OK(open_loop(&carried.loop));
     COIR_EXPECT_OK(run_task(carried.loop, begin_reading, &carried));
