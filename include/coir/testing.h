@@ -57,7 +57,7 @@ COIR__BEGIN
  *                     the others must get on. Without this tag who waits in vain is then cancelled
  *     untidy          in torture, a run that COIR_REQUIRE ended early may leave things behind
  *     no_torture      is not tortured
- *     slow            tortured only by --torture=full
+ *     slow            tortured only by --torture=full, and there by a sample of 1,024 points a kind
  *     meta            runs only when asked for by its exact name
  * An unknown tag makes the program fail.
  *

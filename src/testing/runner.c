@@ -16,6 +16,7 @@
 #include "testing/kit.h"
 
 #define SAMPLE_MOST 64 /* points of one kind in one test */
+#define SLOW_MOST 1024 /* the same, of a slow test in the complete torture */
 #define FAULTS_MOST 5  /* failed points of one test, then the rest is left */
 #define LIMIT_DEFAULT COIR_SEC(10)
 
@@ -58,10 +59,19 @@ static bool is_tortured(const struct entry *entry)
            (torture == COIR__TORTURE_FULL || (flags & COIR__TAG_SLOW) == 0);
 }
 
+/* How many points of one kind are taken. A slow test has so many, each a run of all of it, that even
+ * the complete torture takes a sample: other points each time the shift is another one. */
+static uint64_t most_points(const struct entry *entry)
+{
+    if (runner.options->torture != COIR__TORTURE_FULL)
+        return SAMPLE_MOST;
+    return entry->test->flags & COIR__TAG_SLOW ? SLOW_MOST : UINT64_MAX;
+}
+
 /* Takes the next point of an entry. Returns false when there is none. */
 static bool next_point(struct entry *entry, struct coir__point *ret_point)
 {
-    uint64_t most = runner.options->torture == COIR__TORTURE_FULL ? UINT64_MAX : SAMPLE_MOST;
+    uint64_t most = most_points(entry);
     for (; entry->kind < COIR__KIND_COUNT; entry->kind++, entry->index = 0) {
         if ((runner.options->kinds & (1U << entry->kind)) == 0)
             continue;
