@@ -59,8 +59,8 @@ static bool is_tortured(const struct entry *entry)
            (torture == COIR__TORTURE_FULL || (flags & COIR__TAG_SLOW) == 0);
 }
 
-/* How many points of one kind are taken. A slow test has so many, each a run of all of it, that even
- * the complete torture takes a sample: other points each time the shift is another one. */
+/* How many points of one kind are taken. A slow test has so many, each a run of all of it, that
+ * even the complete torture takes a sample: other points each time the shift is another one. */
 static uint64_t most_points(const struct entry *entry)
 {
     if (runner.options->torture != COIR__TORTURE_FULL)
