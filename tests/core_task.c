@@ -456,3 +456,46 @@ COIR_TEST(locals_are_inherited_by_value)
     COIR_EXPECT_STR(coir_local_get(&user), "grace");
     COIR_EXPECT(coir_local_get(&unset) == NULL);
 }
+
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Has a value, and a child with a handle that inherits it and does nothing with it. */
+static int serve_request(void *arg)
+{
+    char session[] = "secret";
+    coir_task *child;
+    (void)arg;
+    COIR_TRY(coir_local_set(&user, session));
+    COIR_GROUP(group);
+    COIR_TRY(coir_spawn(&group, do_nothing, NULL, &child));
+    COIR_TRY(coir_join(child, NULL));
+    int number = 1;
+    COIR_TRY(coir_spawn_copy(&group, do_nothing, &number, sizeof number, &child));
+    return coir_join(child, NULL);
+}
+
+static int see_nobodys(void *arg)
+{
+    (void)arg;
+    return coir_local_get(&user) == NULL ? 0 : -EBADMSG;
+}
+
+/* The stack of a task that has ended keeps nothing of its values for the next one. */
+COIR_TEST(locals_end_with_their_task)
+{
+    COIR_GROUP(group);
+    coir_task *task;
+    for (int i = 0; i < 3; i++) {
+        SPAWN(&group, serve_request, NULL, &task);
+        COIR_EXPECT_EQ(joined(task), 0);
+    }
+    coir_task *strangers[4];
+    for (size_t i = 0; i < COIR_COUNT(strangers); i++)
+        SPAWN(&group, see_nobodys, NULL, &strangers[i]);
+    for (size_t i = 0; i < COIR_COUNT(strangers); i++)
+        COIR_EXPECT_EQ(joined(strangers[i]), 0);
+}

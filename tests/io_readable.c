@@ -222,6 +222,137 @@ COIR_TEST(bad_arguments_are_refused)
     COIR_EXPECT_EQ(coir_group_running(&group), 0);
 }
 
+/* ---- over streams that leave the lower one open, as a body in a connection does ---- */
+
+static int body_read(void *state, void *data, size_t size, size_t *ret_n)
+{
+    return coir_stream_read(state, data, size, ret_n);
+}
+
+static int body_write(void *state, const struct iovec *vectors, size_t count, size_t *ret_n)
+{
+    (void)count;
+    *ret_n = vectors->iov_len;
+    return coir_stream_write(state, vectors->iov_base, vectors->iov_len);
+}
+
+static int body_shutdown(void *state)
+{
+    return coir_stream_shutdown(state);
+}
+
+static void body_close(void *state, bool abrupt)
+{
+    (void)state, (void)abrupt;
+}
+
+static int body_query(void *state, int key, void *ret_value)
+{
+    if (key != COIR_QUERY_LOWER)
+        return coir_stream_query(state, key, ret_value);
+    *(coir_stream **)ret_value = state;
+    return 0;
+}
+
+static const coir_stream_ops body_ops = {.name = "body",
+                                         .read = body_read,
+                                         .write = body_write,
+                                         .shutdown = body_shutdown,
+                                         .close = body_close,
+                                         .query = body_query};
+
+COIR_TEST(closing_a_body_starts_it_cancelled)
+{
+    PAIR(BY_TCP, a, b);
+    struct found found = {.stream = NULL};
+    COIR_GROUP_COLLECT(group);
+    coir_stream *body;
+    COIR_REQUIRE_OK(coir_stream_open(&body_ops, b, &body));
+    int r = coir_spawn_on_readable(&group, body, COIR_MS(50), note_pending, &found);
+    coir_stream_close(body);
+    COIR_REQUIRE_OK(r);
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT(found.started);
+    COIR_EXPECT_CODE(found.result, -ECANCELED);
+    COIR_EXPECT_OK(coir_sleep(COIR_MS(100))); /* past the idle deadline: nothing is left of it */
+    COIR_EXPECT_OK(coir_stream_write(a, "the connection goes on", 22));
+}
+
+COIR_TEST(a_body_is_awaited_through_its_connection)
+{
+    PAIR(BY_TCP, a, b);
+    COIR_AUTO(coir_stream) *body = NULL;
+    COIR_REQUIRE_OK(coir_stream_open(&body_ops, b, &body));
+    struct found found = {.stream = body};
+    COIR_GROUP(group);
+    uint64_t before = running_tasks();
+    COIR_REQUIRE_OK(coir_spawn_on_readable(&group, body, COIR_FOREVER, look, &found));
+    COIR_EXPECT_EQ(running_tasks(), before);
+    COIR_EXPECT_CODE(coir_spawn_on_readable(&group, body, COIR_FOREVER, look, &found), -EBUSY);
+    COIR_REQUIRE_OK(coir_stream_write(a, "hello", 5));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_BYTES(found.data, "hello", found.n);
+}
+
+/* ---- the end of the loop ---- */
+
+struct held {
+    coir_group group;
+    coir_stream *client, *server;
+    bool plain; /* with an ordinary child beside it */
+};
+
+static int let_go(void *arg)
+{
+    struct held *held = arg;
+    coir_stream_close(COIR_TAKE(held->server));
+    coir_stream_close(COIR_TAKE(held->client));
+    return 0;
+}
+
+static int hang(void *arg)
+{
+    (void)arg;
+    return coir_sleep(COIR_FOREVER);
+}
+
+static int leave_it_waiting(void *arg)
+{
+    struct held *held = arg;
+    COIR_TRY(coir_group_init(&held->group, COIR_REPORT));
+    COIR_TRY(open_pair(BY_TCP, &held->client, &held->server));
+    if (held->plain)
+        COIR_TRY(coir_spawn(&held->group, hang, NULL, NULL));
+    return coir_spawn_on_readable(&held->group, held->server, COIR_FOREVER, let_go, held);
+}
+
+/* A group in an object holds an idle connection; the loop ends. */
+static void loop_ends(bool plain)
+{
+    struct held held = {.plain = plain};
+    coir_test_expect_reports(COIR_REPORT_LEFT, plain);
+    coir_loop *loop;
+    coir_task *task;
+    coir_loop_opts opts = coir_test_loop_opts();
+    COIR_REQUIRE_OK(coir_loop_open(&opts, &loop));
+    int r = coir_loop_spawn(loop, leave_it_waiting, &held, &task);
+    if (r == 0)
+        r = coir_loop_run_until(loop, task, NULL);
+    COIR_EXPECT_OK(r);
+    COIR_EXPECT_EQ(coir_loop_close(loop), 0);
+    COIR_EXPECT(held.server == NULL);
+}
+
+COIR_TEST_TAGGED(closing_the_loop_starts_what_waits, "own_loop,untidy,no_torture")
+{
+    loop_ends(false);
+}
+
+COIR_TEST_TAGGED(closing_the_loop_starts_what_waits_beside_tasks, "own_loop,untidy,no_torture")
+{
+    loop_ends(true);
+}
+
 /* ---- many idle connections ---- */
 
 enum { CONNECTIONS = 20, ROUNDS = 3 };
@@ -299,7 +430,10 @@ COIR_TEST(idle_connections_hold_no_task)
 
 /* ---- what one costs ---- */
 
-enum { MANY = 100, MOST_BYTES = 1000 /* of both ends, and what waits */ };
+enum {
+    MANY = 100,
+    MOST_BYTES = 1400 /* both ends, what waits, their part of a buffer of the loop's */
+};
 
 static size_t live_bytes;
 
@@ -351,6 +485,11 @@ static int measure(void *arg)
             r = coir_tcp_connect(name, NULL, &clients[i]);
             if (r == 0)
                 r = coir_listener_accept(listener, &servers[i]);
+            coir_bytes line;
+            if (r == 0)
+                r = coir_stream_write(clients[i], "before\n", 7);
+            if (r == 0)
+                r = coir_stream_read_line(servers[i], 0, &line) > 0 ? 0 : -EBADMSG;
             if (r == 0)
                 r = coir_spawn_on_readable(&group, servers[i], COIR_SEC(9), note_pending, &found);
         }

@@ -175,7 +175,8 @@ COIR__CHECKED int coir_stream_query(coir_stream *stream, int key, void *ret_valu
  *
  * From here on fn is a child of group like any other: it is waited for, and when group is cancelled
  * or expires it starts at once, cancelled, so that it can release arg. It also does when stream is
- * closed meanwhile, and must not use it then. While it waits, nobody else may read from stream.
+ * closed meanwhile, and must not use it then. While it waits, nobody else may read from stream;
+ * bytes that were shown or given before go back with this call.
  * Where nothing tells when the stream becomes readable (one made of functions that has no lower
  * one), the task starts at once and waits in its own read. Returns 0. Errors: -ENOMEM, -EINVAL,
  * -EBUSY while another task reads, those of coir_spawn, -COIR_EWRONGLOOP; then arg stays the

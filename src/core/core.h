@@ -173,6 +173,7 @@ struct coir_loop {
     char backend_why[256];
     _Atomic(coir_post_node *) inbox;
     uint64_t operations;  /* under way in the backend */
+    uint64_t deferred;    /* tasks that are not started yet */
     uint64_t hopes;       /* signal waits, jobs, and whatever else can wake it from outside */
     uint64_t vague_hopes; /* waits in channels that other threads may use, or may not */
     uint64_t descriptors, tasks, tasks_total, handles, callbacks_live, turns, reports, next_id;

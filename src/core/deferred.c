@@ -16,6 +16,7 @@ void coir__defer(struct coir__deferred *deferred)
         deferred->next->previous = deferred;
     group->coir__deferred = deferred;
     group->coir__running++;
+    group->coir__loop->deferred++;
 }
 
 static void undefer(struct coir__deferred *deferred)
@@ -28,6 +29,7 @@ static void undefer(struct coir__deferred *deferred)
     else
         group->coir__deferred = deferred->next;
     group->coir__running--;
+    group->coir__loop->deferred--;
 }
 
 struct coir_task *coir__deferred_start(struct coir__deferred *deferred)

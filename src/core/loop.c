@@ -438,7 +438,7 @@ static bool was_stopped(struct coir_loop *loop)
 
 static bool no_tasks(struct coir_loop *loop)
 {
-    return loop->tasks == 0;
+    return loop->tasks == 0 && loop->deferred == 0;
 }
 
 static const coir_site run_site = {__FILE__, "coir_loop_run_until", NULL, __LINE__};
@@ -595,7 +595,7 @@ int coir_loop_close(coir_loop *loop)
     if (begin_run(loop) < 0)
         return -EBUSY;
     coir__inbox_drain(loop); /* may start tasks, which may post */
-    if (loop->tasks > 0)
+    if (!no_tasks(loop))
         wind_down(loop);
     uint64_t started = loop->next_id;
     coir__inbox_close(loop);

@@ -21,6 +21,7 @@ static inline void birth(struct coir_task *task, struct coir_loop *loop, struct 
 {
     struct coir_scope *outside = &group->coir__scope;
     int effective = outside->coir__effective;
+    assert(task->locals == NULL && "a record was given back with values in it");
     task->pending = effective;
     task->flags = 0;
     task->group = group;
@@ -61,7 +62,7 @@ static inline void publish(struct coir_task *task, struct coir_loop *loop,
 {
     make_context(task, 0);
     if (ret_task != NULL) {
-        task->flags = COIR__TASK_HANDLE;
+        task->flags |= COIR__TASK_HANDLE; /* it may have values already */
         *ret_task = task;
     }
     coir__ready_push(loop, &task->ready);
@@ -181,7 +182,7 @@ int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t s
     memcpy(task->arg, item, size);
     make_context(task, size);
     if (ret_task != NULL) {
-        task->flags = COIR__TASK_HANDLE;
+        task->flags |= COIR__TASK_HANDLE; /* it may have values already */
         *ret_task = task;
     }
     coir__ready_push(task->loop, &task->ready);

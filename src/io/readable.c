@@ -3,8 +3,9 @@
  * Owns the record of such a wait. The kernel is asked by a poll in the read operation of the
  * stream's file (of the lowest stream under filters), which needs no buffer; a timer stands beside
  * it for the idle deadline. Whatever comes first, or a cancellation of the group, ends the other
- * and starts the task. When there is no memory for a task just then, it is tried again a little
- * later: its argument has no other way to be released.
+ * and starts the task. The stream knows that it is awaited, so that its close ends the wait too.
+ * When there is no memory for a task just then, it is tried again a little later: its argument has
+ * no other way to be released.
  */
 #include <poll.h>
 
@@ -12,7 +13,7 @@
 
 #define RETRY COIR_MS(10)
 
-struct readable {
+struct coir__readable {
     struct coir__deferred deferred;
     struct coir_stream *stream; /* NULL: it was closed */
     struct coir__file *file;    /* that is polled; NULL: not any more */
@@ -23,7 +24,7 @@ struct readable {
 
 static void start_task(void *arg)
 {
-    struct readable *readable = arg;
+    struct coir__readable *readable = arg;
     struct coir_loop *loop = readable->deferred.group->coir__loop;
     coir__timer_stop(loop, &readable->timer);
     struct coir_task *task = coir__deferred_start(&readable->deferred);
@@ -33,23 +34,25 @@ static void start_task(void *arg)
     }
     if (readable->stream == NULL)
         coir_cancel(task, "the stream that it was to read from was closed");
+    else
+        readable->stream->awaited = NULL;
     coir__free(readable);
 }
 
 static void poll_done(struct coir__op *op)
 {
-    struct readable *readable = op->user;
+    struct coir__readable *readable = op->user;
     struct coir__file *file = op->file;
     readable->file = NULL;
-    if (file->closing) {
-        readable->stream = NULL;
+    if (op->result > 0 && readable->stream != NULL)
+        readable->stream->idle = false; /* what was finished wins */
+    if (file->closing)
         coir__file_released(file);
-    }
     start_task(readable);
 }
 
 /* Ends the poll, and starts the task now or when that has ended. */
-static void stop_polling(struct readable *readable)
+static void stop_polling(struct coir__readable *readable)
 {
     struct coir__file *file = readable->file;
     if (file == NULL)
@@ -62,15 +65,25 @@ static void stop_polling(struct readable *readable)
 
 static void hurry(struct coir__deferred *deferred)
 {
-    stop_polling(coir__container(deferred, struct readable, deferred));
+    stop_polling(coir__container(deferred, struct coir__readable, deferred));
 }
 
 static void idle_too_long(void *arg)
 {
-    struct readable *readable = arg;
-    if (!readable->file->closing) /* else the stream may be gone */
-        readable->stream->idle = true;
+    struct coir__readable *readable = arg;
+    readable->stream->idle = true;
     stop_polling(readable);
+}
+
+void coir__readable_lost(struct coir__readable *readable)
+{
+    coir__timer_stop(readable->deferred.group->coir__loop, &readable->timer);
+    readable->stream->awaited = NULL;
+    readable->stream = NULL;
+    if (readable->file != NULL)
+        stop_polling(readable);
+    else
+        start_task(readable);
 }
 
 /* ---- its beginning ---- */
@@ -83,20 +96,24 @@ static bool has_bytes(struct coir_stream *stream)
            unread > 0;
 }
 
-/* The file that tells when stream can be read from; NULL: it has bytes, or nothing tells. */
+/* The file that tells when stream can be read from; NULL: it has bytes, or nothing tells. What was
+ * shown of a stream that has no more bytes goes back. */
 static struct coir__file *file_below(struct coir_stream *stream)
 {
-    while (stream->count == 0 && stream->file == NULL) {
+    while (stream->count == 0) {
         coir_stream *lower;
+        coir__stream_free_buffer(stream);
+        if (stream->file != NULL)
+            return stream->file;
         if (has_bytes(stream) || coir_stream_query(stream, COIR_QUERY_LOWER, &lower) < 0)
             return NULL;
         stream = lower;
     }
-    return stream->count == 0 ? stream->file : NULL;
+    return NULL;
 }
 
 /* Asks the backend for the file to become readable. Returns 0 when it was asked, 1 when it is. */
-static int start_polling(struct readable *readable, struct coir__file *file)
+static int start_polling(struct coir__readable *readable, struct coir__file *file)
 {
     struct coir_loop *loop = file->loop;
     struct coir__op *op = &file->read;
@@ -112,7 +129,7 @@ static int start_polling(struct readable *readable, struct coir__file *file)
     return 0;
 }
 
-static int wait_below(struct readable *readable, struct coir__file *file, coir_time idle)
+static int wait_below(struct coir__readable *readable, struct coir__file *file, coir_time idle)
 {
     struct coir_loop *loop = file->loop;
     int r = start_polling(readable, file);
@@ -130,13 +147,15 @@ int coir_spawn_on_readable_at(coir_group *group, coir_stream *stream, coir_time 
         return r;
     if (stream->loop != group->coir__loop)
         return -COIR_EWRONGLOOP;
+    if (coir__stream_is_read(stream) || stream->awaited != NULL)
+        return -EBUSY;
     struct coir__file *file = file_below(stream);
-    if (coir__stream_is_read(stream) || (file != NULL && file->read.active))
+    if (file != NULL && file->read.active)
         return -EBUSY;
     stream->idle = false;
     if (file == NULL || group->coir__scope.coir__effective != 0)
         return coir_spawn_at(group, fn, arg, NULL, site);
-    struct readable *readable = coir__calloc(1, sizeof *readable);
+    struct coir__readable *readable = coir__calloc(1, sizeof *readable);
     if (readable == NULL)
         return -ENOMEM;
     readable->stream = stream;
@@ -144,6 +163,7 @@ int coir_spawn_on_readable_at(coir_group *group, coir_stream *stream, coir_time 
         (struct coir__deferred){.group = group, .fn = fn, .arg = arg, .site = site, .hurry = hurry};
     r = wait_below(readable, file, idle);
     if (r == 0) {
+        stream->awaited = readable;
         coir__defer(&readable->deferred);
         return 0;
     }

@@ -513,6 +513,13 @@ static void close_ops(struct coir_stream *stream, bool abrupt)
         coir__stream_closed(stream);
 }
 
+/* A task that was to be started for stream must hear of its end before anything is freed. */
+static void tell_awaiting(coir_stream *stream)
+{
+    if (coir__unlikely(stream->awaited != NULL))
+        coir__readable_lost(stream->awaited);
+}
+
 static void close_stream(coir_stream *stream, bool abrupt)
 {
     if (stream->file != NULL)
@@ -525,6 +532,7 @@ void coir_stream_close(coir_stream *stream)
 {
     if (stream == NULL)
         return;
+    tell_awaiting(stream);
     struct coir_task *self = coir__self();
     struct coir__file *file = stream->file;
     bool abrupt = stream->broken || (self != NULL && self->pending != 0);
@@ -536,6 +544,8 @@ void coir_stream_close(coir_stream *stream)
 
 void coir_stream_abort(coir_stream *stream)
 {
-    if (stream != NULL)
-        close_stream(stream, true);
+    if (stream == NULL)
+        return;
+    tell_awaiting(stream);
+    close_stream(stream, true);
 }

@@ -27,12 +27,13 @@ struct coir_stream {
     struct iovec one;
     const struct iovec *next;
     size_t left;
-    bool sent;             /* some of it has left */
-    bool stopped;          /* it was cancelled, but the backend was not ready to let go */
-    bool broken;           /* a write was interrupted half way */
-    bool torn;             /* read bytes were lost */
-    bool reading, writing; /* a call is in between operations, or in ops */
-    bool idle;             /* coir_spawn_on_readable waited as long as it may */
+    bool sent;                      /* some of it has left */
+    bool stopped;                   /* it was cancelled, but the backend was not ready to let go */
+    bool broken;                    /* a write was interrupted half way */
+    bool torn;                      /* read bytes were lost */
+    bool reading, writing;          /* a call is in between operations, or in ops */
+    bool idle;                      /* coir_spawn_on_readable waited as long as it may */
+    struct coir__readable *awaited; /* it waits for bytes; NULL: nobody does */
     /* without a file */
     bool closed, abrupt;
     uint32_t holds;               /* calls that are under way; the last one closes */
@@ -50,6 +51,9 @@ int coir__stream_read_below(struct coir_stream *stream, struct coir_task *self, 
 /* Takes up to size bytes, at least one, out of a buffer that has some. Returns 1. */
 int coir__stream_take(struct coir_stream *stream, void *data, size_t size, size_t *ret_n);
 void coir__stream_free_buffer(struct coir_stream *stream);
+
+/* readable.c: the stream that is awaited is closed. */
+void coir__readable_lost(struct coir__readable *readable);
 
 /* From hold to drop, a close by another task frees nothing. */
 static inline void coir__stream_hold(struct coir_stream *stream)
