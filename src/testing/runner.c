@@ -16,7 +16,8 @@
 #include "testing/kit.h"
 
 #define SAMPLE_MOST 64 /* points of one kind in one test */
-#define SLOW_MOST 1024 /* the same, of a slow test in the complete torture */
+#define FULL_MOST 4096 /* the same, in the complete torture */
+#define SLOW_MOST 1024 /* and there of a slow test */
 #define FAULTS_MOST 5  /* failed points of one test, then the rest is left */
 #define LIMIT_DEFAULT COIR_SEC(10)
 
@@ -59,13 +60,14 @@ static bool is_tortured(const struct entry *entry)
            (torture == COIR__TORTURE_FULL || (flags & COIR__TAG_SLOW) == 0);
 }
 
-/* How many points of one kind are taken. A slow test has so many, each a run of all of it, that
- * even the complete torture takes a sample: other points each time the shift is another one. */
+/* How many points of one kind are taken. The complete torture takes all of them, up to a bound:
+ * each point is a run of the whole test, and a test that polls while others work has any number.
+ * What is left out then is another part each time the shift is another one. */
 static uint64_t most_points(const struct entry *entry)
 {
     if (runner.options->torture != COIR__TORTURE_FULL)
         return SAMPLE_MOST;
-    return entry->test->flags & COIR__TAG_SLOW ? SLOW_MOST : UINT64_MAX;
+    return entry->test->flags & COIR__TAG_SLOW ? SLOW_MOST : FULL_MOST;
 }
 
 /* Takes the next point of an entry. Returns false when there is none. */
