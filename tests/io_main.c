@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,6 +97,11 @@ static int sleep_long(void *arg)
     (void)arg;
     COIR_TRY(say());
     return coir_sleep(COIR_SEC(3600));
+}
+
+static int sleep_for(void *arg)
+{
+    return coir_sleep(*(coir_time *)arg);
 }
 
 static int tidy_up(void *arg)
@@ -213,4 +219,26 @@ COIR_TEST_TAGGED(a_deadlock_ends_the_program, "own_loop,no_torture")
     COIR_REQUIRE(WIFEXITED(status));
     COIR_EXPECT_EQ(WEXITSTATUS(status), 1);
     COIR_EXPECT_CONTAINS(text, "deadlock");
+}
+
+/* Whoever starts a program may ask for virtual time; the limit of the test says whether it was. */
+COIR_TEST_TAGGED(the_environment_makes_time_virtual, "own_loop,no_torture")
+{
+    COIR_REQUIRE_EQ(setenv("COIR_VIRTUAL_CLOCK", "1", 1), 0);
+    CHILD(sleep_long, NULL, 0, false);
+    COIR_REQUIRE(WIFEXITED(status));
+    COIR_EXPECT_EQ(WEXITSTATUS(status), 0);
+    coir_time hour = COIR_SEC(3600);
+    COIR_EXPECT_OK(coir_run(sleep_for, &hour, NULL, NULL));
+}
+
+COIR_TEST_TAGGED(nothing_and_zero_leave_time_real, "own_loop,no_torture,real")
+{
+    static const char *const values[] = {"", "0"};
+    for (size_t i = 0; i < COIR_COUNT(values); i++) {
+        COIR_REQUIRE_EQ(setenv("COIR_VIRTUAL_CLOCK", values[i], 1), 0);
+        coir_time start = coir_now(), moment = COIR_MS(2);
+        COIR_EXPECT_OK(coir_run(sleep_for, &moment, NULL, NULL));
+        COIR_EXPECT_GE(coir_now() - start, moment);
+    }
 }

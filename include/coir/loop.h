@@ -41,7 +41,8 @@ typedef void (*coir_report_fn)(const coir_report *report, void *arg);
  * is given. Cancel safety: never waits. Thread safety: any thread. */
 COIR__PUBLIC void coir_report_to_stderr(const coir_report *report, void *arg);
 
-/* Zero means the default for each field. */
+/* Zero means the default for each field. In the loops of coir_main and coir_run the clock is also
+ * virtual when $COIR_VIRTUAL_CLOCK is set to something other than 0. */
 typedef struct coir_loop_opts {
     const char *backend;   /* "uring", "epoll", "sim"; NULL: $COIR_BACKEND, else the best */
     size_t stack_size;     /* default stack of its tasks in bytes; 0: 256 KiB */

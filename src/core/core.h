@@ -646,6 +646,9 @@ uint64_t coir__callbacks_timers(const struct coir_loop *loop); /* callbacks that
 /* Gives loop, which may be half made, its backend, and backend_why the reasons. */
 int coir__loop_open_backend(struct coir_loop *loop);
 void coir__loop_set_slow(struct coir_loop *loop, uint32_t flag, bool on);
+/* The options of a loop that is a whole program's (coir_main, coir_run): opts, which may be NULL,
+ * and what they leave open. */
+coir_loop_opts coir__program_opts(const coir_loop_opts *opts);
 
 /* ---- work elsewhere (away.c): what another thread does while a task of this loop waits ---- */
 

@@ -622,15 +622,29 @@ int coir_loop_close(coir_loop *loop)
 
 /* ---- all in one ---- */
 
+/* Whoever starts a program may ask for virtual time: one that sleeps can be tried at once. */
+static bool virtual_clock_wanted(void)
+{
+    const char *wanted = getenv("COIR_VIRTUAL_CLOCK");
+    return wanted != NULL && wanted[0] != '\0' && strcmp(wanted, "0") != 0;
+}
+
+coir_loop_opts coir__program_opts(const coir_loop_opts *opts)
+{
+    coir_loop_opts program = opts != NULL ? *opts : (coir_loop_opts){0};
+    if (program.report == NULL)
+        program.report = coir_report_to_stderr;
+    program.virtual_clock = program.virtual_clock || virtual_clock_wanted();
+    return program;
+}
+
 int coir_run(coir_fn fn, void *arg, const coir_loop_opts *opts, int *ret_result)
 {
-    coir_loop_opts with_report = opts != NULL ? *opts : (coir_loop_opts){0};
-    if (with_report.report == NULL)
-        with_report.report = coir_report_to_stderr;
+    coir_loop_opts program = coir__program_opts(opts);
     if (coir__loop != NULL)
         return -EBUSY;
     coir_loop *loop;
-    int r = coir_loop_open(&with_report, &loop);
+    int r = coir_loop_open(&program, &loop);
     if (r < 0)
         return r;
     coir_task *task;

@@ -122,11 +122,9 @@ int coir_main(coir_fn fn, void *arg)
 
 int coir_main_with(coir_fn fn, void *arg, const coir_loop_opts *opts)
 {
-    coir_loop_opts with_report = opts != NULL ? *opts : (coir_loop_opts){0};
-    if (with_report.report == NULL)
-        with_report.report = coir_report_to_stderr;
+    coir_loop_opts program = coir__program_opts(opts);
     coir_loop *loop = NULL;
-    int result = coir_loop_open(&with_report, &loop);
+    int result = coir_loop_open(&program, &loop);
     if (result >= 0)
         result = run_main(loop, fn, arg);
     int code = exit_code(loop, result);
