@@ -1,47 +1,51 @@
 /* cancel.c: cancelling a task that works in a loop, and what it can and cannot do about it.
  *
  * The call that waits returns -ECANCELED; the task cleans up and returns the code. A task that
- * ignores the code sees it again from its next call: a cancellation cannot be swallowed.
+ * ignores the code sees it again from its next call: a cancellation cannot be swallowed. (2.5 s and
+ * not the guide's 3: at 3 s a step of the work is due as well.)
  */
 #include <coir/coir.h>
 #include <stdio.h>
 
-static int works(void *arg)
+static int long_running_task(void *arg)
 {
     (void)arg;
     int r;
-    while ((r = coir_sleep(COIR_MS(20))) == 0)
-        ;
-    printf("works: %s, cleaning up\n", coir_error_name(r));
+    while ((r = coir_sleep(COIR_SEC(1))) == 0)
+        printf("Working...\n");
+    printf("Task cancelled, cleaning up...\n");
     return r;
 }
 
-static int ignores(void *arg)
+static int stubborn_task(void *arg)
 {
     (void)arg;
     int seen = 0;
     for (int i = 0; i < 100 && seen < 3; i++)
-        if (coir_sleep(COIR_MS(20)) == -ECANCELED)
+        if (coir_sleep(COIR_SEC(1)) == -ECANCELED)
             seen++;
-    printf("ignores: cancelled %d times\n", seen);
+    printf("Told %d times\n", seen);
     return 0; /* it has done its work, so this is a success */
+}
+
+static int run_and_cancel(coir_fn fn)
+{
+    COIR_GROUP(group);
+    coir_task *task;
+    COIR_TRY(coir_spawn(&group, fn, NULL, &task));
+    COIR_TRY(coir_sleep(COIR_SEC(2.5)));
+    coir_cancel(task, "that was enough");
+    int result;
+    COIR_TRY(coir_join(task, &result));
+    printf(result == -COIR_ECANCELEDTASK ? "Task was cancelled\n" : "Task has ended\n");
+    return 0;
 }
 
 static int app(void *arg)
 {
     (void)arg;
-    COIR_GROUP(group);
-    coir_task *tasks[2];
-    COIR_TRY(coir_spawn(&group, works, NULL, &tasks[0]));
-    COIR_TRY(coir_spawn(&group, ignores, NULL, &tasks[1]));
-    COIR_TRY(coir_sleep(COIR_MS(50)));
-    for (int i = 0; i < 2; i++) {
-        coir_cancel(tasks[i], "that was enough");
-        int result;
-        COIR_TRY(coir_join(tasks[i], &result));
-        printf("joined: %s\n", coir_error_name(result));
-    }
-    return 0;
+    COIR_TRY(run_and_cancel(long_running_task));
+    return run_and_cancel(stubborn_task);
 }
 
 int main(void)

@@ -13,16 +13,16 @@ struct waiter {
 static int wait_for_it(void *arg)
 {
     struct waiter *waiter = arg;
-    printf("waiter %d waits\n", waiter->number);
+    printf("Waiter %d waiting for event\n", waiter->number);
     COIR_TRY(coir_event_wait(waiter->event));
-    printf("waiter %d goes on\n", waiter->number);
+    printf("Waiter %d received event\n", waiter->number);
     return 0;
 }
 
 static int set_it(void *arg)
 {
-    COIR_TRY(coir_sleep(COIR_MS(50)));
-    printf("setting the event\n");
+    COIR_TRY(coir_sleep(COIR_SEC(2)));
+    printf("Setting event\n");
     return coir_event_set(arg);
 }
 

@@ -1,45 +1,52 @@
 /* gather_collect.c: keep going after failures, and look at each result.
  *
  * With COIR_COLLECT coir_gather returns 0 whatever the calls return; with COIR_FAIL_FAST it returns
- * the first failure, and the calls that it cut short have the result -COIR_ECANCELEDTASK.
+ * the first failure, and the calls that it cut short, cancelled and joined, have the result
+ * -COIR_ECANCELEDTASK. asyncio's gather lets them run on.
  */
 #include <coir/coir.h>
 #include <stdio.h>
 
-static int fetch(void *arg)
+struct job {
+    int number; /* also of seconds */
+    bool fails;
+    char text[32];
+};
+
+static int work(void *arg)
 {
-    const int *page = arg;
-    COIR_TRY(coir_sleep(COIR_MS(20 * *page)));
-    if (*page == 2)
-        return coir_fail(-ENOENT, "page %d is not there", *page);
-    return *page * 100;
+    struct job *job = arg;
+    COIR_TRY(coir_sleep(COIR_SEC(job->number)));
+    snprintf(job->text, sizeof job->text, "Task %d %s", job->number,
+             job->fails ? "failed" : "succeeded");
+    return job->fails ? -EINVAL : 0;
 }
 
-static void show(const coir_call *calls, size_t count)
+static int gather(coir_policy policy)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (calls[i].result < 0)
-            printf("  page %zu failed: %s\n", i + 1, coir_error_text(calls[i].result));
+    struct job jobs[] = {{.number = 1}, {.number = 2, .fails = true}, {.number = 3}};
+    coir_call calls[COIR_COUNT(jobs)];
+    for (size_t i = 0; i < COIR_COUNT(jobs); i++)
+        calls[i] = (coir_call){.fn = work, .arg = &jobs[i]};
+    int r = coir_gather(calls, COIR_COUNT(calls), policy);
+    for (size_t i = 0; i < COIR_COUNT(jobs); i++) {
+        if (calls[i].result == 0)
+            printf("Task %zu result: %s\n", i, jobs[i].text);
+        else if (calls[i].result == -COIR_ECANCELEDTASK)
+            printf("Task %zu was cut short\n", i);
         else
-            printf("  page %zu: %d bytes\n", i + 1, calls[i].result);
+            printf("Task %zu failed: %s\n", i, jobs[i].text);
     }
+    return r;
 }
 
 static int app(void *arg)
 {
     (void)arg;
-    int pages[] = {1, 2, 6};
-    coir_call calls[COIR_COUNT(pages)];
-    for (size_t i = 0; i < COIR_COUNT(pages); i++)
-        calls[i] = (coir_call){.fn = fetch, .arg = &pages[i]};
-
-    int r = coir_gather(calls, COIR_COUNT(calls), COIR_COLLECT);
-    printf("collect: %s\n", coir_error_name(r));
-    show(calls, COIR_COUNT(calls));
-
-    r = coir_gather(calls, COIR_COUNT(calls), COIR_FAIL_FAST);
-    printf("fail fast: %s (%s)\n", coir_error_name(r), coir_error_message(coir_last_error()));
-    show(calls, COIR_COUNT(calls));
+    int r = gather(COIR_COLLECT);
+    printf("collect: %s\n\n", coir_error_name(r));
+    r = gather(COIR_FAIL_FAST);
+    printf("fail fast: %s\n", coir_error_name(r));
     return 0;
 }
 

@@ -10,7 +10,7 @@ static int hello(void *arg)
 {
     (void)arg;
     for (int tick = 0; tick < 3; tick++) {
-        COIR_TRY(coir_sleep(COIR_MS(20)));
+        COIR_TRY(coir_sleep(COIR_SEC(1)));
         printf("tick %d\n", tick);
     }
     return 0;

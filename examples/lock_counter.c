@@ -35,7 +35,7 @@ static int app(void *arg)
     for (int i = 0; i < 10; i++)
         COIR_TRY(coir_spawn(&workers, worker, &counter, NULL));
     COIR_TRY(coir_group_wait(&workers));
-    printf("%ld\n", counter.value);
+    printf("Final count: %ld\n", counter.value);
     return 0;
 }
 

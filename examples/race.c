@@ -23,7 +23,7 @@ static int work(void *arg)
 static int race(void *arg)
 {
     (void)arg;
-    struct job jobs[] = {{"A", COIR_MS(400)}, {"B", COIR_MS(20)}};
+    struct job jobs[] = {{"A", COIR_SEC(2)}, {"B", COIR_SEC(1)}};
     COIR_GROUP(group);
     coir_task *tasks[2];
     COIR_TRY(coir_spawn(&group, work, &jobs[0], &tasks[0]));

@@ -1,6 +1,6 @@
 /* thread_pool.c: a pool of threads of one's own, for work that must not be too much at once.
  *
- * Two threads hash eight blocks; the tasks wait for their turn, first come, first served. Threads
+ * Four threads hash ten blocks; the tasks wait for their turn, first come, first served. Threads
  * start when there is work, and end when there was none for a while.
  */
 #include <coir/coir.h>
@@ -30,8 +30,8 @@ static int app(void *arg)
 {
     (void)arg;
     COIR_AUTO(coir_threads) *pool = NULL;
-    COIR_TRY(coir_threads_open(&(coir_threads_opts){.limit = 2, .name = "hash"}, &pool));
-    struct block blocks[8];
+    COIR_TRY(coir_threads_open(&(coir_threads_opts){.limit = 4, .name = "hash"}, &pool));
+    struct block blocks[10];
     uint64_t all = 0;
     for (size_t i = 0; i < COIR_COUNT(blocks); i++)
         blocks[i] = (struct block){.pool = pool, .seed = i + 1};

@@ -18,7 +18,7 @@ static int worker(void *arg)
     int r;
     while ((r = coir_watcher_next(settings, &now)) > 0) { /* the present one first */
         printf("work with limit %d%s\n", now.limit, now.verbose ? ", verbose" : "");
-        COIR_TRY(coir_sleep(COIR_MS(25)));
+        COIR_TRY(coir_sleep(COIR_MS(250)));
     }
     printf("no more changes\n");
     return r;
@@ -36,7 +36,7 @@ static int app(void *arg)
     COIR_TRY(coir_spawn(&group, worker, watcher, NULL));
     (void)COIR_TAKE(watcher);
     for (int change = 1; change <= 4; change++) {
-        COIR_TRY(coir_sleep(COIR_MS(10)));
+        COIR_TRY(coir_sleep(COIR_MS(100)));
         setting = (struct setting){.limit = 10 + change, .verbose = change == 4};
         coir_watch_set(settings, &setting);
     }
