@@ -16,7 +16,8 @@
 
 COIR__BEGIN
 
-#define COIR_ADDRESS_TEXT 112 /* bytes that any address fits in as text, terminator included */
+/* Bytes that any address fits in as text, terminator included. */
+#define COIR_ADDRESS_TEXT 112
 
 /* An address of IPv4, IPv6 or a Unix socket, as the system has it. */
 typedef struct coir_address {

@@ -46,11 +46,15 @@ COIR__BEGIN
  * in tests). */
 typedef int64_t coir_time;
 
+/* Durations of so many nanoseconds, microseconds, milliseconds, seconds. The number may have a
+ * fraction (but for COIR_NS): COIR_SEC(0.5) is half a second. */
 #define COIR_NS(n) ((coir_time)(n))
 #define COIR_US(us) ((coir_time)((double)(us)*1e3))
 #define COIR_MS(ms) ((coir_time)((double)(ms)*1e6))
-#define COIR_SEC(s) ((coir_time)((double)(s)*1e9)) /* COIR_SEC(0.5) is half a second */
-#define COIR_FOREVER INT64_MAX                     /* as a duration or a point in time: never */
+#define COIR_SEC(s) ((coir_time)((double)(s)*1e9))
+
+/* As a duration or a point in time: never. */
+#define COIR_FOREVER INT64_MAX
 
 /* Number of elements of an array. */
 #define COIR_COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -103,12 +107,13 @@ typedef int (*coir_fn)(void *arg);
  * COIR_TRY. */
 COIR__PUBLIC int coir__trace(int code, const void *frame, const coir_site *site);
 
-/* COIR_AUTO(type) *x closes what x points to when the block ends, on every path. The type's closer
- * is named by COIR_CLOSER(type, fn) for pointers (fn takes type * and accepts NULL) or by
- * COIR_CLOSER_VALUE(type, fn) for plain structs (fn takes the address and accepts a zeroed one).
- * type is one word, a typedef. */
+/* COIR_AUTO(type) *x closes what x points to when the block ends, on every path; for a plain struct
+ * it is COIR_AUTO(type) x. COIR_CLOSER or COIR_CLOSER_VALUE has said how. type is one word, a
+ * typedef. */
 #define COIR_AUTO(type) __attribute__((cleanup(coir__auto_##type))) type
 
+/* Says that fn closes what a pointer to type points to: it takes type *, and accepts NULL. At file
+ * level, with a semicolon behind it. */
 #define COIR_CLOSER(type, fn)                                                                      \
     static inline __attribute__((unused)) void coir__auto_##type(type **coir__x)                   \
     {                                                                                              \
@@ -116,6 +121,7 @@ COIR__PUBLIC int coir__trace(int code, const void *frame, const coir_site *site)
     }                                                                                              \
     struct coir__closer_##type
 
+/* Says that fn closes plain structs of type: it takes the address, and accepts a zeroed one. */
 #define COIR_CLOSER_VALUE(type, fn)                                                                \
     static inline __attribute__((unused)) void coir__auto_##type(type *coir__x)                    \
     {                                                                                              \

@@ -16,6 +16,7 @@
 
 COIR__BEGIN
 
+/* Tasks that are watched for their ends; opaque. */
 typedef struct coir_completions coir_completions;
 
 /* Begins to watch count tasks by their handles. Those that have ended already come first, lowest

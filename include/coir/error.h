@@ -89,9 +89,12 @@ COIR__PUBLIC const char *coir_error_message(const coir_error *error);
 COIR__PUBLIC const coir_error *coir_error_next(const coir_error *error);
 
 /* Writes the record as text, one line for the cause and one per frame and task boundary, without a
- * newline at the end: error: ECONNREFUSED: connect 127.0.0.1:6379: connection refused
+ * newline at the end:
+ *
+ *     error: ECONNREFUSED: connect 127.0.0.1:6379: connection refused
  *       coir_tcp_connect    net/tcp.c:88
  *       task 'listener' spawned at chat.c:60, joined by 'main' at chat.c:74
+ *
  * error may be NULL, then only code is described. The text is cut to size, and always terminated.
  * Returns the length that the whole text has, as snprintf does. Cancel safety: never waits. Thread
  * safety: the loop's thread. */

@@ -49,6 +49,7 @@ typedef enum coir_captured_kind {
     COIR_CAPTURED_FAILED, /* a read, write or shutdown failed: code says how */
 } coir_captured_kind;
 
+/* One thing that has passed. */
 typedef struct coir_captured {
     coir_captured_kind kind;
     int code;        /* of COIR_CAPTURED_FAILED */

@@ -25,6 +25,7 @@
 
 COIR__BEGIN
 
+/* A generator; opaque. */
 typedef struct coir_generator coir_generator;
 
 /* What a generator runs: 0 or a positive result is the end of the values, a negative code a failure

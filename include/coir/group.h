@@ -12,6 +12,7 @@
 
 COIR__BEGIN
 
+/* What the end of one child means for the others. */
 typedef enum coir_policy {
     COIR_FAIL_FAST, /* the first failure cancels the rest and the body */
     COIR_COLLECT,   /* failures are kept, nobody is cancelled */
@@ -41,6 +42,9 @@ struct coir_group {
     __attribute__((unused)) coir_group *COIR__UNIQUE(coir__opened_) =                              \
         coir__group_enter(&name, (policy), COIR_SITE(#name))
 
+/* Opens a group named name to the end of the block, where its children are cancelled and joined.
+ * They may use everything that was declared before it. COIR_GROUP fails fast, the others have the
+ * policies COIR_COLLECT and COIR_ANY. */
 #define COIR_GROUP(name) COIR__GROUP(name, COIR_FAIL_FAST)
 #define COIR_GROUP_COLLECT(name) COIR__GROUP(name, COIR_COLLECT)
 #define COIR_GROUP_ANY(name) COIR__GROUP(name, COIR_ANY)

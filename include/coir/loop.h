@@ -12,6 +12,7 @@
 
 COIR__BEGIN
 
+/* An event loop; opaque. */
 typedef struct coir_loop coir_loop;
 
 /* What the report hook is told about: mistakes and events that no return value can carry. */
@@ -35,6 +36,7 @@ typedef struct coir_report {
     void *coir__reserved[2];
 } coir_report;
 
+/* Is told of each report, where it happens: it must not wait. */
 typedef void (*coir_report_fn)(const coir_report *report, void *arg);
 
 /* Writes a report to standard error. What coir_main, coir_run and the test runner use when no hook

@@ -26,8 +26,10 @@
 
 COIR__BEGIN
 
+/* A queue; opaque. */
 typedef struct coir_queue coir_queue;
 
+/* Which item is taken next. */
 typedef enum coir_queue_kind {
     COIR_FIFO,     /* first in, first out */
     COIR_LIFO,     /* last in, first out */

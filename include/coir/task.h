@@ -12,6 +12,7 @@
 
 COIR__BEGIN
 
+/* A task by its handle; opaque. Its owner is a group (<coir/group.h>). */
 typedef struct coir_task coir_task;
 typedef struct coir_group coir_group;
 

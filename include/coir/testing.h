@@ -122,6 +122,7 @@ COIR__BEGIN
 /* Fails, with a text as printf makes it. */
 #define COIR_FAIL(...) coir__test_fail(COIR_SITE(NULL), __VA_ARGS__)
 
+/* As the COIR_EXPECT_… of the same end, and returns from the test when it does not hold. */
 #define COIR_REQUIRE(condition) COIR__TEST_REQUIRE(COIR_EXPECT(condition))
 #define COIR_REQUIRE_EQ(a, b) COIR__TEST_REQUIRE(COIR_EXPECT_EQ(a, b))
 #define COIR_REQUIRE_NE(a, b) COIR__TEST_REQUIRE(COIR_EXPECT_NE(a, b))
