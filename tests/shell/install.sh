@@ -63,6 +63,12 @@ expect_hello() {
         $(pkg-config --static --libs-only-l coir | sed 's/-lcoir *//') -pthread
     g++ -std=c++17 -Wall -Wextra -Werror hello.cc -o hello-cc $(pkg-config --cflags --libs coir)
 }
+# A further name of a page is a file that includes it.
+for page in man3/coir_spawn.3 man3/coir_receiver_clone.3 man7/coir.7 man7/coir-channel.7; do
+    [ -s "prefix/share/man/$page" ] && continue
+    echo "$page is not installed"
+    exit 1
+done
 expect_hello ./hello
 expect_hello ./hello-static
 expect_hello ./hello-cc
