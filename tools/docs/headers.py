@@ -64,7 +64,7 @@ class Entry:
     def summary(self):
         """The first sentence."""
         text = next((p.text for p in self.parts if not p.code), "") or self.sections.get("Returns", "")
-        match = re.match(r"(.+?[.:])(?: |$)", text)
+        match = re.match(r"((?:\([^)]*\)|[^(])+?[.:])(?: |$)", text)
         return (match[1] if match else text).rstrip(":.") + "."
 
 

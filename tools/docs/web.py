@@ -27,6 +27,8 @@ inline int long NULL return short signed sizeof static struct switch true typede
 """.split())
 TOKEN = re.compile(r"""(?P<comment>/\*.*?\*/|//[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|
 (?P<word>\b[A-Za-z_]\w*\b)|(?P<directive>^\#\w+[^\n]*)""", re.DOTALL | re.MULTILINE | re.VERBOSE)
+WORD = re.compile(r"&lt;(coir/(\w+)\.h)&gt;|-?\b(?:coir|COIR)_[A-Za-z0-9]\w*(?:\([^()\s]*\))?|"
+                  r"-E[A-Z0-9]{2,}\b|\bNULL\b|\*ret_\w+")
 PAGES = ["README.md", "CONTRIBUTING.md", "examples/README.md", "bench/README.md", "apps/pulse/README.md"]
 
 
@@ -92,8 +94,6 @@ class Site:
 
     def prose(self, page, text):
         """Text of a comment: names as links, and what looks like code set as code."""
-        pattern = re.compile(r"&lt;(coir/(\w+)\.h)&gt;|-?\b(?:coir|COIR)_[A-Za-z0-9]\w*(?:\([^()\s]*\))?|-E[A-Z0-9]{2,}\b|\bNULL\b|\*ret_\w+")
-
         def name(match):
             if match[1]:
                 known = any(h.name == match[2] for h in self.headers)
@@ -101,9 +101,9 @@ class Site:
                 return f'<a href="{target}"><code>{match[0]}</code></a>' if known else f"<code>{match[0]}</code>"
             inner = re.match(r"(-?)(\w*)(.*)", match[0])
             link = self.linked(page, inner[2]) if inner[2] in self.where else inner[2]
-            return f"<code>{inner[1]}{link}{inner[3]}</code>"
+            return f'<code class="name">{inner[1]}{link}{inner[3]}</code>'
 
-        return pattern.sub(name, html.escape(text, quote=False))
+        return WORD.sub(name, html.escape(text, quote=False))
 
     def parts(self, page, parts):
         return "\n".join(self.block(page, p.text) if p.code else f"<p>{self.prose(page, p.text)}</p>" for p in parts)
@@ -222,7 +222,8 @@ aria-label="Search names" data-base="{base}"><ol id="results" hidden></ol></div>
 
     def reference_index(self):
         page = "reference/index.html"
-        out = ["<h1>Reference</h1>", f"<p>{self.prose(page, '<coir/coir.h> includes all headers but those for tests and <coir/memory.h>.')}</p>"]
+        lead = "<coir/coir.h> includes what most programs use. The others, such as those for tests, are included by name."
+        out = ["<h1>Reference</h1>", f"<p>{self.prose(page, lead)}</p>"]
         for group, headers in self.groups.items():
             out.append(f'<h2>{group}</h2><div class="wide"><table class="contents">')
             for header in headers:
