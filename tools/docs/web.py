@@ -42,7 +42,8 @@ class Site:
                     for name in [declaration.name, *declaration.members]:
                         self.where.setdefault(name, f"reference/{header.name}.html#{name}")
         self.documents = [p for p in PAGES if (root / p).exists()]
-        self.documents += sorted(p.relative_to(root).as_posix() for p in (root / "docs").rglob("*.md"))
+        self.documents += sorted((p.relative_to(root).as_posix() for p in (root / "docs").rglob("*.md")),
+                                 key=lambda name: (posixpath.dirname(name), "README" not in name, name))
         self.outputs = {name: self.output(name) for name in [*self.documents, *samples.programs]}
         self.titles = {}
 
@@ -123,7 +124,8 @@ class Site:
                 menu.append(f"<h2>{group}</h2><ul>" + "".join(
                     item(self.outputs[n], self.titles[n]) for n in names) + "</ul>")
         top = "".join(f'<a href="{self.relative(page, target)}"{" class=here" if section == key else ""}>{text}</a>'
-                      for key, target, text in [("guide", "guide/index.html", "Guide"),
+                      for key, target, text in [("tutorial", "tutorial/index.html", "Tutorial"),
+                                                ("guide", "guide/index.html", "Guide"),
                                                 ("reference", "reference/index.html", "Reference"),
                                                 ("examples", "examples/index.html", "Examples")])
         up = self.relative(page, "index.html")
@@ -267,7 +269,7 @@ aria-label="Search names" data-base="{base}"><ol id="results" hidden></ol></div>
 
     def document(self, source, body):
         page = self.outputs[source]
-        section = "examples" if source.startswith("examples/") else "guide"
+        section = next((s for s in ("tutorial", "examples") if s in source.split("/")), "guide")
         return page, self.frame(page, self.titles[source], body, section)
 
     def program(self, source):
