@@ -131,8 +131,10 @@ def main():
         subprocess.run([sys.executable, str(ROOT / "tools/docs/build.py"), name], check=True)
         pages = {p.relative_to(out / "html"): Page(p.read_text(encoding="utf-8")) for p in (out / "html").rglob("*.html")}
         wrong = [*complete(out, pages), *links(out, pages), *well_formed(out), *names()]
+        bare = [n for n in declarations()[0] if ".SH EXAMPLES" not in (manual_page(out / "man", n) or "")]
     for line in wrong:
         print(line)
+    print(f"no example shows {', '.join(sorted(bare))}")
     print(f"{len(pages)} pages, {len(wrong)} problems")
     return 1 if wrong else 0
 

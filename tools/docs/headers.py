@@ -47,6 +47,7 @@ class Entry:
     sections: dict  # name: text
     declarations: list
     chapter: str = ""
+    automatic: list = field(default_factory=list)  # for a closer: COIR_AUTO(type), which calls it
 
     @property
     def name(self):
@@ -55,6 +56,11 @@ class Entry:
     @property
     def names(self):
         return [d.name for d in self.declarations]
+
+    @property
+    def uses(self):
+        """What a program that shows it contains."""
+        return self.names + self.automatic
 
     @property
     def callable(self):
@@ -314,6 +320,8 @@ def read_header(path):
             for declaration in entry.declarations:
                 if declaration.name == type_name:
                     declaration.closer = closer
+                if declaration.name == closer:
+                    entry.automatic.append(f"COIR_AUTO({type_name})")
     return header
 
 

@@ -101,7 +101,7 @@ class Manual:
 
     def examples(self, entry):
         out = [x for p in entry.parts if self.is_example(entry, p) for x in (".PP", code(p.text))]
-        sample = self.samples.of(entry.names) if entry.callable else None
+        sample = self.samples.of(entry.uses) if entry.callable else None
         if sample:
             out += [".PP", f"From {escaped(sample.source)}:", ".PP", code(sample.text)]
         return [".SH EXAMPLES", *out[1:]] if out else []

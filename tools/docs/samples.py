@@ -7,7 +7,7 @@ such a program; the shortest of a sensible length is taken, from an example befo
 import re
 from dataclasses import dataclass
 
-FEWEST_LINES, MOST_LINES = 5, 26
+FEWEST_LINES, MOST_LINES = 5, 32
 FENCE = re.compile(r"^```c[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 FUNCTION = re.compile(r"^(?:static |int |COIR_TEST)[^;{}=]*\)\n\{\n.*?^\}$", re.MULTILINE | re.DOTALL)
 
@@ -20,6 +20,10 @@ class Sample:
     @property
     def lines(self):
         return self.text.count("\n") + 1
+
+
+def pattern(names):
+    return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, names)) + r")(?!\w)")
 
 
 class Samples:
@@ -38,7 +42,7 @@ class Samples:
 
     def of(self, names):
         """The best sample that uses one of the names, or None."""
-        wanted = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b")
+        wanted = pattern(names)
         for candidates in [self.functions, self.blocks]:
             fitting = [s for s in candidates if wanted.search(s.text) and FEWEST_LINES <= s.lines <= MOST_LINES]
             if fitting:
@@ -48,5 +52,5 @@ class Samples:
 
     def users(self, names):
         """The examples that use one of the names."""
-        wanted = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b")
+        wanted = pattern(names)
         return [name for name, text in self.programs.items() if wanted.search(text)]

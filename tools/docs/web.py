@@ -206,7 +206,7 @@ aria-label="Search names" data-base="{base}"><ol id="results" hidden></ol></div>
     def sample(self, page, entry):
         if not entry.callable:
             return ""
-        sample, users = self.samples.of(entry.names), self.samples.users(entry.names)
+        sample, users = self.samples.of(entry.uses), self.samples.users(entry.uses)
 
         def link(name):
             return f'<a href="{self.relative(page, self.outputs[name])}">{posixpath.basename(name)}</a>'
