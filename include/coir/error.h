@@ -16,6 +16,7 @@
 COIR__BEGIN
 
 /* clang-format off */
+/* All codes of the library: X(name, value, text) for each. */
 #define COIR_ERRORS(X)                                                                      \
     X(COIR_EWRONGLOOP,     5000, "the object belongs to another loop")                      \
     X(COIR_ENOTASK,        5001, "not inside a task")                                       \

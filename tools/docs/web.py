@@ -27,7 +27,7 @@ inline int long NULL return short signed sizeof static struct switch true typede
 """.split())
 TOKEN = re.compile(r"""(?P<comment>/\*.*?\*/|//[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|
 (?P<word>\b[A-Za-z_]\w*\b)|(?P<directive>^\#\w+[^\n]*)""", re.DOTALL | re.MULTILINE | re.VERBOSE)
-WORD = re.compile(r"&lt;(coir/(\w+)\.h)&gt;|-?\b(?:coir|COIR)_[A-Za-z0-9]\w*(?:\([^()\s]*\))?|"
+WORD = re.compile(r"&lt;(coir/(\w+)\.h)&gt;|-?\b(?:coir|COIR)_[A-Za-z0-9]\w*(?:…|\([^()\s]*\))?|"
                   r"-E[A-Z0-9]{2,}\b|\bNULL\b|\*ret_\w+")
 PAGES = ["README.md", "CONTRIBUTING.md", "examples/README.md", "bench/README.md", "apps/pulse/README.md"]
 
