@@ -112,8 +112,8 @@ def names():
     known = set()
     for path in (ROOT / "include/coir").glob("*.h"):
         known |= set(re.findall(r"\b(?:coir|COIR)_\w+", path.read_text(encoding="utf-8")))
-    for path in [*(ROOT / "src").rglob("*.c"), *(ROOT / "tests").rglob("*.c")]:
-        known |= set(re.findall(r'"(COIR_[A-Z_]+)', path.read_text(encoding="utf-8")))
+    for path in [p for room in ("src", "tests", "tools") for p in (ROOT / room).rglob("*") if p.suffix in {".c", ".py"}]:
+        known |= set(re.findall(r"[\"'](COIR_[A-Z_]+)", path.read_text(encoding="utf-8")))
     for path in [ROOT / "README.md", ROOT / "examples/README.md", *(ROOT / "docs").rglob("*.md")]:
         inside = "internals" in path.parts
         text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
