@@ -4,7 +4,8 @@
 Usage: build.py OUT              writes OUT/html and OUT/man
        build.py --man DIRECTORY  installs the man pages, for "meson install": a relative one is below the prefix
 
-Nothing but the standard library is needed. The comments of include/coir are the only source: what a page says is
+Nothing but the standard library is needed. Doxygen and its like want marks in the comments (@param, \\return), or print
+them as they find them; ours are sentences under fixed words, which is what a reader of the header sees. The comments of include/coir are the only source: what a page says is
 changed there. headers.py reads them, manual.py and web.py write the two forms.
 """
 

@@ -47,6 +47,7 @@ class Entry:
     sections: dict  # name: text
     declarations: list
     chapter: str = ""
+    purpose: str = ""  # of options, whose own comment speaks of defaults only
     automatic: list = field(default_factory=list)  # for a closer: COIR_AUTO(type), which calls it
 
     @property
@@ -68,7 +69,9 @@ class Entry:
 
     @property
     def summary(self):
-        """The first sentence."""
+        """The first sentence; for options, what they are for."""
+        if self.purpose:
+            return self.purpose
         text = next((p.text for p in self.parts if not p.code), "") or self.sections.get("Returns", "")
         match = re.match(r"((?:\([^)]*\)|[^(])+?[.:])(?: |$)", text)
         return (match[1] if match else text).rstrip(":.") + "."
@@ -369,4 +372,14 @@ def read(directory):
             entry.declarations = [d for d in entry.declarations if "{" in d.signature or d.kind != "type"
                                   or d.name not in complete]
         header.entries = [e for e in header.entries if e.declarations]
+        name_options(header)
     return [h for h in headers if h.entries]
+
+
+def name_options(header):
+    functions = [d for e in header.entries for d in e.declarations if d.kind == "function"]
+    for entry in header.entries:
+        if entry.name.endswith("_opts") and entry.parts and entry.parts[0].text.startswith("Zero means"):
+            users = [f.name for f in functions if f"const {entry.name} *" in f.signature]
+            if users:
+                entry.purpose = f"Options for {', '.join(users)}."

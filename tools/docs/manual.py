@@ -110,6 +110,9 @@ class Manual:
         texts = [p.text for p in entry.parts] + list(entry.sections.values())
         texts += [d.signature for d in entry.declarations if d.kind == "function"]
         used = {self.page_of[n] for t in texts for n in re.findall(r"\b(?:coir|COIR)_\w+", t) if n in self.page_of}
+        if not entry.callable:  # of a type: what it is used with
+            used |= {e.name for e in header.entries for d in e.declarations if d.kind == "function"
+                     and any(re.search(rf"\b{n}\b", d.signature) for n in entry.names)}
         used.discard(entry.name)
         pages = [f".BR {escaped(n)} (3)" for n in sorted(used)] + [f".BR coir\\-{header.name} (7)"]
         return " ,\n".join(pages)
