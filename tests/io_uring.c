@@ -57,6 +57,29 @@ COIR_TEST_TAGGED(what_the_kernel_has_ends_when_it_says_so, "fifo")
     COIR_EXPECT_CODE(read_some(b), 1);
 }
 
+/* While it waits, so many others were handed over that the counter of entries is half way round.
+ */
+COIR_TEST_TAGGED(what_waits_for_long_is_not_taken_for_new, "no_torture,fifo")
+{
+    ONLY_HERE;
+    PAIR(BY_TCP, a, b);
+    static const uint32_t later[] = {0x7fffffffU, 0x80000001U, 0xffffffffU};
+    struct coir__uring *uring = ring_of(coir_loop_current());
+    for (size_t i = 0; i < COIR_COUNT(later); i++) {
+        coir_task *reader = NULL;
+        COIR_GROUP(group);
+        COIR_REQUIRE_OK(coir_spawn(&group, read_some, b, &reader));
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+        for (uint32_t slot = 0; slot < uring->slot_count; slot++)
+            uring->slots[slot].position -= later[i];
+        coir_cancel(reader, NULL);
+        COIR_EXPECT_EQ(operations(), 1); /* it is the kernel's, and ends when that says so */
+        COIR_EXPECT_CODE(coir_join(reader, NULL), -COIR_ECANCELEDTASK);
+    }
+    COIR_REQUIRE_OK(coir_stream_write(a, "x", 1));
+    COIR_EXPECT_CODE(read_some(b), 1);
+}
+
 struct accepting {
     coir_socket *listener, *accepted;
     int result;

@@ -2,6 +2,7 @@
  * thread needs, a child that has only a copy, and memory that is given back while it is the
  * kernel's.
  */
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -9,6 +10,7 @@
 #include <coir/descriptor.h>
 #include <coir/group.h>
 #include <coir/memory.h>
+#include <coir/pipe.h>
 #include <coir/select.h>
 
 #include "child.h"
@@ -178,6 +180,115 @@ COIR_TEST_TAGGED(loop_moves_between_threads, "own_loop,no_torture")
     COIR_EXPECT_OK(carried.result);
     COIR_EXPECT_OK(run_task(carried.loop, end_reading, &carried));
     coir_loop_close(carried.loop);
+}
+
+/* Two ends of which one is not the loop's. */
+static int open_half(coir_stream **ret_stream)
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+        return -errno;
+    int r = coir_stream_adopt(fds[0], ret_stream);
+    if (r < 0)
+        close(fds[0]);
+    if (r < 0)
+        close(fds[1]);
+    return r < 0 ? r : fds[1];
+}
+
+/* A connection without the library, so that it is there before the loop turns. */
+static int connect_to_port(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    COIR_EXPECT_EQ(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+struct late {
+    coir_stream *stream;
+    coir_listener *listener;
+    coir_stream *accepted;
+    char data[8];
+    int result;
+};
+
+static int read_late(void *arg)
+{
+    struct late *late = arg;
+    size_t n;
+    late->result = coir_stream_read(late->stream, late->data, sizeof late->data, &n);
+    return 0;
+}
+
+static int accept_late(void *arg)
+{
+    struct late *late = arg;
+    late->result = coir_listener_accept(late->listener, &late->accepted);
+    return 0;
+}
+
+/* The kernel completes what it can, and then the loop needs another ring, before anybody has looked
+ * at what is complete. */
+static void complete_and_move(struct coir__uring *uring)
+{
+    COIR_EXPECT_EQ(coir__uring_enter(uring, 0), 0);
+    FAULT(URING_ENTER, EEXIST, 1);
+    COIR_EXPECT_EQ(coir__uring_enter(uring, 0), 0);
+    coir__sys_fault = NULL;
+}
+
+/* In the backlog, and when its entry brings it: a result that has come is not withdrawn. */
+COIR_TEST_TAGGED(results_that_moved_with_the_loop_are_not_lost, "no_torture,fifo")
+{
+    ONLY_HERE;
+    struct coir__uring *uring = ring_of(coir_loop_current());
+    for (int entered = 0; entered < 2; entered++) {
+        struct late late = {0};
+        int peer = open_half(&late.stream);
+        COIR_REQUIRE(peer >= 0);
+        coir_task *reader = NULL;
+        COIR_GROUP(group);
+        COIR_REQUIRE_OK(coir_spawn(&group, read_late, &late, &reader));
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+        COIR_EXPECT_EQ(write(peer, "12345678", 8), 8);
+        complete_and_move(uring);
+        if (entered)
+            coir__uring_push(uring);
+        coir_cancel(reader, NULL);
+        COIR_EXPECT_OK(coir_join(reader, NULL));
+        COIR_EXPECT_CODE(late.result, 1);
+        COIR_EXPECT_EQ(memcmp(late.data, "12345678", 8), 0);
+        coir_stream_close(late.stream);
+        close(peer);
+    }
+}
+
+COIR_TEST_TAGGED(connections_that_moved_with_the_loop_are_not_lost, "no_torture,fifo")
+{
+    ONLY_HERE;
+    for (int closed = 0; closed < 2; closed++) { /* the kit counts descriptors */
+        struct late late = {0};
+        char name[COIR_ADDRESS_TEXT];
+        COIR_REQUIRE_OK(listen_somewhere(BY_TCP, &late.listener, name));
+        coir_task *accepter = NULL;
+        COIR_GROUP(group);
+        COIR_REQUIRE_OK(coir_spawn(&group, accept_late, &late, &accepter));
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+        int fd = connect_to_port(atoi(strrchr(name, ':') + 1));
+        complete_and_move(ring_of(coir_loop_current()));
+        if (closed)
+            coir_listener_close(COIR_TAKE(late.listener));
+        else
+            coir_cancel(accepter, NULL);
+        COIR_EXPECT_OK(coir_join(accepter, NULL));
+        COIR_EXPECT_CODE(late.result, closed ? -COIR_ECLOSED : 0);
+        coir_stream_close(late.accepted);
+        coir_listener_close(late.listener);
+        close(fd);
+    }
 }
 
 static int act_in_child(void *arg)

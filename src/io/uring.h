@@ -101,8 +101,9 @@ bool coir__uring_wants_enter(const struct coir__uring *uring);
 /* Takes the next completion. */
 bool coir__uring_next(struct coir__uring *uring, struct io_uring_cqe *ret_completion);
 bool coir__uring_has_next(const struct coir__uring *uring);
-/* The entry at position when the kernel has not taken it yet, else NULL. */
-struct io_uring_sqe *coir__uring_queued(const struct coir__uring *uring, uint32_t position);
+/* The entry of that name at position when the kernel has not taken it yet, else NULL. */
+struct io_uring_sqe *coir__uring_queued(const struct coir__uring *uring, uint32_t position,
+                                        uint64_t name);
 /* Makes sure that a wake-up will be seen. */
 void coir__uring_arm_wake(struct coir__uring *uring);
 

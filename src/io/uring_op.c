@@ -357,22 +357,38 @@ static void release(struct coir__uring *uring, struct coir__uring_slot *slot)
     uring->loop->operations--;
 }
 
+/* Whether it has happened: a ring that was given up has brought the result. */
+static bool has_happened(const struct coir__uring_slot *slot)
+{
+    return slot->known && slot->again;
+}
+
+/* Takes back what the kernel does not have. */
+static bool withdraw(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    bool copy = coir__uring_is_copy(uring); /* the parent has it: here it is over */
+    if (has_happened(slot) && !copy)
+        return false;
+    if (slot->stage == COIR__URING_BACKLOG) {
+        backlog_unlink(uring, slot->op);
+        return true;
+    }
+    if (copy)
+        return true;
+    struct io_uring_sqe *queued = coir__uring_queued(uring, slot->position, name_of(uring, slot));
+    if (queued == NULL)
+        return false;
+    io_uring_prep_nop(queued);
+    queued->user_data = COIR__URING_NOBODY;
+    return true;
+}
+
 bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
 {
     struct coir__uring *uring = coir__uring_of(loop);
     struct coir__uring_slot *slot = slot_of(uring, op);
     assert(op->active && slot->op == op);
-    bool copy = coir__uring_is_copy(uring); /* the parent has it: here it is over */
-    struct io_uring_sqe *queued = NULL;
-    if (slot->stage == COIR__URING_BACKLOG)
-        backlog_unlink(uring, op);
-    else if (!copy)
-        queued = coir__uring_queued(uring, slot->position);
-    if (queued != NULL) {
-        io_uring_prep_nop(queued);
-        queued->user_data = COIR__URING_NOBODY;
-    }
-    if (queued != NULL || copy || slot->stage == COIR__URING_BACKLOG) {
+    if (withdraw(uring, slot)) {
         release(uring, slot);
         return true;
     }
@@ -381,7 +397,8 @@ bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
     slot->cancelled = true;
     if (op->file == NULL)
         coir__uring_watch_remove(uring, op);
-    ask(uring, slot);
+    if (!has_happened(slot))
+        ask(uring, slot);
     return false;
 }
 

@@ -184,15 +184,16 @@ struct io_uring_sqe *coir__uring_entry(struct coir__uring *uring)
     return &queue->sqes[queue->sqe_tail++ & *queue->kring_mask];
 }
 
-struct io_uring_sqe *coir__uring_queued(const struct coir__uring *uring, uint32_t position)
+/* An operation may wait while the counter goes all the way round, so that the position alone does
+ * not tell whose entry it is. */
+struct io_uring_sqe *coir__uring_queued(const struct coir__uring *uring, uint32_t position,
+                                        uint64_t name)
 {
     const struct io_uring_sq *queue = &uring->ring.sq;
-    if (uring->broken)
+    if (uring->broken || queue->sqe_tail - 1 - position >= count_queued(uring))
         return NULL;
-    uint32_t taken = __atomic_load_n(queue->khead, __ATOMIC_ACQUIRE);
-    if ((int32_t)(position - taken) < 0)
-        return NULL;
-    return &queue->sqes[position & *queue->kring_mask];
+    struct io_uring_sqe *entry = &queue->sqes[position & *queue->kring_mask];
+    return entry->user_data == name ? entry : NULL;
 }
 
 /* ---- completions ---- */
