@@ -106,6 +106,11 @@ static int listen_here(coir_socket **ret_socket, struct sockaddr_in *ret_address
     return 0;
 }
 
+static void note_end(struct coir__op *op)
+{
+    COIR_EXPECT(!op->active);
+}
+
 /* A connection without the library, so that it is there before the loop turns. */
 static int connect_plainly(const struct sockaddr_in *address)
 {
@@ -161,6 +166,35 @@ COIR_TEST_TAGGED(connection_that_comes_with_the_close_is_closed, "fifo")
     COIR_EXPECT_PTR(accepting.accepted, NULL);
     if (fd >= 0)
         close(fd);
+}
+
+/* As after a call that was interrupted: what goes on in the background is not waited for by whom it
+ * was asked to end. */
+COIR_TEST_TAGGED(cancelled_connection_that_goes_on_is_not_waited_for, "fifo,no_torture")
+{
+    ONLY_HERE;
+    struct sockaddr_in address;
+    COIR_AUTO(coir_socket) *listener = NULL;
+    COIR_REQUIRE_OK(listen_here(&listener, &address));
+    COIR_AUTO(coir_socket) *connecting = NULL;
+    COIR_REQUIRE_OK(coir_socket_open(AF_INET, SOCK_STREAM, &connecting));
+    struct coir__file *file = (struct coir__file *)connecting;
+    struct coir__uring *uring = ring_of(coir_loop_current());
+    static const int results[] = {-EALREADY, -EINPROGRESS};
+    for (size_t i = 0; i < COIR_COUNT(results); i++) {
+        struct coir__op *op = &file->write;
+        op->kind = COIR__OP_CONNECT;
+        op->address = (struct sockaddr *)&address;
+        op->address_length = sizeof address;
+        op->done = note_end;
+        COIR_REQUIRE(coir__uring_start(coir_loop_current(), op) == COIR__STARTED);
+        struct coir__uring_slot *slot = &uring->slots[op->slot];
+        slot->cancelled = true;
+        struct io_uring_cqe completion = {.user_data = (uint64_t)slot->generation << 32 | op->slot,
+                                          .res = results[i]};
+        COIR_EXPECT_EQ(coir__uring_finish(uring, &completion), 1);
+        COIR_EXPECT_CODE((int)op->result, -ECANCELED);
+    }
 }
 
 /* The number is used again while the kernel still has the old operation. */

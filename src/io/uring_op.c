@@ -444,7 +444,7 @@ static long after_connect(struct coir__uring_slot *slot, int result)
 {
     if (result == -EALREADY || result == -EINPROGRESS) {
         slot->polls = true;
-        return COIR__STARTED;
+        return slot->cancelled ? -ECANCELED : COIR__STARTED;
     }
     return result == -EISCONN && slot->again ? 0 : result;
 }
