@@ -167,6 +167,21 @@ static int close_listener(struct waiting *w)
     return 0;
 }
 
+/* The address is free as soon as the listener is closed. */
+static int listen_anew(struct waiting *w)
+{
+    COIR_TRY(close_listener(w));
+    COIR_TRY(coir_socket_open(AF_INET, SOCK_STREAM, &w->listener));
+    COIR_TRY(coir_socket_bind(w->listener, (struct sockaddr *)&w->address, sizeof w->address));
+    return coir_socket_listen(w->listener, 8);
+}
+
+static int cancel_and_listen_anew(struct waiting *w)
+{
+    COIR_TRY(cancel(w));
+    return listen_anew(w);
+}
+
 static int close_connecting(struct waiting *w)
 {
     coir_socket_close(COIR_TAKE(w->connecting));
@@ -287,6 +302,8 @@ static const struct row {
     {"write, too late", BOTH, with_peer, write_in_time_op, LOTS, do_nothing, -ETIME, INT_MIN},
     {"accept", TCP, with_listener, accept_op, 0, connect_to_it, 0, INT_MIN},
     {"accept, closed", TCP, with_listener, accept_op, 0, close_listener, -COIR_ECLOSED, INT_MIN},
+    {"accept, closed, address used again", TCP, with_listener, accept_op, 0, listen_anew,
+     -COIR_ECLOSED, INT_MIN},
     {"accept, cancelled", TCP, with_listener, accept_op, 0, cancel, -ECANCELED, INT_MIN},
     {"accept, too late", TCP, with_listener, accept_in_time_op, 0, do_nothing, -ETIME, INT_MIN},
     {"connect", TCP, with_listener, connect_op, 0, do_nothing, 0, INT_MIN},
@@ -371,6 +388,18 @@ COIR_TEST_TAGGED(same_ends_of_polling_on_every_kernel, "slow,limit=60")
         COIR_SKIP("foreign descriptors need a kernel");
     for (size_t i = 0; i < COIR_COUNT(polls); i++)
         run_row(&polls[i], BY_TCP);
+}
+
+/* Also where the accept has been asked to end already. */
+COIR_TEST(address_is_free_when_the_listener_is_closed)
+{
+    PATIENCE;
+    struct waiting waiting = {.operation = accept_op, .fd = -1, .other = -1};
+    struct row row = {.action = cancel_and_listen_anew};
+    COIR_REQUIRE_OK(with_listener(&waiting));
+    COIR_EXPECT_OK(act(&row, &waiting));
+    COIR_EXPECT(waiting.result == -ECANCELED || waiting.result == -COIR_ECLOSED);
+    clean_up(&waiting);
 }
 
 /* The data or the cancellation: never neither, and never data that nobody has. */

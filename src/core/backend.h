@@ -121,7 +121,8 @@ struct coir__backend {
     /* Starts op: its result when it was complete at once, else COIR__STARTED. */
     long (*start)(struct coir_loop *loop, struct coir__op *op);
     /* Withdraws op. True: it is over, nothing happened, done() is not called. False: done() comes,
-     * with -ECANCELED or with what had happened before. Asking again is allowed. */
+     * with -ECANCELED or with what had happened before. Asking again is allowed. The accept of a
+     * file that is closing ends at once unless something is wrong: its address must be free. */
     bool (*cancel)(struct coir_loop *loop, struct coir__op *op);
 
     /* Files. type is SOCK_STREAM and so on; the backend adds non-blocking and close-on-exec. */

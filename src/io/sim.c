@@ -266,10 +266,11 @@ static bool sim_cancel(struct coir_loop *loop, struct coir__op *op)
 {
     struct coir__sim_event *event = event_of(op);
     assert(op->active);
-    if (event->cancelled)
+    bool at_once = op->kind == COIR__OP_ACCEPT && op->file->closing; /* the address is free */
+    if (event->cancelled && !at_once)
         return false;
     unschedule(event);
-    if (seeded(loop) && (draw(loop) & 1)) {
+    if (seeded(loop) && (draw(loop) & 1) && !at_once) {
         event->cancelled = true;
         make_due(event);
         return false;

@@ -101,6 +101,10 @@ bool coir__uring_wants_enter(const struct coir__uring *uring);
 /* Takes the next completion. */
 bool coir__uring_next(struct coir__uring *uring, struct io_uring_cqe *ret_completion);
 bool coir__uring_has_next(const struct coir__uring *uring);
+/* Has the kernel work, without waiting, and copies the completion of that name if it comes: it
+ * stays in the queue, for nobody. */
+bool coir__uring_fetch(struct coir__uring *uring, uint64_t name,
+                       struct io_uring_cqe *ret_completion);
 /* The entry of that name at position when the kernel has not taken it yet, else NULL. */
 struct io_uring_sqe *coir__uring_queued(const struct coir__uring *uring, uint32_t position,
                                         uint64_t name);

@@ -383,6 +383,19 @@ static bool withdraw(struct coir__uring *uring, struct coir__uring_slot *slot)
     return true;
 }
 
+/* The socket of a listener that closes is given back at once, so that its address is free: the end
+ * of its accept is waited for. A connection that comes with it is nobody's. */
+static bool end_accept(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    struct io_uring_cqe completion;
+    if (!coir__uring_fetch(uring, name_of(uring, slot), &completion))
+        return false;
+    if (completion.res >= 0 && !slot->polls && !slot->known)
+        coir__native_close(completion.res, coir__uring_file_of(slot->op->file)->flags, true);
+    release(uring, slot);
+    return true;
+}
+
 bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
 {
     struct coir__uring *uring = coir__uring_of(loop);
@@ -392,14 +405,14 @@ bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
         release(uring, slot);
         return true;
     }
-    if (slot->cancelled)
-        return false;
-    slot->cancelled = true;
-    if (op->file == NULL)
-        coir__uring_watch_remove(uring, op);
-    if (!has_happened(slot))
-        ask(uring, slot);
-    return false;
+    if (!slot->cancelled) {
+        slot->cancelled = true;
+        if (op->file == NULL)
+            coir__uring_watch_remove(uring, op);
+        if (!has_happened(slot))
+            ask(uring, slot);
+    }
+    return op->kind == COIR__OP_ACCEPT && op->file->closing && end_accept(uring, slot);
 }
 
 void coir__uring_cancel_all(struct coir__uring *uring)

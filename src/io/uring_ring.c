@@ -16,6 +16,7 @@
 #define FEWEST 8U
 #define COMPLETIONS 16U /* for each entry */
 #define TRIES 10        /* of a NOP */
+#define LOOKS 32        /* for one completion: a look may have the kernel do 20 things */
 #define RECOVERY COIR_MS(10)
 #define WORKERS 4U /* threads of the kernel: nothing that we ask for should need one */
 
@@ -226,6 +227,30 @@ bool coir__uring_wants_enter(const struct coir__uring *uring)
     return queue->sqe_tail != __atomic_load_n(queue->khead, __ATOMIC_RELAXED) ||
            (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) ||
            !(uring->setup & IORING_SETUP_TASKRUN_FLAG);
+}
+
+static const struct io_uring_cqe *find_completion(const struct coir__uring *uring, uint64_t name)
+{
+    const struct io_uring_cq *queue = &uring->ring.cq;
+    unsigned end = __atomic_load_n(queue->ktail, __ATOMIC_ACQUIRE);
+    for (unsigned at = *queue->khead; at != end; at++)
+        if (queue->cqes[at & *queue->kring_mask].user_data == name)
+            return &queue->cqes[at & *queue->kring_mask];
+    return NULL;
+}
+
+bool coir__uring_fetch(struct coir__uring *uring, uint64_t name,
+                       struct io_uring_cqe *ret_completion)
+{
+    for (int tries = 0; tries < LOOKS && !uring->broken; tries++) {
+        int r = coir__sys_uring_enter(&uring->ring, offer(uring), 0, 0);
+        const struct io_uring_cqe *found = find_completion(uring, name);
+        if (found != NULL)
+            *ret_completion = *found;
+        if (found != NULL || (r < 0 && r != -EINTR))
+            return found != NULL;
+    }
+    return false;
 }
 
 /* Gives up the ring for a new one, on this thread. What had been completed counts; failure is how
