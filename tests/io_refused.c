@@ -5,10 +5,13 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+#include <coir/event.h>
+#include <coir/group.h>
 #include <coir/loop.h>
 
 #include "child.h"
@@ -58,18 +61,23 @@ struct filter {
     const char *asked;
 };
 
-static int try_filtered(void *arg)
+static bool forbid(int number, int error)
 {
-    const struct filter *filter = arg;
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)filter->number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)filter->error),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {.len = COIR_COUNT(code), .filter = code};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static int try_filtered(void *arg)
+{
+    const struct filter *filter = arg;
+    if (!forbid(filter->number, filter->error))
         return 77;
     if (filter->asked == NULL)
         return try(NULL);
@@ -107,6 +115,94 @@ COIR_TEST_TAGGED(refused_by_a_filter, "own_loop,no_torture")
         COIR_EXPECT_CONTAINS(child.output, "result EOPNOTSUPP\n");
         COIR_EXPECT_CONTAINS(child.output, rows[i].why + strlen("not uring: "));
     }
+}
+
+/* ---- a filter that comes later ---- */
+
+static int print_read(void *arg)
+{
+    printf("waiting: %s\n", coir_error_name(read_some(arg)));
+    return 0;
+}
+
+static void print_report(const coir_report *report, void *arg)
+{
+    (void)arg;
+    printf("report: %s\n", report->text);
+}
+
+static void stop_waiting(void *arg)
+{
+    coir_event_set(arg);
+}
+
+struct later {
+    coir_loop *loop;
+    coir_event event;
+    coir_post_node node;
+};
+
+static void *post_later(void *arg)
+{
+    struct later *later = arg;
+    struct timespec pause = {.tv_nsec = 30000000};
+    nanosleep(&pause, NULL);
+    (void)coir_post(later->loop, &later->node, stop_waiting, &later->event);
+    return NULL;
+}
+
+/* Timers, posts and closing work on; what needs the ring fails, and does not hang. */
+static int work_on_without(void *arg)
+{
+    struct later *later = arg;
+    COIR_AUTO(coir_stream) *a = NULL;
+    COIR_AUTO(coir_stream) *b = NULL;
+    COIR_TRY(open_pair(BY_TCP, &a, &b));
+    COIR_GROUP(group);
+    COIR_TRY(coir_spawn(&group, print_read, b, NULL));
+    COIR_TRY(coir_sleep(COIR_MS(1)));
+    if (!forbid(SYS_io_uring_enter, EPERM))
+        return 77;
+    coir_stats before, after;
+    coir_loop_stats(NULL, &before);
+    COIR_TRY(coir_sleep(COIR_MS(200)));
+    coir_loop_stats(NULL, &after);
+    printf("turns: %s\n", after.turns - before.turns < 60 ? "few" : "many");
+    printf("starting: %s\n", coir_error_name(read_some(a)));
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, post_later, later) != 0)
+        return -EAGAIN;
+    COIR_TRY(coir_event_wait(&later->event));
+    pthread_join(thread, NULL);
+    printf("posted\n");
+    return 0;
+}
+
+static int refuse_later(void *arg)
+{
+    (void)arg;
+    coir_loop_opts opts = {.backend = "uring", .report = print_report, .expects_posts = true};
+    struct later later = {0};
+    int r = coir_loop_open(&opts, &later.loop);
+    if (r == 0)
+        r = run_task(later.loop, work_on_without, &later);
+    printf("result %s\n", r == 0 ? "0" : coir_error_name(r));
+    coir_loop_close(later.loop);
+    printf("closed\n");
+    return 0;
+}
+
+COIR_TEST_TAGGED(refused_by_a_filter_that_comes_later, "own_loop,no_torture")
+{
+    ONLY_ONCE;
+    struct child child;
+    COIR_REQUIRE_OK(child_run(&child, refuse_later, NULL));
+    COIR_EXPECT_CONTAINS(child.output,
+                         "report: io_uring_enter: EPERM; without it reading and writing fail\n");
+    COIR_EXPECT_CONTAINS(child.output, "waiting: EPERM\nturns: few\nstarting: EPERM\nposted\n"
+                                       "result 0\nclosed\n");
+    char *once = strstr(child.output, "report");
+    COIR_EXPECT(once == NULL || strstr(once + 1, "report") == NULL);
 }
 
 /* ---- limits ---- */

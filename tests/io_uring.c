@@ -338,11 +338,57 @@ COIR_TEST_TAGGED(ring_that_is_missing_is_tried_for_again, "no_torture,fifo")
     (void)coir_loop_current()->backend->poll(coir_loop_current(), COIR_MS(1));
     FAULT(URING_SETUP, EMFILE, 1);
     uring->broken = true;
+    uring->next_try = 0;
     coir__uring_ring_close(uring);
     COIR_EXPECT_CODE(coir_loop_current()->backend->poll(coir_loop_current(), 0), -EMFILE);
     COIR_REQUIRE_OK(coir_stream_write(a, "x", 1));
     COIR_EXPECT_CODE(coir_join(reader, NULL), 1);
     coir__sys_fault = NULL;
+}
+
+/* Somebody has closed the ring's number: that is told, and another ring takes over. */
+COIR_TEST_TAGGED(ring_that_is_gone_is_replaced, "no_torture,fifo")
+{
+    ONLY_HERE;
+    PAIR(BY_TCP, a, b);
+    coir_task *reader = NULL;
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, read_some, b, &reader));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    coir_test_expect_reports(COIR_REPORT_MISUSE, 1);
+    for (int i = 0; i < 2; i++) { /* the second one at once, so that the loop pauses */
+        close(ring_of(coir_loop_current())->ring.ring_fd);
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    }
+    COIR_EXPECT_STR(report_of(COIR_REPORT_MISUSE),
+                    "io_uring_enter: EBADF; another ring has taken over");
+    COIR_REQUIRE_OK(coir_stream_write(a, "x", 1));
+    COIR_EXPECT_CODE(coir_join(reader, NULL), 1);
+}
+
+/* While no ring can be had the loop waits for the next try, and what is cancelled ends. */
+COIR_TEST_TAGGED(loop_without_a_ring_does_not_spin, "no_torture,fifo")
+{
+    ONLY_HERE;
+    PAIR(BY_TCP, a, b);
+    coir_task *reader = NULL, *cancelled = NULL;
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, read_some, b, &reader));
+    COIR_REQUIRE_OK(coir_spawn(&group, read_some, a, &cancelled));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    struct coir__uring *uring = ring_of(coir_loop_current());
+    uint64_t turns = coir_loop_current()->turns;
+    uring->broken = true;
+    coir__uring_ring_close(uring);
+    FAULT(URING_SETUP, EMFILE, 5);
+    coir_cancel(cancelled, NULL);
+    COIR_EXPECT_CODE(coir_join(cancelled, NULL), -COIR_ECANCELEDTASK);
+    COIR_EXPECT(uring->broken);
+    COIR_REQUIRE_OK(coir_stream_write(a, "x", 1));
+    COIR_EXPECT_CODE(coir_join(reader, NULL), 1);
+    coir__sys_fault = NULL;
+    COIR_EXPECT_EQ(faults.times, 0);
+    COIR_EXPECT_LT(coir_loop_current()->turns - turns, 40);
 }
 
 static int count_entering(enum coir__sys_call call, size_t *length)

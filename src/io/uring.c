@@ -104,8 +104,8 @@ static void drain(struct coir__uring *uring)
     coir_time end = coir__clock() + LONGEST_CLOSING;
     while (uring->loop->operations > 0 && coir__clock() < end) {
         coir__uring_push(uring);
-        if (coir__uring_enter(uring, COIR_MS(20)) == 0)
-            (void)take_completions(uring);
+        int r = coir__uring_enter(uring, COIR_MS(20));
+        (void)(r == 0 ? take_completions(uring) : coir__uring_go_without(uring, r));
     }
 }
 
@@ -114,7 +114,8 @@ static void uring_close(struct coir_loop *loop)
     struct coir__uring *uring = coir__uring_of(loop);
     coir__signal_loop_closes(loop);
     if (coir__uring_is_copy(uring)) {
-        coir__sys_close(uring->ring.ring_fd); /* the rest is not mapped here */
+        if (!uring->broken)
+            coir__sys_close(uring->ring.ring_fd); /* the rest is not mapped here */
     } else {
         drain(uring);
         if (!uring->broken)
@@ -126,6 +127,12 @@ static void uring_close(struct coir_loop *loop)
 
 /* ---- polling ---- */
 
+/* Whether the kernel does not have yet what it should. */
+static bool is_behind(const struct coir__uring *uring)
+{
+    return !uring->wake_armed || uring->backlog_first != NULL || uring->cancels > 0;
+}
+
 static int uring_poll(struct coir_loop *loop, coir_time timeout)
 {
     struct coir__uring *uring = coir__uring_of(loop);
@@ -133,13 +140,14 @@ static int uring_poll(struct coir_loop *loop, coir_time timeout)
         return -COIR_EWRONGLOOP;
     coir__uring_arm_wake(uring);
     coir__uring_push(uring);
-    bool behind = !uring->wake_armed || uring->backlog_first != NULL || uring->cancels > 0;
-    if (behind || (!uring->broken && coir__uring_has_next(uring)))
+    if (!uring->broken && (is_behind(uring) || coir__uring_has_next(uring)))
         timeout = 0; /* what the kernel does not have yet cannot wake anybody */
     if (timeout > 0 || coir__uring_wants_enter(uring)) {
         int r = coir__uring_enter(uring, timeout);
-        if (coir__unlikely(r < 0))
-            return r;
+        if (coir__unlikely(r < 0)) {
+            int ended = coir__uring_go_without(uring, r);
+            return ended > 0 ? ended : r;
+        }
     }
     return take_completions(uring);
 }
@@ -152,7 +160,7 @@ static void uring_wake(struct coir_loop *loop)
 static int uring_descriptor(const struct coir_loop *loop)
 {
     const struct coir__uring *uring = loop->backend_state;
-    return uring->ring.ring_fd;
+    return uring->broken ? uring->wakefd : uring->ring.ring_fd;
 }
 
 const struct coir__backend coir__backend_uring = {

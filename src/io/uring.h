@@ -59,6 +59,9 @@ struct coir__uring {
     int wakefd;
     bool wake_armed, wake_once;
     bool broken;              /* there is no ring: opening another one failed */
+    bool reported;            /* that a ring failed in a way that it never should */
+    int lack;                 /* why there is no ring */
+    coir_time next_try;       /* of opening one, when there is none */
     int failure;              /* how all that is under way ends once there is one; 0: it goes on */
     volatile uint32_t *alive; /* 0 in a child of fork(2); NULL: not known */
     struct coir__uring_slot *slots;
@@ -96,6 +99,8 @@ struct io_uring_sqe *coir__uring_entry(struct coir__uring *uring);
 /* Hands over what is queued, and waits up to timeout for a completion. Returns 0, or what a poll
  * fails with. */
 int coir__uring_enter(struct coir__uring *uring, coir_time timeout);
+/* When there is no ring: how long until the next try to open one. */
+coir_time coir__uring_retry_in(const struct coir__uring *uring);
 /* Whether there is a reason to enter without waiting. */
 bool coir__uring_wants_enter(const struct coir__uring *uring);
 /* Takes the next completion. */
@@ -124,6 +129,9 @@ void coir__uring_keep(struct coir__uring *uring, const struct io_uring_cqe *comp
 /* After another ring was opened: what was the kernel's is entered again, or ends as
  * uring->failure says. */
 void coir__uring_restart(struct coir__uring *uring);
+/* There is no ring, for the reason code: ends what has ended, what was cancelled, and everything
+ * when it is no reason that passes. Returns how many operations it ended. */
+int coir__uring_go_without(struct coir__uring *uring, int code);
 /* Asks for the end of everything. */
 void coir__uring_cancel_all(struct coir__uring *uring);
 

@@ -518,6 +518,14 @@ static struct coir__uring_slot *find(struct coir__uring *uring, uint64_t name)
     return coir__likely(expected) ? slot : NULL;
 }
 
+static void end(struct coir__uring *uring, struct coir__uring_slot *slot, long result)
+{
+    struct coir__op *op = slot->op;
+    release(uring, slot);
+    op->result = result;
+    op->done(op);
+}
+
 int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *completion)
 {
     struct coir__uring_slot *slot = find(uring, completion->user_data);
@@ -533,10 +541,7 @@ int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *com
         enter(uring, slot);
         return 0;
     }
-    struct coir__op *op = slot->op;
-    release(uring, slot);
-    op->result = result;
-    op->done(op);
+    end(uring, slot, result);
     return 1;
 }
 
@@ -567,4 +572,40 @@ void coir__uring_restart(struct coir__uring *uring)
         backlog_link(uring, slot);
     }
     uring->failure = 0;
+}
+
+static bool passes(int code)
+{
+    switch (-code) {
+    case EAGAIN:
+    case EBUSY:
+    case EINTR:
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case ETIME: return true;
+    default: return false;
+    }
+}
+
+int coir__uring_go_without(struct coir__uring *uring, int code)
+{
+    int ended = 0;
+    uint32_t count = uring->slot_count; /* those that are made by what has ended have time */
+    for (uint32_t i = 0; i < count; i++) {
+        struct coir__uring_slot *slot = &uring->slots[i];
+        if (slot->stage == COIR__URING_FREE)
+            continue;
+        long result = slot->known ? after(slot, 0) : COIR__STARTED;
+        if (result == COIR__STARTED && slot->cancelled)
+            result = -ECANCELED;
+        if (result == COIR__STARTED && passes(code))
+            continue;
+        if (slot->stage == COIR__URING_BACKLOG)
+            backlog_unlink(uring, slot->op);
+        end(uring, slot, result == COIR__STARTED ? code : result);
+        ended++;
+    }
+    return ended;
 }

@@ -5,7 +5,8 @@
  * whose position lies behind the kernel's head was not taken yet. With DEFER_TASKRUN completions
  * only appear on entering with GETEVENTS, and only to the thread that opened the ring: when another
  * thread runs the loop, or completions were dropped, a new ring takes over what is under way.
- * Called by uring.c and uring_op.c.
+ * A ring that fails in a way that it never should is given up too. While there is none, posts and
+ * timers work on. Called by uring.c and uring_op.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,27 @@ static const uint8_t operations[] = {
     IORING_OP_NOP,  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_RECV,
     IORING_OP_SEND, IORING_OP_SENDMSG,  IORING_OP_ACCEPT,       IORING_OP_CONNECT,
 };
+
+/* ---- the queue of entries ---- */
+
+static unsigned count_queued(const struct coir__uring *uring)
+{
+    const struct io_uring_sq *queue = &uring->ring.sq;
+    return queue->sqe_tail - __atomic_load_n(queue->khead, __ATOMIC_ACQUIRE);
+}
+
+static bool is_full(const struct coir__uring *uring)
+{
+    return count_queued(uring) >= *uring->ring.sq.kring_entries;
+}
+
+/* Offers all entries to the kernel. Returns how many it has not taken. */
+static unsigned offer(struct coir__uring *uring)
+{
+    struct io_uring_sq *queue = &uring->ring.sq;
+    __atomic_store_n(queue->ktail, queue->sqe_tail, __ATOMIC_RELEASE);
+    return count_queued(uring);
+}
 
 /* ---- opening ---- */
 
@@ -86,6 +108,23 @@ static int check_operations(struct coir__uring *uring, char *why, size_t size)
     return 0;
 }
 
+/* Hands over what is queued and waits. Returns 0 also where another try may do better. */
+static int enter_once(struct coir__uring *uring, coir_time timeout)
+{
+    unsigned wait = timeout > 0 ? 1 : 0;
+    int r = coir__sys_uring_enter(&uring->ring, offer(uring), wait, timeout);
+    if (coir__likely(r >= 0))
+        return 0;
+    switch (-r) {
+    case ETIME:
+    case EINTR:
+    case EAGAIN: /* no memory now, or completions first: what is queued stays queued */
+    case EBUSY:
+    case ENOMEM: return 0;
+    default: return r;
+    }
+}
+
 /* Sends a NOP through the ring. */
 static int try_ring(struct coir__uring *uring)
 {
@@ -94,7 +133,7 @@ static int try_ring(struct coir__uring *uring)
     entry->user_data = COIR__URING_NOBODY;
     int r = 0;
     for (int tries = 0; tries < TRIES && r == 0 && !coir__uring_has_next(uring); tries++)
-        r = coir__uring_enter(uring, COIR_MS(100));
+        r = enter_once(uring, COIR_MS(100));
     struct io_uring_cqe completion;
     if (r < 0)
         return r;
@@ -152,25 +191,6 @@ void coir__uring_ring_close(struct coir__uring *uring)
 }
 
 /* ---- entries ---- */
-
-static unsigned count_queued(const struct coir__uring *uring)
-{
-    const struct io_uring_sq *queue = &uring->ring.sq;
-    return queue->sqe_tail - __atomic_load_n(queue->khead, __ATOMIC_ACQUIRE);
-}
-
-static bool is_full(const struct coir__uring *uring)
-{
-    return count_queued(uring) >= *uring->ring.sq.kring_entries;
-}
-
-/* Offers all entries to the kernel. Returns how many it has not taken. */
-static unsigned offer(struct coir__uring *uring)
-{
-    struct io_uring_sq *queue = &uring->ring.sq;
-    __atomic_store_n(queue->ktail, queue->sqe_tail, __ATOMIC_RELEASE);
-    return count_queued(uring);
-}
 
 struct io_uring_sqe *coir__uring_entry(struct coir__uring *uring)
 {
@@ -253,21 +273,26 @@ bool coir__uring_fetch(struct coir__uring *uring, uint64_t name,
     return false;
 }
 
-/* Gives up the ring for a new one, on this thread. What had been completed counts; failure is how
- * the rest ends, or 0: it is entered again. */
-static int move(struct coir__uring *uring, int failure)
+/* Gives up the ring. What had been completed counts; failure is how the rest ends, or 0: it is
+ * entered again. */
+static void abandon(struct coir__uring *uring, int failure)
 {
     struct io_uring_cqe completion;
-    if (!uring->broken) {
-        while (coir__uring_next(uring, &completion))
-            coir__uring_keep(uring, &completion);
-        coir__uring_ring_close(uring);
-        uring->failure = failure;
-    }
+    while (coir__uring_next(uring, &completion))
+        coir__uring_keep(uring, &completion);
+    coir__uring_ring_close(uring);
+    uring->failure = failure;
     uring->broken = true;
+}
+
+/* Opens another ring, on this thread, which takes over what is under way. */
+static int replace(struct coir__uring *uring)
+{
     struct coir__uring fresh = {.loop = uring->loop};
     char why[96];
     int r = coir__uring_ring_open(&fresh, why, sizeof why);
+    uring->next_try = coir__clock() + RECOVERY;
+    uring->lack = r < 0 ? r : 0;
     if (r < 0)
         return r;
     uring->ring = fresh.ring;
@@ -277,12 +302,37 @@ static int move(struct coir__uring *uring, int failure)
     return 0;
 }
 
-/* There is no ring. When another one cannot be had either, the next try comes a little later. */
+/* There is no ring. When another one cannot be had either, the next try comes a little later;
+ * meanwhile wake-ups still end the wait. */
 static int recover(struct coir__uring *uring, coir_time timeout)
 {
-    int r = move(uring, 0);
-    if (r < 0 && timeout > 0)
-        coir__sys_wait_eventfd(uring->wakefd, timeout < RECOVERY ? timeout : RECOVERY);
+    if (coir__clock() >= uring->next_try && replace(uring) == 0)
+        return 0;
+    coir_time left = coir__uring_retry_in(uring);
+    coir__sys_wait_eventfd(uring->wakefd, timeout < left ? timeout : left);
+    return uring->lack;
+}
+
+coir_time coir__uring_retry_in(const struct coir__uring *uring)
+{
+    coir_time now = coir__clock();
+    return uring->next_try > now ? uring->next_try - now : 0;
+}
+
+/* What a ring should never say: a filter forbids it since now, or somebody has closed its number.
+ * Rings that are lost one after the other are replaced one at a time. */
+static int lose(struct coir__uring *uring, int code, coir_time timeout)
+{
+    if (code == -EBADF || code == -EOPNOTSUPP)
+        uring->ring.ring_fd = -1; /* the number is somebody else's */
+    abandon(uring, 0);
+    uring->lack = -EAGAIN;
+    int r = recover(uring, timeout);
+    if (!uring->reported)
+        coir__report(uring->loop, COIR_REPORT_MISUSE, NULL, NULL, "io_uring_enter: %s; %s",
+                     coir_error_name(code),
+                     r < 0 ? "without it reading and writing fail" : "another ring has taken over");
+    uring->reported = true;
     return r;
 }
 
@@ -290,20 +340,13 @@ int coir__uring_enter(struct coir__uring *uring, coir_time timeout)
 {
     if (coir__unlikely(uring->broken))
         return recover(uring, timeout);
-    unsigned wait = timeout > 0 ? 1 : 0;
-    int r = coir__sys_uring_enter(&uring->ring, offer(uring), wait, timeout);
-    if (coir__likely(r >= 0))
+    int r = enter_once(uring, timeout);
+    if (coir__likely(r == 0))
         return 0;
-    switch (-r) {
-    case ETIME:
-    case EINTR: return 0;
-    case EAGAIN: /* no memory now, or completions first: what is queued stays queued */
-    case EBUSY:
-    case ENOMEM: return 0;
-    case EEXIST: return move(uring, 0);
-    case EBADR: return move(uring, -EIO); /* completions were lost */
-    default: return r;
-    }
+    if (r != -EEXIST && r != -EBADR)
+        return lose(uring, r, timeout);
+    abandon(uring, r == -EBADR ? -EIO : 0); /* EBADR: completions were lost */
+    return replace(uring);
 }
 
 /* ---- the wake-up ---- */
