@@ -117,6 +117,9 @@ struct coir__backend {
     void (*wake)(struct coir_loop *loop);
     /* A descriptor that is readable when poll() has something to do. */
     int (*descriptor)(const struct coir_loop *loop);
+    /* How long until poll() has something to do that the descriptor does not tell: 0 now,
+     * COIR_FOREVER never. NULL: never. */
+    coir_time (*due)(const struct coir_loop *loop);
 
     /* Starts op: its result when it was complete at once, else COIR__STARTED. */
     long (*start)(struct coir_loop *loop, struct coir__op *op);

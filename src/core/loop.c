@@ -511,6 +511,11 @@ static void idle_for(struct coir_loop *loop, coir_time timeout)
     coir__timer_stop(loop, &limit);
 }
 
+static coir_time backend_due(const struct coir_loop *loop)
+{
+    return loop->backend->due != NULL ? loop->backend->due(loop) : COIR_FOREVER;
+}
+
 int coir_loop_step(coir_loop *loop, coir_time timeout)
 {
     int r = begin_run(loop);
@@ -525,7 +530,7 @@ int coir_loop_step(coir_loop *loop, coir_time timeout)
     (void)loop->backend->poll(loop, 0); /* hands what was started to the kernel */
     collect(loop);
     /* from here on a post writes to the descriptor */
-    bool more = !coir__inbox_sleep(loop) || loop->ready_first != NULL;
+    bool more = !coir__inbox_sleep(loop) || loop->ready_first != NULL || backend_due(loop) == 0;
     end_run(loop);
     return more;
 }
@@ -540,9 +545,11 @@ coir_time coir_loop_timeout(const coir_loop *loop)
     if (loop->ready_first != NULL || coir__inbox_filled(loop))
         return 0;
     coir_time next = coir__timers_next(loop->timers), now = coir__clock_of(loop);
+    coir_time due = backend_due(loop);
     if (next == COIR_FOREVER)
-        return next;
-    return next > now ? next - now : 0;
+        return due;
+    coir_time left = next > now ? next - now : 0;
+    return left < due ? left : due;
 }
 
 const coir_error *coir_loop_error(const coir_loop *loop)

@@ -163,6 +163,17 @@ static int uring_descriptor(const struct coir_loop *loop)
     return uring->broken ? uring->wakefd : uring->ring.ring_fd;
 }
 
+/* What is queued for the kernel is handed over by the next poll only. */
+static coir_time uring_due(const struct coir_loop *loop)
+{
+    const struct coir__uring *uring = loop->backend_state;
+    if (coir__uring_is_copy(uring) || loop->turns == 0)
+        return COIR_FOREVER; /* before its first turn a loop has started nothing */
+    if (uring->broken)
+        return coir__uring_retry_in(uring);
+    return is_behind(uring) || coir__uring_has_entries(uring) ? 0 : COIR_FOREVER;
+}
+
 const struct coir__backend coir__backend_uring = {
     .name = "uring",
     .open = uring_open,
@@ -170,6 +181,7 @@ const struct coir__backend coir__backend_uring = {
     .poll = uring_poll,
     .wake = uring_wake,
     .descriptor = uring_descriptor,
+    .due = uring_due,
     .start = coir__uring_start,
     .cancel = coir__uring_cancel,
     .file_socket = coir__uring_socket,

@@ -103,6 +103,8 @@ int coir__uring_enter(struct coir__uring *uring, coir_time timeout);
 coir_time coir__uring_retry_in(const struct coir__uring *uring);
 /* Whether there is a reason to enter without waiting. */
 bool coir__uring_wants_enter(const struct coir__uring *uring);
+/* Whether entries wait to be handed over. */
+bool coir__uring_has_entries(const struct coir__uring *uring);
 /* Takes the next completion. */
 bool coir__uring_next(struct coir__uring *uring, struct io_uring_cqe *ret_completion);
 bool coir__uring_has_next(const struct coir__uring *uring);
@@ -113,6 +115,8 @@ bool coir__uring_fetch(struct coir__uring *uring, uint64_t name,
 /* The entry of that name at position when the kernel has not taken it yet, else NULL. */
 struct io_uring_sqe *coir__uring_queued(const struct coir__uring *uring, uint32_t position,
                                         uint64_t name);
+/* A completion of the wake-up says that there will be no other one. */
+void coir__uring_wake_ended(struct coir__uring *uring, int result);
 /* Makes sure that a wake-up will be seen. */
 void coir__uring_arm_wake(struct coir__uring *uring);
 

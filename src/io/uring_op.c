@@ -530,10 +530,8 @@ int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *com
 {
     struct coir__uring_slot *slot = find(uring, completion->user_data);
     if (coir__unlikely(slot == NULL)) {
-        if (completion->user_data == COIR__URING_WAKE && !(completion->flags & IORING_CQE_F_MORE)) {
-            uring->wake_armed = false;
-            uring->wake_once |= completion->res == -EINVAL;
-        }
+        if (completion->user_data == COIR__URING_WAKE && !(completion->flags & IORING_CQE_F_MORE))
+            coir__uring_wake_ended(uring, completion->res);
         return 0;
     }
     long result = after(slot, completion->res);

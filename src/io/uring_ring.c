@@ -238,6 +238,11 @@ bool coir__uring_next(struct coir__uring *uring, struct io_uring_cqe *ret_comple
 
 /* ---- entering ---- */
 
+bool coir__uring_has_entries(const struct coir__uring *uring)
+{
+    return count_queued(uring) > 0;
+}
+
 bool coir__uring_wants_enter(const struct coir__uring *uring)
 {
     const struct io_uring_sq *queue = &uring->ring.sq;
@@ -351,7 +356,8 @@ int coir__uring_enter(struct coir__uring *uring, coir_time timeout)
 
 /* ---- the wake-up ---- */
 
-/* Nobody reads the counter: each write to it is a completion of its own. */
+/* Nobody reads the counter, since each write to it is a completion of its own; only a poll of one
+ * shot, which would find it again, has it read when it ends. */
 void coir__uring_arm_wake(struct coir__uring *uring)
 {
     struct io_uring_sqe *entry = uring->wake_armed ? NULL : coir__uring_entry(uring);
@@ -363,4 +369,12 @@ void coir__uring_arm_wake(struct coir__uring *uring)
         io_uring_prep_poll_multishot(entry, uring->wakefd, POLLIN);
     entry->user_data = COIR__URING_WAKE;
     uring->wake_armed = true;
+}
+
+void coir__uring_wake_ended(struct coir__uring *uring, int result)
+{
+    uring->wake_armed = false;
+    uring->wake_once |= result == -EINVAL;
+    if (uring->wake_once)
+        coir__sys_wait_eventfd(uring->wakefd, 0);
 }
