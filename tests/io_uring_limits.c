@@ -277,7 +277,7 @@ COIR_TEST_TAGGED(connections_that_moved_with_the_loop_are_not_lost, "no_torture,
         COIR_GROUP(group);
         COIR_REQUIRE_OK(coir_spawn(&group, accept_late, &late, &accepter));
         COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
-        int fd = connect_to_port(atoi(strrchr(name, ':') + 1));
+        int fd = connect_to_port((int)strtol(strrchr(name, ':') + 1, NULL, 10));
         complete_and_move(ring_of(coir_loop_current()));
         if (closed)
             coir_listener_close(COIR_TAKE(late.listener));

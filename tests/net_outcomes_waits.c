@@ -396,8 +396,8 @@ COIR_TEST(address_is_free_when_the_listener_is_closed)
     PATIENCE;
     struct waiting waiting = {.operation = accept_op, .fd = -1, .other = -1};
     struct row row = {.action = cancel_and_listen_anew};
-    COIR_REQUIRE_OK(with_listener(&waiting));
-    COIR_EXPECT_OK(act(&row, &waiting));
+    int r = with_listener(&waiting);
+    COIR_EXPECT_OK(r == 0 ? act(&row, &waiting) : r);
     COIR_EXPECT(waiting.result == -ECANCELED || waiting.result == -COIR_ECLOSED);
     clean_up(&waiting);
 }
