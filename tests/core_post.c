@@ -297,6 +297,41 @@ COIR_TEST_TAGGED(run_sync_soon_starvation_resistance, "own_loop,posts")
     COIR_EXPECT_EQ(reposter.refused, 0);
 }
 
+struct endless {
+    struct reposter reposter;
+    coir_loop *loop;
+    int spawned;
+};
+
+static int never_runs(void *arg)
+{
+    ++*(int *)arg;
+    return 0;
+}
+
+static void post_and_spawn(void *arg)
+{
+    struct endless *endless = arg;
+    int r = coir_post(endless->loop, &endless->reposter.node, post_and_spawn, endless);
+    endless->reposter.posted++;
+    endless->reposter.refused += r == -COIR_ECLOSED;
+    if (r < 0)
+        endless->spawned = coir_loop_spawn(endless->loop, never_runs, &endless->spawned, NULL);
+}
+
+COIR_TEST_TAGGED(posts_without_end_do_not_keep_a_loop, "own_loop")
+{
+    struct endless endless = {.spawned = 1};
+    {
+        LOOP(loop);
+        endless.loop = loop;
+        COIR_EXPECT_OK(coir_post(loop, &endless.reposter.node, post_and_spawn, &endless));
+    }
+    COIR_EXPECT_GT(endless.reposter.posted, 1);
+    COIR_EXPECT_EQ(endless.reposter.refused, 1);
+    COIR_EXPECT_CODE(endless.spawned, -COIR_ECLOSED);
+}
+
 #define MASSIVE 100000
 
 struct numbered {

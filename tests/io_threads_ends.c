@@ -116,6 +116,46 @@ COIR_TEST_TAGGED(closing_a_loop_waits_for_its_jobs, "own_loop")
     COIR_EXPECT(sem_trywait(&gate.open) != 0);
 }
 
+struct chain {
+    coir_loop *loop;
+    coir_post_node first, second;
+    int count, result;
+};
+
+static int count_behind_a_shield(void *arg)
+{
+    struct chain *chain = arg;
+    COIR_SHIELD(COIR_FOREVER);
+    chain->result = coir_blocking(count_up, &chain->count);
+    return 0;
+}
+
+static void post_spawns(void *arg)
+{
+    struct chain *chain = arg;
+    COIR_EXPECT_OK(coir_loop_spawn(chain->loop, count_behind_a_shield, chain, NULL));
+}
+
+static void post_posts(void *arg)
+{
+    struct chain *chain = arg;
+    COIR_EXPECT_OK(coir_post(chain->loop, &chain->second, post_spawns, chain));
+}
+
+/* However late a task is started, its job comes back. */
+COIR_TEST_TAGGED(jobs_of_tasks_that_a_closing_loop_starts, "own_loop,no_torture")
+{
+    struct chain chain = {.result = 1};
+    {
+        LOOP(loop);
+        coir_test_expect_reports(COIR_REPORT_LEFT, 1);
+        chain.loop = loop;
+        COIR_EXPECT_OK(coir_post(loop, &chain.first, post_posts, &chain));
+    }
+    COIR_EXPECT_OK(chain.result);
+    COIR_EXPECT_EQ(chain.count, 1);
+}
+
 static int run_many(void *arg)
 {
     for (int i = 0; i < 50; i++)

@@ -436,3 +436,61 @@ COIR_TEST(cancelled_job_leaves_the_channel)
     coir_cancel(task, "the test says so");
     COIR_EXPECT_CODE(joined(task), -COIR_ECANCELEDTASK);
 }
+
+/* ---- a loop that closes ---- */
+
+struct late {
+    coir_loop *loop;
+    coir_post_node first, second;
+    struct ends *ends;
+    int sent;
+};
+
+static int receive_behind_a_shield(void *arg)
+{
+    COIR_SHIELD(COIR_FOREVER);
+    return receive_item(arg);
+}
+
+static void post_spawns_receiver(void *arg)
+{
+    struct late *late = arg;
+    COIR_EXPECT_OK(coir_loop_spawn(late->loop, receive_behind_a_shield, late->ends, NULL));
+}
+
+static void post_posts(void *arg)
+{
+    struct late *late = arg;
+    COIR_EXPECT_OK(coir_post(late->loop, &late->second, post_spawns_receiver, late));
+}
+
+static void *send_when_awaited(void *arg)
+{
+    struct late *late = arg;
+    coir_channel_stats stats = {.receiving = 0};
+    int item = 7;
+    while (stats.receiving == 0) {
+        sched_yield();
+        coir_sender_stats(late->ends->out, &stats);
+    }
+    late->sent = coir_send(late->ends->out, &item);
+    return NULL;
+}
+
+/* However late a task is started, it is woken. */
+COIR_TEST_TAGGED(receivers_that_a_closing_loop_starts, "own_loop,posts,no_torture")
+{
+    SHARED(ends, 1);
+    struct late late = {.ends = &ends, .sent = 1};
+    pthread_t id;
+    {
+        LOOP(loop);
+        coir_test_expect_reports(COIR_REPORT_LEFT, 1);
+        late.loop = loop;
+        COIR_REQUIRE_EQ(pthread_create(&id, NULL, send_when_awaited, &late), 0);
+        COIR_EXPECT_OK(coir_post(loop, &late.first, post_posts, &late));
+    }
+    COIR_REQUIRE_EQ(pthread_join(id, NULL), 0);
+    COIR_EXPECT_OK(late.sent);
+    COIR_EXPECT_EQ(ends.record.digits, 7);
+}

@@ -84,13 +84,15 @@ COIR__PUBLIC int coir_run(coir_fn fn, void *arg, const coir_loop_opts *opts, int
 COIR__CHECKED int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop);
 
 /* Cancels and joins what still runs, reports what was left, and frees the loop. NULL is accepted.
- * Returns 0. Errors: -EBUSY while it runs; then nothing happened. Cancel safety: not called in one
- * of its tasks. Thread safety: the loop's thread. */
+ * Posts are called, and the tasks they start end, before any is refused; only posts that never end
+ * are refused in their midst. Returns 0. Errors: -EBUSY while it runs; then nothing happened.
+ * Cancel safety: not called in one of its tasks. Thread safety: the loop's thread. */
 COIR__PUBLIC int coir_loop_close(coir_loop *loop);
 
 /* Starts fn(arg) as a task of loop from outside a task, owned by the loop. As coir_spawn otherwise.
- * Returns 0. Errors: -EINVAL for no loop or function, -ENOMEM, -COIR_EWRONGLOOP. Cancel safety:
- * never waits. Thread safety: the loop's thread. */
+ * Returns 0. Errors: -EINVAL for no loop or function, -ENOMEM, -COIR_EWRONGLOOP, -COIR_ECLOSED in
+ * the posts that a loop calls when it takes no more. Cancel safety: never waits. Thread safety: the
+ * loop's thread. */
 #define coir_loop_spawn(loop, fn, arg, ret_task)                                                   \
     coir_loop_spawn_at((loop), (fn), (arg), (ret_task), COIR_SITE(#fn))
 COIR__CHECKED int coir_loop_spawn_at(coir_loop *loop, coir_fn fn, void *arg, coir_task **ret_task,

@@ -635,10 +635,10 @@ bool coir__inbox_filled(const struct coir_loop *loop);
 /* Around a wait in the backend: the next post wakes it. False: there is one already. */
 bool coir__inbox_sleep(struct coir_loop *loop);
 void coir__inbox_awake(struct coir_loop *loop);
-void coir__inbox_close(
-    struct coir_loop *loop); /* drains it for the last time; refuses what comes */
-/* The last drain: what is posted from now on is refused. */
-coir_time coir__clock(void);                            /* CLOCK_MONOTONIC */
+/* From now on what is posted is refused. False: there is something in it, and nothing happened. */
+bool coir__inbox_close_empty(struct coir_loop *loop);
+void coir__inbox_close(struct coir_loop *loop); /* the same with a last drain, after refusing */
+coir_time coir__clock(void);                    /* CLOCK_MONOTONIC */
 coir_time coir__clock_of(const struct coir_loop *loop); /* now, on the loop's clock */
 uint64_t coir__random(uint64_t *state);
 void coir__callbacks_close(struct coir_loop *loop);

@@ -595,19 +595,35 @@ static void wind_down(struct coir_loop *loop)
     (void)run(loop, no_tasks);
 }
 
+/* A post may start tasks, a task may post, and while there are tasks other threads may have
+ * something for them: so the inbox is closed only when it is empty and no task is left. Of posts
+ * that follow each other without end the last ones are called when it is closed, and start nothing.
+ */
+static void wind_down_and_close_inbox(struct coir_loop *loop)
+{
+    enum { MOST = 64 };
+    for (int times = 0; times < MOST; times++) {
+        coir__inbox_drain(loop);
+        if (!no_tasks(loop))
+            wind_down(loop);
+        if (coir__inbox_close_empty(loop))
+            return;
+    }
+    uint64_t started = loop->next_id;
+    loop->background.coir__open = false;
+    coir__inbox_close(loop);
+    loop->background.coir__open = true;
+    if (loop->next_id != started) /* in a group of an object */
+        wind_down(loop);
+}
+
 int coir_loop_close(coir_loop *loop)
 {
     if (loop == NULL)
         return 0;
     if (begin_run(loop) < 0)
         return -EBUSY;
-    coir__inbox_drain(loop); /* may start tasks, which may post */
-    if (!no_tasks(loop))
-        wind_down(loop);
-    uint64_t started = loop->next_id;
-    coir__inbox_close(loop);
-    if (loop->next_id != started)
-        wind_down(loop);
+    wind_down_and_close_inbox(loop);
     if (loop->tasks == 0) {
         assert(loop->jobs == 0 && loop->hopes == 0 && loop->vague_hopes == 0);
         coir__group_end(&loop->background);

@@ -98,6 +98,13 @@ void coir__inbox_drain(struct coir_loop *loop)
         call_all(atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire));
 }
 
+bool coir__inbox_close_empty(struct coir_loop *loop)
+{
+    coir_post_node *first = NULL;
+    return atomic_compare_exchange_strong_explicit(&loop->inbox, &first, &closed,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
 void coir__inbox_close(struct coir_loop *loop)
 {
     call_all(atomic_exchange_explicit(&loop->inbox, &closed, memory_order_acq_rel));

@@ -71,6 +71,8 @@ static inline void publish(struct coir_task *task, struct coir_loop *loop,
 int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, void *arg,
                 size_t stack_size, const coir_site *site, struct coir_task **ret_task)
 {
+    if (!group->coir__open)
+        return -COIR_ECLOSED; /* the loop is being closed, and takes nothing any more */
     struct coir_task *task = make(loop, group, fn, arg, stack_size, site);
     if (task == NULL)
         return -ENOMEM;
