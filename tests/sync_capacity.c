@@ -68,6 +68,40 @@ COIR_TEST(borrow_and_give_back)
     expect_state(&capacity, 0, 0);
 }
 
+static int borrow_and_forget(void *arg)
+{
+    return coir_capacity_borrow(arg);
+}
+
+static int ask_what_it_holds(void *arg)
+{
+    coir_capacity *capacity = arg;
+    COIR_EXPECT(!coir_capacity_holds(capacity, coir_current()));
+    COIR_EXPECT_CODE(coir_capacity_give_back(capacity), -COIR_ENOTHELD);
+    COIR_EXPECT_OK(coir_capacity_borrow(capacity));
+    COIR_EXPECT(coir_capacity_holds(capacity, coir_current()));
+    COIR_EXPECT_OK(coir_capacity_give_back(capacity));
+    return 0;
+}
+
+/* Its record is a new task's, which holds nothing. */
+COIR_TEST(ended_without_giving_back)
+{
+    COIR_AUTO(coir_capacity) capacity = {.total = 2};
+    coir_task *first, *second;
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, borrow_and_forget, &capacity, &first));
+    SETTLE();
+    COIR_EXPECT(coir_capacity_holds(&capacity, first)); /* its record is there */
+    COIR_EXPECT_OK(joined(first));
+    COIR_REQUIRE_OK(coir_spawn(&group, ask_what_it_holds, &capacity, &second));
+    COIR_EXPECT(second != first || !coir_capacity_holds(&capacity, second));
+    SETTLE();
+    COIR_EXPECT(second != first || !coir_capacity_holds(&capacity, second)); /* ended, not joined */
+    COIR_EXPECT_OK(joined(second));
+    expect_state(&capacity, 1, 0);
+}
+
 COIR_TEST(without_a_limit)
 {
     COIR_AUTO(coir_capacity) capacity = {.total = SIZE_MAX};

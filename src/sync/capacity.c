@@ -232,10 +232,31 @@ size_t coir_capacity_available(const coir_capacity *capacity)
     return borrowed < capacity->total ? capacity->total - borrowed : 0;
 }
 
+/* The task whose record lies at an address, which is not looked at: anything may lie there. */
+static const struct coir_task *task_at(const void *address)
+{
+    struct coir_scope *root = &coir__loop->root, *scope = root;
+    while ((scope = coir__scope_next(root, scope)) != NULL)
+        if (scope->coir__kind == COIR__SCOPE_TASK && scope->coir__owner == address)
+            return scope->coir__owner;
+    return NULL;
+}
+
+/* The record of a task that ended without giving back may be another task's by now. */
+static bool is_of(const borrower *found, const void *holder)
+{
+    if (found->holder != holder)
+        return false;
+    if (found->id == 0 || coir__loop == NULL)
+        return true;
+    const struct coir_task *task = holder == coir__self() ? holder : task_at(holder);
+    return task == NULL || task->id == found->id;
+}
+
 bool coir_capacity_holds(const coir_capacity *capacity, const void *holder)
 {
     for (size_t i = 0; i < capacity->coir__borrowed; i++)
-        if (capacity->coir__borrowers[i].holder == holder)
+        if (is_of(&capacity->coir__borrowers[i], holder))
             return true;
     return false;
 }
