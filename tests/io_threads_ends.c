@@ -92,6 +92,53 @@ COIR_TEST_TAGGED(closing_outside_a_loop, "own_loop")
     coir_threads_close(counted.pool);
 }
 
+/* ---- releasing what was abandoned ---- */
+
+static void release_at_gate(void *arg)
+{
+    (void)pass_gate(arg);
+}
+
+static int task_abandons_at_gate(void *arg)
+{
+    struct gate *gate = arg;
+    coir_blocking_opts opts = {.pool = gate->pool, .abandon = true, .release = release_at_gate};
+    return coir_blocking_with(pass_gate, gate, &opts);
+}
+
+/* The first opening is for the job, the second one for the release. */
+static int be_stuck_in_release(coir_group *group, struct gate *gate)
+{
+    coir_task *task = start_inside(group, task_abandons_at_gate, gate);
+    if (task == NULL)
+        return -ENOMEM;
+    coir_cancel(task, "the test says so");
+    COIR_EXPECT_CODE(joined(task), -COIR_ECANCELEDTASK);
+    sem_post(&gate->open);
+    while (sem_trywait(&gate->inside) != 0)
+        COIR_TRY(coir_yield());
+    return 0;
+}
+
+COIR_TEST_TAGGED(job_does_not_wait_for_a_release, "no_torture")
+{
+    struct gate gate;
+    struct counted counted = {.count = 0};
+    coir_threads_counts counts;
+    gate_make(&gate);
+    COIR_AUTO(coir_threads) *pool = NULL;
+    COIR_REQUIRE_OK(coir_threads_open(&(coir_threads_opts){.limit = 2}, &pool));
+    gate.pool = counted.pool = pool;
+    OPENS_AT_END(&gate);
+    COIR_GROUP_COLLECT(group);
+    COIR_REQUIRE_OK(be_stuck_in_release(&group, &gate));
+    coir_threads_stats(pool, &counts);
+    COIR_EXPECT_EQ(counts.running, 1);
+    COIR_EXPECT_EQ(counts.idle, 0);
+    COIR_EXPECT_OK(task_counts(&counted));
+    COIR_EXPECT_EQ(counted.count, 1);
+}
+
 /* ---- closing a loop ---- */
 
 static int until_inside(void *arg)
@@ -373,6 +420,39 @@ COIR_TEST_TAGGED(default_pool_after_fork, "own_loop,no_torture")
     coir_loop_opts opts = coir_test_loop_opts();
     COIR_REQUIRE_OK(coir_run(run_many, &count, &opts, NULL));
     COIR_REQUIRE_EQ(child_run(&child, in_child, &count), 0);
+    COIR_EXPECT(WIFEXITED(child.status));
+    COIR_EXPECT_EQ(WEXITSTATUS(child.status), 7);
+}
+
+/* ---- the end of the process ---- */
+
+static int main_of_stuck(void *arg)
+{
+    COIR_GROUP_COLLECT(group);
+    return be_stuck_in_release(&group, arg);
+}
+
+/* Ends while a thread is inside a release that does not end, and others are idle. */
+static int exit_while_releasing(void *arg)
+{
+    struct gate gate;
+    coir_loop_opts opts = coir_test_loop_opts();
+    int count = 0;
+    gate_make(&gate);
+    alarm(8); /* instead of hanging */
+    if (coir_run(main_of_stuck, &gate, &opts, NULL) != 0)
+        return 1;
+    exit(coir_run(run_many, &count, &opts, NULL) == 0 && count == 50 ? *(int *)arg : 1);
+}
+
+COIR_TEST_TAGGED(process_ends_while_a_thread_releases, "own_loop,no_torture")
+{
+#if LESS > 1
+    COIR_SKIP("a sanitizer allows no threads after fork");
+#endif
+    struct child child;
+    int code = 7;
+    COIR_REQUIRE_EQ(child_run(&child, exit_while_releasing, &code), 0);
     COIR_EXPECT(WIFEXITED(child.status));
     COIR_EXPECT_EQ(WEXITSTATUS(child.status), 7);
 }

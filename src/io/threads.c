@@ -40,6 +40,7 @@ struct coir_threads {
     pthread_t last_ended;
     struct coir__away *closer; /* told when the last thread ends; NULL: empty is */
     atomic_uint empty;
+    atomic_uint changes; /* counted while it shrinks: a thread has ended, or has a job */
     char name[16];
 };
 
@@ -118,15 +119,13 @@ static void wake(struct worker *worker)
 
 /* ---- threads ---- */
 
-/* A job has ended, and the pool knows. */
-static void bring_back(struct coir__work *work, bool abandoned)
+/* Under the lock. Tells who waits for a pool that shrinks. */
+static void note_change(coir_threads *pool)
 {
-    if (!abandoned) {
-        coir__away_return(&work->job.away);
+    if (!pool->shrinking)
         return;
-    }
-    work->release(work->arg);
-    coir__free(work);
+    (void)atomic_fetch_add_explicit(&pool->changes, 1, memory_order_relaxed);
+    coir__sys_futex_wake(&pool->changes);
 }
 
 /* Sleeps until it is given a job, is dismissed, or its time is up, which *ret_late says. */
@@ -171,6 +170,7 @@ static void leave_pool(coir_threads *pool)
     pthread_t before = pool->last_ended;
     pool->ended = joined;
     pool->last_ended = pthread_self();
+    note_change(pool);
     pthread_mutex_unlock(&pool->lock);
     if (joins)
         (void)pthread_join(before, NULL);
@@ -184,16 +184,25 @@ static void leave_pool(coir_threads *pool)
     }
 }
 
-/* Runs a job, and notes its end under the lock, which it keeps. */
-static void run_and_lock(coir_threads *pool, struct coir__work *work)
+/* Runs a job, and notes its end under the lock, which it keeps. One that was abandoned is released
+ * before, since that may take its time too. Returns the job when it has to be brought back. */
+static struct coir__work *run_and_lock(coir_threads *pool, struct coir__work *work)
 {
     coir__errand = &work->job;
     work->result = work->fn(work->arg);
     coir__errand = NULL;
     pthread_mutex_lock(&pool->lock);
     work->state = COIR__JOB_DONE;
+    if (work->abandoned) {
+        pthread_mutex_unlock(&pool->lock);
+        work->release(work->arg);
+        coir__free(work);
+        work = NULL;
+        pthread_mutex_lock(&pool->lock);
+    }
     pool->running--;
     pool->done++;
+    return work;
 }
 
 /* A job is taken, or the thread becomes idle or leaves, in the same stretch under the lock in which
@@ -214,17 +223,18 @@ static void *thread_main(void *arg)
             break;
         if (work == NULL && !leaves)
             idle_push(pool, &self);
-        bool abandoned = ended != NULL && ended->abandoned;
+        else if (work != NULL)
+            note_change(pool);
         pthread_mutex_unlock(&pool->lock);
         if (ended != NULL)
-            bring_back(ended, abandoned);
+            coir__away_return(&ended->job.away);
+        ended = NULL;
         if (work == NULL && !leaves)
             work = wait_for_work(pool, &self, &late);
         if (work != NULL)
-            run_and_lock(pool, work);
+            ended = run_and_lock(pool, work);
         else
             pthread_mutex_lock(&pool->lock);
-        ended = work;
     }
     leave_pool(pool);
     return NULL;
@@ -275,9 +285,11 @@ static int start_thread(coir_threads *pool, struct coir__work *work)
     if (lost) {
         queue_remove(pool, work);
         explain(work, -EAGAIN, no_thread);
+        note_change(pool);
         fail_queue(pool, -EAGAIN); /* theirs was not started either, or would have been this one */
         return -EAGAIN;
     }
+    note_change(pool);
     pthread_mutex_unlock(&pool->lock);
     return 0;
 }
@@ -487,8 +499,9 @@ static __attribute__((destructor)) void end_threads(void)
     shared.shrinking = true;
     wake_all(dismiss(&shared));
     while (shared.threads > shared.running) {
+        unsigned seen = atomic_load_explicit(&shared.changes, memory_order_relaxed);
         pthread_mutex_unlock(&shared.lock);
-        (void)sched_yield();
+        (void)coir__sys_futex_wait(&shared.changes, seen, COIR_FOREVER);
         pthread_mutex_lock(&shared.lock);
     }
     bool ended = shared.ended;
