@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "child.h"
+#include "core/core.h"
+#include "core/sys.h"
 #include "core_loop.h"
 #include "gate.h"
 #include "sync.h"
@@ -90,6 +92,63 @@ COIR_TEST_TAGGED(closing_outside_a_loop, "own_loop")
     COIR_REQUIRE_OK(coir_threads_open(NULL, &counted.pool));
     COIR_EXPECT_OK(coir_run(use_pool, &counted, &opts, NULL));
     coir_threads_close(counted.pool);
+}
+
+static void *close_pool(void *pool)
+{
+    coir_threads_close(pool);
+    return NULL;
+}
+
+static struct {
+    coir_threads *pool;
+    pthread_t closer;
+    int closers;
+} met;
+
+/* No thread can be started, and somebody closes the pool meanwhile: he has ended the job when it is
+ * in the inbox. */
+static int meet_no_thread(enum coir__sys_call call, size_t *length)
+{
+    (void)length;
+    if (call != COIR__SYS_THREAD)
+        return 0;
+    met.closers += pthread_create(&met.closer, NULL, close_pool, met.pool) == 0;
+    while (met.closers > 0 && !coir__inbox_filled(coir__loop))
+        sched_yield();
+    return -EAGAIN;
+}
+
+COIR_TEST_TAGGED(closing_while_no_thread_can_be_started, "no_torture")
+{
+    int count = 0;
+    COIR_REQUIRE_OK(coir_threads_open(NULL, &met.pool));
+    coir__sys_fault = meet_no_thread;
+    int r = coir_threads_run(met.pool, count_up, &count);
+    coir__sys_fault = NULL;
+    COIR_EXPECT_CODE(r, -COIR_ECLOSED);
+    COIR_EXPECT_EQ(count, 0);
+    COIR_REQUIRE_EQ(met.closers, 1);
+    COIR_REQUIRE_EQ(pthread_join(met.closer, NULL), 0);
+}
+
+/* A job is over and its pool is gone, but its loop does not know yet when the task is cancelled. */
+COIR_TEST_TAGGED(cancelled_when_the_pool_is_gone, "no_torture")
+{
+    struct gate gate;
+    pthread_t closer;
+    coir_task *task;
+    gate_make(&gate);
+    gate.result = 3;
+    COIR_REQUIRE_OK(coir_threads_open(NULL, &gate.pool));
+    COIR_GROUP_COLLECT(group);
+    OPENS_AT_END(&gate);
+    COIR_REQUIRE((task = start_inside(&group, task_at_gate, &gate)) != NULL);
+    sem_post(&gate.open);
+    COIR_REQUIRE_EQ(pthread_create(&closer, NULL, close_pool, gate.pool), 0);
+    COIR_REQUIRE_EQ(pthread_join(closer, NULL), 0);
+    coir_cancel(task, "too late");
+    COIR_EXPECT_CODE(joined(task), 3);
 }
 
 /* ---- releasing what was abandoned ---- */

@@ -67,7 +67,9 @@ static int run(struct coir__work *work, struct coir_task *self, enum coir__withd
         coir__away_end(self->loop);
         return r == -EAGAIN ? coir_fail(r, "%s", work->job.text) : r;
     }
+    coir_threads *pool = work->pool; /* an abandoned job may be gone */
     r = coir__park(self, &job_wait, &waiting);
+    coir__threads_let_go(pool);
     *ret_what = waiting.what;
     return waiting.what == COIR__UNFINISHED ? result_of(work, self) : r;
 }

@@ -7,7 +7,9 @@
  * taken once for each end of a job; the post that brings a job back is made outside of it.
  *
  * Threads are joined by each other: who ends joins the one that ended before, and whoever closes
- * the pool joins the last, so that none is left when coir_threads_close has returned.
+ * the pool joins the last, so that none is left when coir_threads_close has returned. The pool's
+ * memory stays until the tasks whose jobs it had are back, since one that is cancelled on its way
+ * still asks for the lock.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -41,10 +43,12 @@ struct coir_threads {
     struct coir__away *closer; /* told when the last thread ends; NULL: empty is */
     atomic_uint empty;
     atomic_uint changes; /* counted while it shrinks: a thread has ended, or has a job */
+    atomic_size_t uses;  /* whoever closes it, and tasks that wait for jobs */
     char name[16];
 };
 
-static struct coir_threads shared = {.lock = PTHREAD_MUTEX_INITIALIZER, .name = "default"};
+static struct coir_threads shared = {
+    .lock = PTHREAD_MUTEX_INITIALIZER, .name = "default", .uses = 1};
 
 /* ---- the queue and the idle, under the lock ---- */
 
@@ -128,6 +132,17 @@ static void note_change(coir_threads *pool)
     coir__sys_futex_wake(&pool->changes);
 }
 
+/* Tells who closes a pool that there is no thread any more. The pool may be gone afterwards. */
+static void tell_closer(coir_threads *pool, struct coir__away *closer)
+{
+    if (closer != NULL) {
+        coir__away_return(closer);
+        return;
+    }
+    atomic_store_explicit(&pool->empty, 1, memory_order_release);
+    coir__sys_futex_wake(&pool->empty);
+}
+
 /* Sleeps until it is given a job, is dismissed, or its time is up, which *ret_late says. */
 static struct coir__work *wait_for_work(coir_threads *pool, struct worker *self, bool *ret_late)
 {
@@ -176,12 +191,8 @@ static void leave_pool(coir_threads *pool)
         (void)pthread_join(before, NULL);
     if (!joined)
         (void)pthread_detach(pthread_self());
-    if (told && closer != NULL) {
-        coir__away_return(closer);
-    } else if (told) {
-        atomic_store_explicit(&pool->empty, 1, memory_order_release);
-        coir__sys_futex_wake(&pool->empty);
-    }
+    if (told)
+        tell_closer(pool, closer);
 }
 
 /* Runs a job, and notes its end under the lock, which it keeps. One that was abandoned is released
@@ -289,8 +300,12 @@ static int start_thread(coir_threads *pool, struct coir__work *work)
         fail_queue(pool, -EAGAIN); /* theirs was not started either, or would have been this one */
         return -EAGAIN;
     }
+    bool told = pool->threads == 0 && pool->closing; /* which has ended work */
+    struct coir__away *closer = pool->closer;
     note_change(pool);
     pthread_mutex_unlock(&pool->lock);
+    if (told)
+        tell_closer(pool, closer);
     return 0;
 }
 
@@ -308,6 +323,19 @@ static bool queue_work(coir_threads *pool, struct coir__work *work)
     return starts;
 }
 
+/* Under the lock. 0, or why work cannot be taken. */
+static int refuse(const coir_threads *pool, struct coir__work *work)
+{
+    if (pool->closing)
+        return -COIR_ECLOSED;
+    bool full = pool->queue_limit > 0 && pool->idle == NULL && pool->threads == pool->limit &&
+                waiting(pool) >= pool->queue_limit;
+    if (!full)
+        return 0;
+    explain(work, -EAGAIN, "the queue of the pool is full");
+    return -EAGAIN;
+}
+
 int coir__threads_submit(struct coir__work *work)
 {
     coir_threads *pool = work->pool;
@@ -315,12 +343,10 @@ int coir__threads_submit(struct coir__work *work)
     work->queued = coir__clock();
     pthread_mutex_lock(&pool->lock);
     struct worker *worker = pool->idle;
-    bool full = pool->queue_limit > 0 && worker == NULL && pool->threads == pool->limit &&
-                waiting(pool) >= pool->queue_limit;
     bool starts = false;
-    int r = pool->closing ? -COIR_ECLOSED : full ? -EAGAIN : 0;
-    if (full)
-        explain(work, -EAGAIN, "the queue of the pool is full");
+    int r = refuse(pool, work);
+    if (r == 0)
+        (void)atomic_fetch_add_explicit(&pool->uses, 1, memory_order_relaxed);
     if (r == 0 && worker != NULL) {
         idle_remove(pool, worker);
         worker->work = work;
@@ -331,7 +357,18 @@ int coir__threads_submit(struct coir__work *work)
     pthread_mutex_unlock(&pool->lock);
     if (r == 0 && worker != NULL)
         wake(worker);
-    return starts ? start_thread(pool, work) : r;
+    if (starts && (r = start_thread(pool, work)) < 0)
+        coir__threads_let_go(pool);
+    return r;
+}
+
+/* The default pool is never closed, and has its first use for ever. */
+void coir__threads_let_go(coir_threads *pool)
+{
+    if (atomic_fetch_sub_explicit(&pool->uses, 1, memory_order_acq_rel) > 1)
+        return;
+    pthread_mutex_destroy(&pool->lock);
+    coir__free(pool);
 }
 
 enum coir__withdrawn coir__threads_withdraw(struct coir__work *work)
@@ -376,9 +413,11 @@ static unsigned usual_limit(void)
 static void forget_threads(void)
 {
     unsigned limit = shared.limit;
+    size_t uses = atomic_load_explicit(&shared.uses, memory_order_relaxed);
     shared = (struct coir_threads){.lock = PTHREAD_MUTEX_INITIALIZER, .name = "default"};
     shared.limit = limit;
     shared.idle_time = IDLE;
+    atomic_init(&shared.uses, uses); /* copies of tasks count theirs out */
 }
 
 static void lock_default(void)
@@ -416,6 +455,7 @@ int coir_threads_open(const coir_threads_opts *opts, coir_threads **ret_pool)
     if (pool == NULL)
         return -ENOMEM;
     pthread_mutex_init(&pool->lock, NULL);
+    atomic_init(&pool->uses, 1);
     pool->limit = opts->limit != 0 ? opts->limit : usual_limit();
     pool->queue_limit = opts->queue_limit;
     pool->idle_time = opts->idle != 0 ? opts->idle : IDLE;
@@ -467,10 +507,9 @@ static void wait_until_empty(coir_threads *pool, struct closing *closing)
         (void)coir__sys_futex_wait(&pool->empty, 0, COIR_FOREVER);
 }
 
-void coir_threads_close(coir_threads *pool)
+/* Ends what waits in the queue, and waits until what runs and all threads have ended. */
+static void end_jobs(coir_threads *pool)
 {
-    if (pool == NULL)
-        return;
     struct closing closing = {.task = coir__self()};
     if (closing.task != NULL)
         coir__away_begin(&closing.away, closing.task->loop, closed);
@@ -487,8 +526,14 @@ void coir_threads_close(coir_threads *pool)
         coir__away_end(closing.task->loop);
     if (pool->ended)
         (void)pthread_join(pool->last_ended, NULL);
-    pthread_mutex_destroy(&pool->lock);
-    coir__free(pool);
+}
+
+void coir_threads_close(coir_threads *pool)
+{
+    if (pool == NULL)
+        return;
+    end_jobs(pool);
+    coir__threads_let_go(pool);
 }
 
 /* At the end of the process, or when the library is unloaded: all threads end but those that run

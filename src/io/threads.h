@@ -42,5 +42,7 @@ coir_threads *coir__threads_default(void);
  * taken. */
 int coir__threads_submit(struct coir__work *work);
 enum coir__withdrawn coir__threads_withdraw(struct coir__work *work);
+/* The task that submitted to pool has done with it, and a pool that was closed meanwhile may go. */
+void coir__threads_let_go(coir_threads *pool);
 
 #endif
