@@ -483,6 +483,50 @@ COIR_TEST_TAGGED(default_pool_after_fork, "own_loop,no_torture")
     COIR_EXPECT_EQ(WEXITSTATUS(child.status), 7);
 }
 
+/* A child has a copy of its parent's pool, as it stood while a job ran. */
+static int use_copy(void *arg)
+{
+    struct counted *counted = arg;
+    coir_threads_counts counts;
+    coir_loop_opts opts = coir_test_loop_opts();
+    alarm(8); /* instead of hanging */
+    int r = coir_run(use_pool, counted, &opts, NULL);
+    coir_threads_stats(counted->pool, &counts);
+    coir_threads_close(counted->pool);
+    return r == -COIR_EWRONGLOOP && counts.threads == 0 && counted->count == 0 ? 7 : 1;
+}
+
+static void *run_at_gate(void *arg)
+{
+    struct gate *gate = arg;
+    coir_loop_opts opts = coir_test_loop_opts();
+    opts.report = NULL;
+    int r = coir_run(task_at_gate, gate, &opts, NULL);
+    gate->value = r;
+    return NULL;
+}
+
+COIR_TEST_TAGGED(own_pool_after_fork, "own_loop,no_torture")
+{
+    struct gate gate;
+    struct child child;
+    struct counted counted = {.count = 0};
+    pthread_t id;
+    gate_make(&gate);
+    gate.result = 3;
+    COIR_REQUIRE_OK(coir_threads_open(NULL, &counted.pool));
+    gate.pool = counted.pool;
+    COIR_REQUIRE_EQ(pthread_create(&id, NULL, run_at_gate, &gate), 0);
+    sem_wait(&gate.inside);
+    COIR_EXPECT_EQ(child_run(&child, use_copy, &counted), 0);
+    sem_post(&gate.open);
+    COIR_REQUIRE_EQ(pthread_join(id, NULL), 0);
+    COIR_EXPECT_EQ(gate.value, 3);
+    coir_threads_close(counted.pool);
+    COIR_EXPECT(WIFEXITED(child.status));
+    COIR_EXPECT_EQ(WEXITSTATUS(child.status), 7);
+}
+
 /* ---- the end of the process ---- */
 
 static int main_of_stuck(void *arg)

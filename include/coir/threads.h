@@ -36,8 +36,9 @@ COIR__CHECKED int coir_blocking(coir_fn fn, void *arg);
 
 /* As coir_blocking, on a pool of one's own (NULL: the default one).
  * Returns the result of fn. Errors: as coir_blocking, -COIR_ECLOSED when the pool is being closed,
- * -EAGAIN also when its queue is full. Cancel safety: as coir_blocking. Thread safety: the loop's
- * thread; any number of loops may use a pool. */
+ * -EAGAIN also when its queue is full, -COIR_EWRONGLOOP in a child of fork for a pool that was
+ * opened before. Cancel safety: as coir_blocking. Thread safety: the loop's thread; any number of
+ * loops may use a pool. */
 COIR__CHECKED int coir_threads_run(coir_threads *pool, coir_fn fn, void *arg);
 
 /* Zero means the default for each field. */
@@ -78,15 +79,17 @@ typedef struct coir_threads_opts {
 } coir_threads_opts;
 
 /* Opens a pool of threads of one's own: to bound the work of one kind, or to keep it from waiting
- * behind other work. No thread starts before the first job. opts may be NULL.
+ * behind other work. No thread starts before the first job. opts may be NULL. A child of fork has a
+ * copy without threads, which it can only close; the default pool starts its own there.
  * Returns 0, and writes *ret_pool. Errors: -ENOMEM, -EINVAL for a negative idle. Cancel safety:
  * never waits. Thread safety: any thread. */
 COIR__CHECKED int coir_threads_open(const coir_threads_opts *opts, coir_threads **ret_pool);
 
 /* Closes a pool; NULL is accepted. Jobs that have not begun end with -COIR_ECLOSED; those that run
  * are waited for, in a task without holding its loop, elsewhere by blocking the thread. Not called
- * in one of its jobs. Cancel safety: waits for the jobs that run whatever is pending. Thread
- * safety: any thread, once; calls of others must have begun before. */
+ * in one of its jobs. In a child of fork a copy is freed without waiting. Cancel safety: waits for
+ * the jobs that run whatever is pending. Thread safety: any thread, once; calls of others must have
+ * begun before. */
 COIR__PUBLIC void coir_threads_close(coir_threads *pool);
 
 COIR_CLOSER(coir_threads, coir_threads_close);

@@ -10,6 +10,9 @@
  * the pool joins the last, so that none is left when coir_threads_close has returned. The pool's
  * memory stays until the tasks whose jobs it had are back, since one that is cancelled on its way
  * still asks for the lock.
+ *
+ * A child of fork has none of the threads, and locks as they happened to be: it never locks a pool
+ * that was opened before, but for the default one, which begins anew there.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -44,11 +47,20 @@ struct coir_threads {
     atomic_uint empty;
     atomic_uint changes; /* counted while it shrinks: a thread has ended, or has a job */
     atomic_size_t uses;  /* whoever closes it, and tasks that wait for jobs */
+    unsigned forks;      /* as many as there were when it was opened */
     char name[16];
 };
 
 static struct coir_threads shared = {
     .lock = PTHREAD_MUTEX_INITIALIZER, .name = "default", .uses = 1};
+
+/* How many processes there were before this one, each a child of the one before. */
+static unsigned forks;
+
+static bool is_copy(const coir_threads *pool)
+{
+    return pool->forks != forks;
+}
 
 /* ---- the queue and the idle, under the lock ---- */
 
@@ -339,6 +351,9 @@ static int refuse(const coir_threads *pool, struct coir__work *work)
 int coir__threads_submit(struct coir__work *work)
 {
     coir_threads *pool = work->pool;
+    if (is_copy(pool))
+        return -COIR_EWRONGLOOP;
+    work->forks = forks;
     work->job.lock = &pool->lock;
     work->queued = coir__clock();
     pthread_mutex_lock(&pool->lock);
@@ -367,14 +382,27 @@ void coir__threads_let_go(coir_threads *pool)
 {
     if (atomic_fetch_sub_explicit(&pool->uses, 1, memory_order_acq_rel) > 1)
         return;
-    pthread_mutex_destroy(&pool->lock);
+    if (!is_copy(pool))
+        pthread_mutex_destroy(&pool->lock);
     coir__free(pool);
+}
+
+/* A child of fork unwinds a task that it has a copy of: no thread knows of the job, unless its end
+ * is under way already. */
+static enum coir__withdrawn withdraw_copy(struct coir__work *work)
+{
+    if (work->state == COIR__JOB_DONE)
+        return COIR__UNFINISHED;
+    work->state = COIR__JOB_DONE;
+    return COIR__WITHDRAWN;
 }
 
 enum coir__withdrawn coir__threads_withdraw(struct coir__work *work)
 {
     coir_threads *pool = work->pool;
     enum coir__withdrawn what = COIR__UNFINISHED;
+    if (work->forks != forks)
+        return withdraw_copy(work);
     pthread_mutex_lock(&pool->lock);
     if (work->state == COIR__JOB_QUEUED) {
         queue_remove(pool, work);
@@ -417,6 +445,7 @@ static void forget_threads(void)
     shared = (struct coir_threads){.lock = PTHREAD_MUTEX_INITIALIZER, .name = "default"};
     shared.limit = limit;
     shared.idle_time = IDLE;
+    shared.forks = ++forks;
     atomic_init(&shared.uses, uses); /* copies of tasks count theirs out */
 }
 
@@ -454,7 +483,9 @@ int coir_threads_open(const coir_threads_opts *opts, coir_threads **ret_pool)
     coir_threads *pool = coir__calloc(1, sizeof *pool);
     if (pool == NULL)
         return -ENOMEM;
+    (void)coir__threads_default(); /* which counts forks */
     pthread_mutex_init(&pool->lock, NULL);
+    pool->forks = forks;
     atomic_init(&pool->uses, 1);
     pool->limit = opts->limit != 0 ? opts->limit : usual_limit();
     pool->queue_limit = opts->queue_limit;
@@ -532,7 +563,8 @@ void coir_threads_close(coir_threads *pool)
 {
     if (pool == NULL)
         return;
-    end_jobs(pool);
+    if (!is_copy(pool))
+        end_jobs(pool);
     coir__threads_let_go(pool);
 }
 
@@ -560,6 +592,10 @@ void coir_threads_stats(coir_threads *pool, coir_threads_counts *ret_counts)
 {
     if (pool == NULL)
         pool = coir__threads_default();
+    if (is_copy(pool)) {
+        *ret_counts = (coir_threads_counts){.limit = pool->limit};
+        return;
+    }
     pthread_mutex_lock(&pool->lock);
     *ret_counts = (coir_threads_counts){
         .limit = pool->limit,

@@ -25,6 +25,7 @@ struct coir__work {
     void (*release)(void *arg); /* of one that may be abandoned */
     enum coir__job_state state; /* under the pool's lock, as the next */
     bool abandoned;
+    unsigned forks; /* of the process that it was submitted in */
     int result;
     coir_time queued;
 };
