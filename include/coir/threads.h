@@ -68,7 +68,7 @@ COIR__PUBLIC bool coir_blocking_cancelled(void);
 
 /* Zero means the default for each field. */
 typedef struct coir_threads_opts {
-    unsigned limit;     /* threads at most; 0: processors + 4, from 4 to 32 */
+    unsigned limit;     /* threads at most; 0: processors + 4, at most 32 */
     const char *name;   /* its threads are "coir/NAME/1" and so on, cut to 15 bytes; copied; NULL:
                            "pool" */
     size_t queue_limit; /* jobs that may wait: a further one is -EAGAIN; 0: any number, since a job
