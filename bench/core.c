@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include <coir/channel.h>
+#include <coir/debug.h>
 #include <coir/group.h>
 #include <coir/loop.h>
 #include <coir/task.h>
@@ -52,7 +53,7 @@ static int do_nothing(void *arg)
     return 0;
 }
 
-static int bench_spawn(const struct bench *bench)
+static int spawn_and_join(const struct bench *bench, int64_t *ret_elapsed)
 {
     static coir_task *tasks[SPAWN_BATCH];
     COIR_GROUP(group);
@@ -63,7 +64,28 @@ static int bench_spawn(const struct bench *bench)
         for (long i = 0; i < bench->size; i++)
             COIR_TRY(coir_join(tasks[i], NULL));
     }
-    measure_per_op(bench->name, measure_now_ns() - start, bench->n, "ns/task");
+    *ret_elapsed = measure_now_ns() - start;
+    return 0;
+}
+
+static int bench_spawn(const struct bench *bench)
+{
+    int64_t elapsed;
+    COIR_TRY(spawn_and_join(bench, &elapsed));
+    measure_per_op(bench->name, elapsed, bench->n, "ns/task");
+    return 0;
+}
+
+/* debug_ratio: the same with debug mode on, against off. */
+
+static int bench_debug(const struct bench *bench)
+{
+    int64_t off, on;
+    COIR_TRY(coir_debug_set(NULL, false));
+    COIR_TRY(spawn_and_join(bench, &off));
+    COIR_TRY(coir_debug_set(NULL, true));
+    COIR_TRY(spawn_and_join(bench, &on));
+    measure_result(bench->name, (double)on / (double)off, "x");
     return 0;
 }
 
@@ -216,6 +238,7 @@ static const struct bench benches[] = {
     {"switch/1000", bench_switch, 20000000, 1000},
     {"spawn_join/1", bench_spawn, 5000000, 1},
     {"spawn_join/1000", bench_spawn, 5000000, SPAWN_BATCH},
+    {"spawn_join/debug_ratio", bench_debug, 5000000, 1},
     {"channel/0", bench_channel, 5000000, 0},
     {"channel/1", bench_channel, 5000000, 1},
     {"channel/64", bench_channel, 20000000, 64},

@@ -69,6 +69,7 @@ CASES = (
     simple("switch/1000", "ns", "switch_floor", target=9, floor_ratio=1.3),
     simple("spawn_join/1", "ns", "switch_floor", target=20, floor_ratio=2.5),
     simple("spawn_join/1000", "ns", "switch_floor", target=20, floor_ratio=2.5),
+    Case("spawn_join/debug_ratio", (Metric("spawn_join/debug_ratio", "x", target=3),)),
     simple("channel/0", "ns", "chan_floor"),
     simple("channel/1", "ns", "chan_floor", target=30),
     simple("channel/64", "ns", "chan_floor", target=8, floor_ratio=6.7),

@@ -9,6 +9,7 @@
 #include <coir/channel.h>
 #include <coir/completions.h>
 #include <coir/condition.h>
+#include <coir/debug.h>
 #include <coir/descriptor.h>
 #include <coir/error.h>
 #include <coir/event.h>

@@ -25,7 +25,8 @@ typedef struct coir_lock {
     struct coir_task *coir__owner; /* NULL: free */
     uint64_t coir__owner_id; /* so that a task which ended with it is not taken for its successor */
     struct coir__waitlist coir__waiters;
-    void *coir__reserved[2];
+    uint64_t coir__order; /* what debug mode knows it by */
+    void *coir__reserved;
 } coir_lock;
 
 /* Acquires lock for the current task, waiting behind those that came before. A free one is acquired

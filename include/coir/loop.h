@@ -25,6 +25,12 @@ typedef enum coir_report_kind {
     COIR_REPORT_IGNORED,    /* a task ignored a thousand cancellations in a row */
     COIR_REPORT_OVERFLOW,   /* a stack overflow; the process ends after it */
     COIR_REPORT_MISUSE,     /* a programming error that was survived */
+    /* in debug mode only (see debug.h) */
+    COIR_REPORT_SLOW_STEP,     /* a task, or a callback, has held up the loop */
+    COIR_REPORT_LOCK_ORDER,    /* locks are taken in an order in which they can deadlock */
+    COIR_REPORT_THREAD_LOCK,   /* a task waits while its thread holds a mutex */
+    COIR_REPORT_DEAD_ARGUMENT, /* a task's argument lies in a frame that has been left */
+    COIR_REPORT_WRONG_THREAD,  /* an object of a loop was used by another thread */
 } coir_report_kind;
 
 /* A report. Everything is borrowed for the duration of the hook. */
@@ -52,14 +58,17 @@ typedef struct coir_loop_opts {
     bool virtual_clock;    /* time jumps to the next timer when nothing else can happen */
     bool expects_posts;    /* other threads will post: waiting for ever is no deadlock */
     bool fp_control;       /* save and restore floating-point control words at each switch */
+    bool debug;            /* debug mode, see debug.h; $COIR_DEBUG=1 does the same */
     coir_report_fn report; /* NULL: coir_main and coir_run print it, other loops only count */
     void *report_arg;
-    size_t coir__reserved[8];
+    coir_time slow_step; /* in debug mode: a step that is longer is reported; 0: 100 ms */
+    size_t coir__reserved[7];
 } coir_loop_opts;
 
 /* Runs fn(arg) as the main task of a loop of its own, and the process around it: SIGINT and SIGTERM
  * cancel the main task, a second one ends the process at once (signals that the program ignores or
- * handles already are left alone); a failure prints its trace on standard error. Exactly one call
+ * handles already are left alone); SIGQUIT prints all tasks (see debug.h); a failure prints its
+ * trace on standard error. Exactly one call
  * in a process, from main. Returns the exit code: 0 after SIGTERM with 0 or -ECANCELED; 0..125 as
  * fn returned them; 1 for other failures. After SIGINT with 0 or -ECANCELED it raises SIGINT again
  * with its default action. Cancel safety: not called in a task. Thread safety: the main thread. */

@@ -83,6 +83,7 @@ enum coir__task_flag {
     COIR__TASK_WATCHED = 1 << 7,    /* starter, watchers or on_done may be set */
     COIR__TASK_UNREAD = 1 << 9,     /* its failure is one of its group's coir__unread */
     COIR__TASK_BELONGINGS = 1 << 8, /* drop_belongings may have something to do */
+    COIR__TASK_DEBUGGED = 1 << 10, /* debug mode keeps COIR__DEBUG_RESERVE bytes below the record */
 };
 
 /* A task's record, at the top of the task's own stack. A task that ends leaves it as it found it:
@@ -135,7 +136,8 @@ struct coir_task {
 enum coir__slow {
     COIR__SLOW_SEED = 1 << 0,
     COIR__SLOW_FP = 1 << 1,
-    COIR__SLOW_HOOK = 1 << 2, /* park_hook is set (torture) */
+    COIR__SLOW_HOOK = 1 << 2,  /* park_hook is set (torture) */
+    COIR__SLOW_DEBUG = 1 << 3, /* debug mode: coir__debugger is told of every step */
 };
 
 #define COIR__BUDGET 256  /* switches per turn, then I/O and timers are looked at */
@@ -148,6 +150,7 @@ struct coir__stacks;
 struct coir__timers;
 struct coir__callbacks;
 struct coir__errors;
+struct coir__debug;
 
 struct coir_loop {
     struct coir__context context; /* the thread's own stack, while a task runs */
@@ -160,8 +163,9 @@ struct coir_loop {
     coir_time now;      /* of this turn */
     struct coir__timers *timers;
     struct coir__stacks *stacks;
-    /* Records of cached stacks by class, linked by their ready nodes, the one given last first. */
-    struct coir__ready *stack_free[COIR__STACK_CLASSES];
+    /* Records of cached stacks by class, linked by their ready nodes, the one given last first. The
+     * last list is always empty: with it for quick_class each spawn takes the long way. */
+    struct coir__ready *stack_free[COIR__STACK_CLASSES + 1];
     struct coir_scope root;       /* every scope of the loop is below it */
     struct coir_group background; /* owns the tasks of coir_loop_spawn and main */
     struct coir__callbacks *callbacks;
@@ -184,7 +188,9 @@ struct coir_loop {
     void *park_hook_arg;
     bool running, stop, forever, expects_posts, deadlocked;
     unsigned stack_class; /* of tasks that ask for no size */
-    uint64_t jobs;        /* work elsewhere that has not come back (away.c) */
+    unsigned
+        quick_class; /* the same, or COIR__STACK_CLASSES while debug mode wants to see spawns */
+    uint64_t jobs;   /* work elsewhere that has not come back (away.c) */
     uint64_t jobs_total;
     struct coir__away *returned; /* what came back and is held, in the order of leaving (away.c) */
     /* Threads that wake it, which they do after what they posted may have been called: it is not
@@ -202,7 +208,8 @@ struct coir_loop {
     void *fake;       /* of ASan */
     const void *thread_stack;
     size_t thread_stack_size;
-    struct coir_error *error; /* last failure outside tasks */
+    struct coir_error *error;  /* last failure outside tasks */
+    struct coir__debug *debug; /* NULL: debug mode is off */
 };
 
 /* The loop that runs on this thread. */
@@ -624,6 +631,41 @@ void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_tas
 void coir__report_deadlock(struct coir_loop *loop);
 /* One line about a task: name, age, what it waits for, where it was spawned. */
 size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
+
+/* ---- debug mode (the room debug, which is linked in by this table, as backends are) ---- */
+
+#define COIR__DEBUG_RESERVE ((size_t)512) /* bytes below a record that are debug mode's */
+
+/* What debug mode wants to know, called only while COIR__SLOW_DEBUG is set, if nothing else is
+ * said. A step is what runs between two waits: of a task, or of the loop itself. */
+struct coir__debugger {
+    int (*set)(struct coir_loop *loop, bool on); /* at any time; 0 or a negative errno */
+    void (*attach)(struct coir_loop *loop);      /* a run begins on this thread */
+    void (*detach)(struct coir_loop *loop);
+    void (*idle)(struct coir_loop *loop, bool begins); /* around the loop's wait for the kernel */
+    void (*born)(struct coir_task *task);              /* before its context is made */
+    void (*left)(struct coir_task *task);              /* it is about to switch away */
+    /* It is about to be switched to; directly: by the task that has just left. The one that runs
+     * after the end of another is not told of before it leaves. */
+    void (*entered)(struct coir_task *task, bool directly);
+    void (*ended)(struct coir_task *task); /* its function has returned; the last of its steps */
+    /* A lock, known by *id (0: not yet): somebody is going to wait for it, has it, or lets go. */
+    void (*lock_wanted)(struct coir_task *task, uint64_t *id);
+    void (*lock_taken)(struct coir_task *task, uint64_t *id);
+    void (*lock_left)(struct coir_task *task, uint64_t id);
+    /* Prints all tasks and where they wait; in any mode, on the loop's thread. */
+    void (*dump)(struct coir_loop *loop, int fd);
+    /* Prints where the loop's thread was interrupted, from a signal handler, if it is known to be
+     * stuck, or anyway. Returns whether it did; in any mode. */
+    bool (*dump_here)(struct coir_loop *loop, int fd, const void *ucontext, bool anyway);
+};
+extern const struct coir__debugger coir__debugger;
+
+/* Whether debug mode wants to know of what loop does. */
+static inline bool coir__debugs(const struct coir_loop *loop)
+{
+    return coir__unlikely((loop->slow & COIR__SLOW_DEBUG) != 0);
+}
 
 /* ---- the loop (loop.c, post.c) ---- */
 

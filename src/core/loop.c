@@ -142,6 +142,13 @@ static void free_parts(struct coir_loop *loop)
 
 void (*coir__loop_opened)(struct coir_loop *loop);
 
+/* Whether the options or the environment ask for debug mode. */
+static bool wants_debug(const struct coir_loop *loop)
+{
+    const char *asked = getenv("COIR_DEBUG");
+    return loop->opts.debug || (asked != NULL && asked[0] != '\0' && strcmp(asked, "0") != 0);
+}
+
 int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop)
 {
     if (opts != NULL && coir__stack_class(opts->stack_size) >= COIR__STACK_CLASSES)
@@ -157,11 +164,14 @@ int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop)
     loop->stack_class =
         coir__stack_class(loop->opts.stack_size != 0 ? loop->opts.stack_size : COIR__STACK_SIZE);
     loop->random = loop->opts.seed;
+    loop->quick_class = loop->stack_class;
     coir__loop_set_slow(loop, COIR__SLOW_SEED, loop->opts.seed != 0);
     coir__loop_set_slow(loop, COIR__SLOW_FP, loop->opts.fp_control);
     loop->root.coir__kind = COIR__SCOPE_ROOT;
     coir__group_open(&loop->background, loop, &loop->root, NULL, COIR_COLLECT, &background_site);
     int r = open_parts(loop);
+    if (r >= 0 && wants_debug(loop) && (r = coir__debugger.set(loop, true)) < 0)
+        loop->backend->close(loop);
     if (r < 0) {
         free_parts(loop);
         return r;
@@ -195,6 +205,18 @@ static struct coir__ready *pop_shuffled(struct coir_loop *loop)
     return ready;
 }
 
+/* Switches to a task when there is more to it. The loop and its callbacks keep their floating-point
+ * control words. */
+static __attribute__((noinline)) void enter_slowly(struct coir_loop *loop, struct coir_task *task)
+{
+    if (coir__debugs(loop))
+        coir__debugger.entered(task, false);
+    if (loop->slow & COIR__SLOW_FP)
+        (void)coir__switch_fp(&loop->context, &task->context);
+    else
+        (void)coir__switch(&loop->context, &task->context);
+}
+
 /* Runs ready tasks and callbacks until there are none or the turn is over. */
 static void run_ready(struct coir_loop *loop)
 {
@@ -214,8 +236,8 @@ static void run_ready(struct coir_loop *loop)
         if (shuffled)
             loop->budget = 1; /* no direct hand-over: each step is drawn here */
         loop->current = task;
-        if (coir__unlikely(loop->slow & COIR__SLOW_FP)) /* the loop and its callbacks keep theirs */
-            (void)coir__switch_fp(&loop->context, &task->context);
+        if (coir__unlikely(loop->slow & (COIR__SLOW_FP | COIR__SLOW_DEBUG)))
+            enter_slowly(loop, task);
         else
             (void)coir__switch(&loop->context, &task->context);
         if (shuffled && loop->charges > 0)
@@ -231,8 +253,13 @@ static bool may_be_woken(const struct coir_loop *loop)
 /* Waits in the backend, unless something was posted meanwhile. */
 static int sleep_in_backend(struct coir_loop *loop, coir_time timeout)
 {
+    bool watched = coir__debugs(loop);
+    if (watched)
+        coir__debugger.idle(loop, true);
     int r = loop->backend->poll(loop, coir__inbox_sleep(loop) ? timeout : 0);
     coir__inbox_awake(loop);
+    if (watched)
+        coir__debugger.idle(loop, false);
     return r;
 }
 
@@ -390,11 +417,15 @@ static int begin_run(struct coir_loop *loop)
     loop->now = loop->opts.virtual_clock ? loop->now : coir__clock();
     coir__context_thread(loop);
     coir__stack_watch_thread();
+    if (coir__debugs(loop))
+        coir__debugger.attach(loop);
     return 0;
 }
 
 static void end_run(struct coir_loop *loop)
 {
+    if (coir__debugs(loop))
+        coir__debugger.detach(loop);
     coir__stack_unwatch_thread();
     loop->done = NULL;
     loop->stop = loop->forever = loop->running = false;
@@ -639,6 +670,7 @@ int coir_loop_close(coir_loop *loop)
         (void)sched_yield();
     loop->backend->close(loop);
     end_run(loop);
+    (void)coir__debugger.set(loop, false);
     free_parts(loop);
     return 0;
 }

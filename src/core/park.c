@@ -11,10 +11,24 @@
     16 /* from this report in a row on, the call really yields, so that the loop stays alive */
 #define IGNORED_REPORT 1000 /* and this one is a bug */
 
+/* As leave, when debug mode measures the steps. */
+static __attribute__((noinline)) int leave_watched(struct coir_task *self)
+{
+    struct coir_loop *loop = self->loop;
+    coir__debugger.left(self);
+    struct coir__context *next = coir__next(loop);
+    if (loop->current != NULL)
+        coir__debugger.entered(loop->current, true);
+    return loop->slow & COIR__SLOW_FP ? coir__switch_fp(&self->context, next)
+                                      : coir__switch(&self->context, next);
+}
+
 /* Switches away from a task that is parked or ready. */
 static int leave(struct coir_task *self)
 {
     struct coir_loop *loop = self->loop;
+    if (coir__debugs(loop))
+        return leave_watched(self);
     if (loop->slow & COIR__SLOW_FP)
         return coir__switch_fp(&self->context, coir__next(loop));
     return coir__switch(&self->context, coir__next(loop));

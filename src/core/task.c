@@ -45,9 +45,17 @@ static struct coir_task *make(struct coir_loop *loop, struct coir_group *group, 
     if (task == NULL)
         return NULL;
     birth(task, loop, group, fn, arg, site);
+    if (coir__debugs(loop))
+        coir__debugger.born(task);
     if (loop->current != NULL && loop->current->locals != NULL)
         coir__locals_inherit(task, loop->current);
     return task;
+}
+
+/* What is kept between the record and the first frame of a task that make has made. */
+static inline size_t reserve_of(const struct coir_task *task)
+{
+    return task->flags & COIR__TASK_DEBUGGED ? COIR__DEBUG_RESERVE : 0;
 }
 
 /* Where the first frame of a task begins: below its record. */
@@ -58,9 +66,9 @@ static inline void make_context(struct coir_task *task, size_t reserve)
 
 /* Makes a task ready, and hands it out. */
 static inline void publish(struct coir_task *task, struct coir_loop *loop,
-                           struct coir_task **ret_task)
+                           struct coir_task **ret_task, size_t reserve)
 {
-    make_context(task, 0);
+    make_context(task, reserve);
     if (ret_task != NULL) {
         task->flags |= COIR__TASK_HANDLE; /* it may have values already */
         *ret_task = task;
@@ -76,7 +84,7 @@ int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, vo
     struct coir_task *task = make(loop, group, fn, arg, stack_size, site);
     if (task == NULL)
         return -ENOMEM;
-    publish(task, loop, ret_task);
+    publish(task, loop, ret_task, reserve_of(task));
     return 0;
 }
 
@@ -88,7 +96,9 @@ struct coir_task *coir__spawn_deferred(struct coir_group *group, coir_fn fn, voi
     if (task == NULL)
         return NULL;
     birth(task, loop, group, fn, arg, site);
-    publish(task, loop, NULL);
+    if (coir__debugs(loop))
+        coir__debugger.born(task);
+    publish(task, loop, NULL, reserve_of(task));
     return task;
 }
 
@@ -141,6 +151,8 @@ int coir__group_resolve(struct coir_group *group, const void *arg, struct coir_g
 static __attribute__((noinline)) int spawn_slow(coir_group *group, coir_fn fn, void *arg,
                                                 coir_task **ret_task, const coir_site *site)
 {
+    if (coir__likely(usable(group) && fn != NULL)) /* debug mode */
+        return coir__spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
     int r = coir__group_resolve(group, arg, &group);
     if (r < 0)
         return r;
@@ -151,7 +163,7 @@ static __attribute__((noinline)) int spawn_slow(coir_group *group, coir_fn fn, v
 static inline bool is_plain(const coir_group *group)
 {
     const struct coir_loop *loop = group->coir__loop;
-    return loop->stack_free[loop->stack_class] != NULL &&
+    return loop->stack_free[loop->quick_class] != NULL &&
            (loop->current == NULL || loop->current->locals == NULL);
 }
 
@@ -161,9 +173,9 @@ int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task
     if (coir__unlikely(!usable(group) || fn == NULL || !is_plain(group)))
         return spawn_slow(group, fn, arg, ret_task, site);
     struct coir_loop *loop = group->coir__loop;
-    struct coir_task *task = coir__stack_pop(loop, loop->stack_class);
+    struct coir_task *task = coir__stack_pop(loop, loop->quick_class);
     birth(task, loop, group, fn, arg, site);
-    publish(task, loop, ret_task);
+    publish(task, loop, ret_task, 0);
     return 0;
 }
 
@@ -180,8 +192,9 @@ int coir_spawn_copy_at(coir_group *group, coir_fn fn, const void *item, size_t s
     struct coir_task *task = make(group->coir__loop, group, fn, NULL, 0, site);
     if (task == NULL)
         return -ENOMEM;
+    size += reserve_of(task);
     task->arg = (char *)task - ((size + 15) & ~(size_t)15);
-    memcpy(task->arg, item, size);
+    memcpy(task->arg, item, size - reserve_of(task));
     make_context(task, size);
     if (ret_task != NULL) {
         task->flags |= COIR__TASK_HANDLE; /* it may have values already */
@@ -210,7 +223,11 @@ static void run_eagerly(struct coir_task *self, struct coir_task *task)
         loop->ready_last = &self->ready.next;
     loop->ready_first = &self->ready;
     self->context.result = 0;
+    if (coir__debugs(loop))
+        coir__debugger.left(self);
     loop->current = task;
+    if (coir__debugs(loop))
+        coir__debugger.entered(task, true);
     if (loop->slow & COIR__SLOW_FP)
         (void)coir__switch_fp(&self->context, &task->context);
     else
@@ -271,7 +288,7 @@ int coir_spawn_with_at(coir_group *group, coir_fn fn, void *arg, const coir_spaw
     struct coir_task *task = make(group->coir__loop, group, fn, arg, opts->stack_size, site);
     if (task == NULL)
         return -ENOMEM;
-    make_context(task, 0);
+    make_context(task, reserve_of(task));
     if (opts->name != NULL)
         coir_task_set_name(task, "%s", opts->name);
     if (ret_task != NULL || opts->ready)
@@ -378,6 +395,8 @@ static inline void settle_joiner(struct coir_task *task, struct coir_task *joine
 /* Tells whoever else waits for this end. */
 static __attribute__((noinline)) void tell_watchers(struct coir_task *task)
 {
+    if (coir__debugs(task->loop))
+        coir__debugger.ended(task);
     if (task->starter != NULL)
         coir__wake(task->starter, 0);
     task->starter = NULL;

@@ -4,7 +4,9 @@
  * at their defaults: the first one cancels the main task, and a second one ends the process by the
  * default action, even when the loop is stuck. A signal that a task has asked for (signal.c) is
  * handled there and comes back here afterwards. This is no hope: a loop whose tasks all wait for
- * ever is deadlocked.
+ * ever is deadlocked. SIGQUIT prints all tasks, from the loop; and where the thread is, when the
+ * loop is stuck in a step: that is when debug mode says so, or when the SIGQUIT before was not
+ * answered yet.
  */
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +27,10 @@ static struct {
     coir_post_node node;
     struct sigaction before[COIR_COUNT(ends)];
     bool ours[COIR_COUNT(ends)];
+    pthread_t thread; /* of the loop */
+    coir_post_node dump_node;
+    struct sigaction before_quit;
+    bool quit_is_ours;
 } state;
 
 static void cancel_main(void *arg)
@@ -54,8 +60,41 @@ static void handle(int number)
     errno = saved;
 }
 
+static void dump(void *arg)
+{
+    coir__debugger.dump(arg, STDERR_FILENO);
+}
+
+/* SIGQUIT comes to any thread; what is to be seen is the loop's. */
+static void handle_quit(int number, siginfo_t *info, void *context)
+{
+    (void)info;
+    int saved = errno;
+    atomic_fetch_add(&state.inside, 1);
+    coir_loop *loop = atomic_load(&state.loop);
+    if (loop != NULL && coir__loop != loop) {
+        (void)pthread_kill(state.thread, number);
+    } else if (loop != NULL && !coir__debugger.dump_here(loop, STDERR_FILENO, context, false)) {
+        if (coir_post(loop, &state.dump_node, dump, loop) == -EALREADY)
+            (void)coir__debugger.dump_here(loop, STDERR_FILENO, context, true);
+    }
+    atomic_fetch_sub(&state.inside, 1);
+    errno = saved;
+}
+
+static void take_quit(void)
+{
+    struct sigaction action = {.sa_sigaction = handle_quit,
+                               .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+    state.thread = pthread_self();
+    if (sigaction(SIGQUIT, NULL, &state.before_quit) == 0 &&
+        state.before_quit.sa_handler == SIG_DFL)
+        state.quit_is_ours = coir__sys_sigaction(SIGQUIT, &action, NULL) == 0;
+}
+
 static void take_signals(void)
 {
+    take_quit();
     for (size_t i = 0; i < COIR_COUNT(ends); i++) {
         struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART | SA_ONSTACK};
         if (sigaction(ends[i], NULL, &state.before[i]) == 0 &&
@@ -69,6 +108,8 @@ static void give_signals_back(void)
     for (size_t i = 0; i < COIR_COUNT(ends); i++)
         if (state.ours[i])
             (void)sigaction(ends[i], &state.before[i], NULL);
+    if (state.quit_is_ours)
+        (void)sigaction(SIGQUIT, &state.before_quit, NULL);
     atomic_store(&state.loop, NULL);
     while (atomic_load(&state.inside) > 0)
         ;

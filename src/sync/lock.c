@@ -17,11 +17,15 @@ void coir__lock_give(coir_lock *lock, struct coir_task *task)
 {
     lock->coir__owner = task;
     lock->coir__owner_id = task->id;
+    if (coir__debugs(task->loop))
+        coir__debugger.lock_taken(task, &lock->coir__order);
 }
 
 void coir__lock_hand_over(coir_lock *lock)
 {
     struct coir__waiter *next = lock->coir__waiters.first;
+    if (coir__debugs(lock->coir__loop))
+        coir__debugger.lock_left(lock->coir__owner, lock->coir__order);
     if (next == NULL) {
         lock->coir__owner = NULL;
         return;
@@ -67,6 +71,8 @@ int coir_lock_acquire(coir_lock *lock)
     int r = coir__begin(self, &lock->coir__loop);
     if (coir__unlikely(r < 0))
         return r;
+    if (coir__debugs(self->loop) && !coir__lock_mine(lock, self))
+        coir__debugger.lock_wanted(self, &lock->coir__order);
     if (coir__likely(lock->coir__owner == NULL)) {
         coir__lock_give(lock, self);
         return 0;

@@ -1,0 +1,183 @@
+/* debug.h: what the files of debug mode share: the state of a loop in debug mode, what is kept of
+ * each task, ticks, and walks over stacks.
+ *
+ * Everything is the loop's thread's, but for what the watchdog and its signal look at: since,
+ * wanted, the sample, and what is under the watchdog's lock.
+ */
+#ifndef COIR_DEBUG_DEBUG_H
+#define COIR_DEBUG_DEBUG_H
+
+#include <signal.h>
+
+#include <coir/debug.h>
+
+#include "core/core.h"
+
+#define COIR__FRAMES_MOST 32
+#define COIR__SAMPLE_SIZE ((size_t)16 << 10)
+#define COIR__WAIT_KINDS 8 /* the last one is all others */
+#define COIR__HELD_MOST 6  /* locks that one task holds and debug mode knows of */
+
+#if defined(__clang__)
+#define COIR__UNCHECKED __attribute__((disable_sanitizer_instrumentation, noinline))
+#else
+#define COIR__UNCHECKED __attribute__((no_sanitize("address", "thread", "undefined"), noinline))
+#endif
+
+/* ---- ticks: the processor's own counter, since two readings of the clock would cost more than the
+ * rest of a step ---- */
+
+static inline uint64_t coir__ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#endif
+}
+
+/* Measures the counter's speed, once for the process. */
+void coir__ticks_measure(void);
+uint64_t coir__ticks_of(coir_time duration); /* UINT64_MAX for COIR_FOREVER */
+coir_time coir__ticks_time(uint64_t ticks);
+
+/* ---- stacks ---- */
+
+struct coir__frames {
+    uintptr_t
+        at[COIR__FRAMES_MOST]; /* the innermost first; all but that one are return addresses */
+    size_t count;
+    bool here; /* of the running code: it begins inside this room */
+};
+
+/* A stack that was taken while its thread was interrupted. The copy begins at sp. */
+struct coir__sample {
+    uint64_t step; /* since, when it was taken; 0: none */
+    uintptr_t pc, fp, sp, high;
+    struct coir__frames chain; /* from fp, when that can be a frame's */
+    size_t length;
+    char copy[COIR__SAMPLE_SIZE];
+};
+
+/* Files with names of functions, kept open for some look-ups. */
+struct coir__symbols {
+    struct coir__symbols_file {
+        const void *base; /* where the program or library lies */
+        const char *map;  /* its file; NULL: could not be read */
+        size_t size;
+    } files[8];
+    size_t count;
+};
+
+/* The function that an address lies in. */
+struct coir__symbol {
+    char name[96];
+    char module[48]; /* the library; empty: the program */
+    bool known;      /* else name says where it lies */
+};
+
+void coir__symbols_close(struct coir__symbols *symbols);
+void coir__symbol_find(struct coir__symbols *symbols, uintptr_t address,
+                       struct coir__symbol *ret_symbol);
+
+/* The stack of a task that is not running, of the running code, or of a sample. */
+void coir__frames_parked(const struct coir_task *task, struct coir__frames *ret_frames);
+void coir__frames_here(const struct coir_task *task, struct coir__frames *ret_frames);
+void coir__frames_sampled(const struct coir__sample *sample, struct coir__symbols *symbols,
+                          struct coir__frames *ret_frames);
+/* Takes a sample from a signal handler. */
+void coir__sample_take(struct coir__sample *sample, uint64_t step, const void *ucontext,
+                       uintptr_t low, uintptr_t high);
+/* Writes a line for each frame of a task, each after a newline and indent spaces. hint, where it is
+ * not NULL, gets what to do about a well-known blocking call, or NULL. Returns the length. */
+size_t coir__frames_format(const struct coir__frames *frames, struct coir__symbols *symbols,
+                           int indent, char *text, size_t size, const char **ret_hint);
+
+/* ---- locks and arguments ---- */
+
+struct coir__orders; /* which lock was held while which other one was acquired */
+struct coir__orders *coir__orders_open(void);
+void coir__orders_close(struct coir__orders *orders);
+void coir__order_wanted(struct coir_task *task, uint64_t *id);
+void coir__order_taken(struct coir_task *task, uint64_t *id);
+void coir__order_left(struct coir_task *task, uint64_t id);
+
+/* ---- a task ---- */
+
+/* Lies right below the record of a task that was spawned in debug mode. */
+struct coir__debug_task {
+    struct coir_task *spawner; /* its argument is on this one's stack; NULL: no such thing */
+    uintptr_t lowest;          /* of the arguments of others on its own stack; 0: none */
+    uint64_t held[COIR__HELD_MOST];
+    uint32_t held_count;
+    uint32_t kinds;
+    struct {
+        const struct coir__wait *wait;
+        uint64_t time, times;
+    } waits[COIR__WAIT_KINDS];
+    coir_time ended;               /* on the loop's clock; 0: not yet */
+    uint64_t left;                 /* when its last step ended: ticks, or the virtual clock */
+    const struct coir__wait *wait; /* what it left for; NULL: others ran */
+    uint64_t running, ready, longest, steps;
+};
+_Static_assert(sizeof(struct coir__debug_task) <= COIR__DEBUG_RESERVE, "room below the record");
+
+/* How many bytes below its record are the stack of a task. */
+static inline size_t coir__debug_reach(const struct coir_task *task)
+{
+    return (size_t)((const char *)task - task->stack_low);
+}
+
+static inline struct coir__debug_task *coir__debug_of(const struct coir_task *task)
+{
+    if (!(task->flags & COIR__TASK_DEBUGGED))
+        return NULL;
+    return (struct coir__debug_task *)(void *)((char *)(uintptr_t)task -
+                                               sizeof(struct coir__debug_task));
+}
+
+/* Notes that the argument of task lies on the stack of self, which spawns it. */
+void coir__argument_note(struct coir_task *task, struct coir__debug_task *data,
+                         struct coir_task *self);
+/* Frames below sp have been left by task. */
+void coir__arguments_check(struct coir_task *task, struct coir__debug_task *data, uintptr_t sp);
+
+/* ---- a loop ---- */
+
+struct coir__debug {
+    struct coir_loop *loop;
+    _Atomic uint64_t since;    /* ticks at which the step began that runs now; 0: none does */
+    uint64_t start;            /* the same, for the loop's thread */
+    uint64_t slow;             /* ticks; longer steps are reported */
+    struct coir_task *task;    /* whose step it is known to be; NULL: of the loop, or not known */
+    int (*held_mutexes)(void); /* of the calling thread; NULL: nobody counts them */
+    struct coir__orders *orders;
+
+    uintptr_t thread_low, thread_high; /* the stack of the loop's thread */
+    struct coir__sample sample;
+    _Atomic uint64_t wanted; /* the step that a sample was asked for */
+
+    pid_t process; /* that has the watchdog */
+    pthread_t watchdog;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stop, attached; /* the rest is under lock */
+    pthread_t thread;    /* of the loop, while attached */
+    coir_time look_every;
+};
+
+int coir__watchdog_start(struct coir__debug *debug);
+void coir__watchdog_stop(struct coir__debug *debug);
+void coir__watchdog_attach(struct coir__debug *debug);
+void coir__watchdog_detach(struct coir__debug *debug);
+void coir__watchdog_set(struct coir__debug *debug, coir_time slow_step);
+
+/* Reports a step of task (NULL: of the loop itself) that took so many ticks. */
+void coir__report_slow_step(struct coir__debug *debug, struct coir_task *task, uint64_t took);
+
+void coir__dump(struct coir_loop *loop, int fd);
+bool coir__dump_here(struct coir_loop *loop, int fd, const void *ucontext, bool anyway);
+
+#endif

@@ -1,0 +1,277 @@
+/* frames.c: walks over stacks by frame pointers, and stacks in words.
+ *
+ * A frame record is the caller's frame pointer and the return address, on x86-64 and aarch64 alike.
+ * A parked task's chain begins in its saved context. A sample was taken anywhere, perhaps in a
+ * function of the C library that uses the frame pointer's register for something else: then the
+ * copied stack is searched for the first record that can be one, and words that are return
+ * addresses stand for the frames before it.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "debug/debug.h"
+
+/* Without the signature that pointer authentication puts into the upper bits. */
+static uintptr_t plain(uintptr_t address)
+{
+#if defined(__aarch64__)
+    return address & ((UINT64_C(1) << 48) - 1);
+#else
+    return address;
+#endif
+}
+
+static void add(struct coir__frames *frames, uintptr_t pc)
+{
+    if (pc != 0 && frames->count < COIR__FRAMES_MOST)
+        frames->at[frames->count++] = plain(pc);
+}
+
+/* Follows the chain from fp through memory between low and high. */
+COIR__UNCHECKED static void walk(struct coir__frames *frames, uintptr_t fp, uintptr_t low,
+                                 uintptr_t high)
+{
+    while (fp >= low && fp + 16 <= high && fp % 8 == 0 && frames->count < COIR__FRAMES_MOST) {
+        const volatile uintptr_t *record = (const volatile uintptr_t *)fp;
+        add(frames, record[1]);
+        low = fp + 16; /* outer frames lie above */
+        fp = record[0];
+    }
+}
+
+COIR__UNCHECKED void coir__frames_parked(const struct coir_task *task,
+                                         struct coir__frames *ret_frames)
+{
+    char *low, *high;
+    coir__stack_bounds(task, &low, &high);
+    ret_frames->count = 0;
+    ret_frames->here = false;
+    const volatile uintptr_t *sp = task->context.sp; /* see switch_*.S */
+    if ((const char *)task->context.sp < low || (const char *)task->context.sp >= high)
+        return;
+#if defined(__x86_64__)
+    add(ret_frames, sp[0]);
+    walk(ret_frames, sp[6], (uintptr_t)low, (uintptr_t)high);
+#else
+    add(ret_frames, sp[1]);
+    walk(ret_frames, sp[0], (uintptr_t)low, (uintptr_t)high);
+#endif
+}
+
+void coir__frames_here(const struct coir_task *task, struct coir__frames *ret_frames)
+{
+    char *low, *high;
+    coir__stack_bounds(task, &low, &high);
+    ret_frames->count = 0;
+    ret_frames->here = true;
+    walk(ret_frames, (uintptr_t)__builtin_frame_address(0), (uintptr_t)low, (uintptr_t)high);
+}
+
+/* ---- samples ---- */
+
+COIR__UNCHECKED void coir__sample_take(struct coir__sample *sample, uint64_t step,
+                                       const void *ucontext, uintptr_t low, uintptr_t high)
+{
+    const ucontext_t *context = ucontext;
+#if defined(__x86_64__)
+    sample->pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+    sample->fp = (uintptr_t)context->uc_mcontext.gregs[REG_RBP];
+    sample->sp = (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
+#else
+    sample->pc = (uintptr_t)context->uc_mcontext.pc;
+    sample->fp = (uintptr_t)context->uc_mcontext.regs[29];
+    sample->sp = (uintptr_t)context->uc_mcontext.sp;
+#endif
+    sample->high = high;
+    sample->length = 0;
+    if (sample->sp >= low && sample->sp < high && sample->sp % 8 == 0) {
+        size_t length = high - sample->sp;
+        length = length < COIR__SAMPLE_SIZE ? length : COIR__SAMPLE_SIZE;
+        const volatile uintptr_t *from = (const volatile uintptr_t *)sample->sp;
+        volatile uintptr_t *to = (volatile uintptr_t *)(void *)sample->copy;
+        for (size_t i = 0; i < length / sizeof *to; i++)
+            to[i] = from[i];
+        sample->length = length / sizeof *to * sizeof *to;
+    }
+    sample->chain.count = 0;
+    if (sample->fp >= sample->sp)
+        walk(&sample->chain, sample->fp, low, high);
+    sample->step = step;
+}
+
+static uintptr_t word(const struct coir__sample *sample, uintptr_t address)
+{
+    uintptr_t value;
+    memcpy(&value, sample->copy + (address - sample->sp), sizeof value);
+    return value;
+}
+
+/* Whether address lies in a function, right behind a call. */
+static bool follows_call(struct coir__symbols *symbols, uintptr_t address)
+{
+    struct coir__symbol symbol;
+    if (address < 4096)
+        return false;
+    coir__symbol_find(symbols, plain(address) - 1, &symbol);
+    if (!symbol.known)
+        return false;
+    const uint8_t *code = (const uint8_t *)plain(address);
+#if defined(__x86_64__)
+    return code[-5] == 0xe8 || (code[-2] == 0xff && (code[-1] & 0x38) == 0x10) ||
+           (code[-3] == 0xff && (code[-2] & 0x38) == 0x10) ||
+           (code[-6] == 0xff && (code[-5] & 0x38) == 0x10);
+#else
+    uint32_t call;
+    memcpy(&call, code - 4, sizeof call);
+    return (call & 0xfc000000) == 0x94000000 || (call & 0xfffffc1f) == 0xd63f0000;
+#endif
+}
+
+static bool is_record(const struct coir__sample *sample, struct coir__symbols *symbols,
+                      uintptr_t at)
+{
+    return at >= sample->sp && at % 8 == 0 && at + 16 <= sample->sp + sample->length &&
+           follows_call(symbols, word(sample, at + 8));
+}
+
+/* The frame pointer, or what a callee has saved of it. 0: none is found. */
+static uintptr_t find_record(const struct coir__sample *sample, struct coir__symbols *symbols)
+{
+    enum { FAR = 4096 };
+    if (is_record(sample, symbols, sample->fp))
+        return sample->fp;
+    for (size_t i = 0; i + 8 <= sample->length && i < FAR; i += 8) {
+        uintptr_t at = sample->sp + i, saved = word(sample, at);
+        if (saved > at && is_record(sample, symbols, saved))
+            return saved;
+    }
+    return 0;
+}
+
+/* Return addresses below the first record: of functions without one. They end with the one whose
+ * frame the record is, which is the first of another module than where the thread was. */
+static void add_unrecorded(const struct coir__sample *sample, struct coir__symbols *symbols,
+                           uintptr_t record, struct coir__frames *frames)
+{
+    enum { MOST = 8 };
+    struct coir__symbol inside, symbol;
+    coir__symbol_find(symbols, sample->pc, &inside);
+    if (inside.module[0] == '\0') { /* the program's own functions have records, but for leaves */
+        if (sample->length >= 8 && follows_call(symbols, word(sample, sample->sp)))
+            add(frames, word(sample, sample->sp));
+        return;
+    }
+    uintptr_t end = record != 0 ? record : sample->sp + sample->length;
+    for (uintptr_t at = sample->sp; at + 8 <= end && frames->count < MOST; at += 8) {
+        uintptr_t address = word(sample, at);
+        if (!follows_call(symbols, address))
+            continue;
+        coir__symbol_find(symbols, plain(address) - 1, &symbol);
+        add(frames, address);
+        if (strcmp(symbol.module, inside.module) != 0)
+            return;
+    }
+}
+
+void coir__frames_sampled(const struct coir__sample *sample, struct coir__symbols *symbols,
+                          struct coir__frames *ret_frames)
+{
+    ret_frames->count = 0;
+    ret_frames->here = false;
+    add(ret_frames, sample->pc);
+    uintptr_t record = find_record(sample, symbols);
+    add_unrecorded(sample, symbols, record, ret_frames);
+    for (size_t i = 0; record == sample->fp && i < sample->chain.count; i++)
+        add(ret_frames, sample->chain.at[i]);
+    if (record == sample->fp)
+        return;
+    while (record != 0 && record >= sample->sp && record % 8 == 0 &&
+           record + 16 <= sample->sp + sample->length && ret_frames->count < COIR__FRAMES_MOST) {
+        add(ret_frames, word(sample, record + 8));
+        uintptr_t outer = word(sample, record);
+        record = outer > record ? outer : 0;
+    }
+}
+
+/* ---- in words ---- */
+
+struct hint {
+    const char *functions; /* separated by spaces, with one at both ends */
+    const char *text;
+};
+
+static const struct hint hints[] = {
+    {" sleep usleep nanosleep clock_nanosleep thrd_sleep ",
+     "use coir_sleep, which lets the other tasks run"},
+    {" read readv pread pread64 write writev pwrite pwrite64 fread fwrite fgets getline getc ",
+     "use a stream (coir_read, coir_write) for what can wait, coir_blocking for files"},
+    {" recv recvfrom recvmsg send sendto sendmsg accept accept4 connect ",
+     "use a stream or a listener, or coir_wait_readable for a descriptor of your own"},
+    {" poll ppoll select pselect epoll_wait epoll_pwait ",
+     "use coir_select, or coir_wait_readable and the like for descriptors"},
+    {" getaddrinfo gethostbyname gethostbyaddr getnameinfo ",
+     "use coir_blocking, which lets a thread look the name up"},
+    {" fsync fdatasync sync syncfs open open64 openat rename unlink stat fstatat ftruncate ",
+     "use coir_blocking, which lets a thread wait for the disk"},
+    {" pthread_mutex_lock pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_cond_wait "
+     "pthread_cond_timedwait sem_wait sem_timedwait pthread_join pthread_barrier_wait futex ",
+     "use coir_lock or coir_event between tasks, coir_blocking to wait for threads"},
+    {" system popen pclose wait waitpid wait4 waitid ",
+     "use coir_blocking, which lets a thread wait for the process"},
+};
+
+/* What is called without the prefixes that libraries give their inner names. */
+static const char *bare(const char *name)
+{
+    static const char *const prefixes[] = {"__interceptor_", "__GI_", "__libc_", "_"};
+    for (size_t i = 0; i < COIR_COUNT(prefixes); i++)
+        while (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            name += strlen(prefixes[i]);
+    return name;
+}
+
+static const char *hint_for(const char *name)
+{
+    char wanted[80];
+    (void)snprintf(wanted, sizeof wanted, " %.70s ", bare(name));
+    for (size_t i = 0; i < COIR_COUNT(hints); i++)
+        if (strstr(hints[i].functions, wanted) != NULL)
+            return hints[i].text;
+    return NULL;
+}
+
+/* The library's own functions between the call and the switch, and below the task's function. */
+static bool is_inner(const struct coir__symbol *symbol)
+{
+    return strncmp(symbol->name, "coir__", 6) == 0 && strncmp(symbol->name, "coir__test_", 11) != 0;
+}
+
+size_t coir__frames_format(const struct coir__frames *frames, struct coir__symbols *symbols,
+                           int indent, char *text, size_t size, const char **ret_hint)
+{
+    size_t length = 0;
+    bool looking = frames->here; /* for the call of the library that asked for this */
+    text[0] = '\0';
+    if (ret_hint != NULL)
+        *ret_hint = NULL;
+    for (size_t i = 0; i < frames->count; i++) {
+        struct coir__symbol symbol;
+        coir__symbol_find(symbols, frames->at[i] - (i > 0), &symbol);
+        looking = looking && strncmp(symbol.name, "coir_", 5) != 0;
+        if (looking || is_inner(&symbol))
+            continue;
+        bool foreign = symbol.module[0] != '\0';
+        int n = snprintf(text + length, size - length, "\n%*s%s%s%s", indent, "", symbol.name,
+                         foreign ? " in " : "", symbol.module);
+        if (n < 0 || (size_t)n >= size - length) {
+            text[length] = '\0';
+            break;
+        }
+        length += (size_t)n;
+        const char *hint = ret_hint != NULL && foreign ? hint_for(symbol.name) : NULL;
+        if (hint != NULL)
+            *ret_hint = hint; /* the outermost one is what the program called */
+    }
+    return length;
+}

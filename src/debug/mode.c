@@ -1,0 +1,343 @@
+/* mode.c: debug mode on and off, the steps of tasks, and their figures.
+ *
+ * Owns struct coir__debug. A step begins where the last one ended when tasks switch to each other,
+ * so that each switch reads the counter once; where the loop was in between it reads it again, and
+ * what the loop did is a step of its own. The table coir__debugger is how the core knows of this
+ * room.
+ */
+#include <dlfcn.h>
+#include <string.h>
+
+#include "debug/debug.h"
+
+#define SLOW_STEP COIR_MS(100)
+
+/* ---- ticks ---- */
+
+static pthread_once_t measured = PTHREAD_ONCE_INIT;
+static double ns_per_tick = 1;
+
+static void measure(void)
+{
+    enum { FOR = 300000 };
+    coir_time begin = coir__clock(), end;
+    uint64_t ticks = coir__ticks();
+    do
+        end = coir__clock();
+    while (end - begin < FOR);
+    ns_per_tick = (double)(end - begin) / (double)(coir__ticks() - ticks);
+}
+
+void coir__ticks_measure(void)
+{
+    (void)pthread_once(&measured, measure);
+}
+
+uint64_t coir__ticks_of(coir_time duration)
+{
+    double ticks = (double)duration / ns_per_tick;
+    return ticks < 9e18 && duration != COIR_FOREVER ? (uint64_t)ticks : UINT64_MAX;
+}
+
+coir_time coir__ticks_time(uint64_t ticks)
+{
+    return (coir_time)((double)ticks * ns_per_tick);
+}
+
+/* ---- steps ---- */
+
+static inline void begin_step(struct coir__debug *debug, uint64_t now)
+{
+    debug->start = now;
+    atomic_store_explicit(&debug->since, now, memory_order_relaxed);
+}
+
+/* Ends the step that runs, of task or of the loop; gives its ticks, and begins what comes next. */
+static inline uint64_t end_step(struct coir__debug *debug, struct coir_task *task)
+{
+    uint64_t now = coir__ticks(), took = now - debug->start;
+    if (coir__unlikely(took > debug->slow && (int64_t)took > 0)) {
+        coir__report_slow_step(debug, task, took);
+        now = coir__ticks();
+    }
+    begin_step(debug, now);
+    return took;
+}
+
+static inline uint64_t stamp(const struct coir_loop *loop, const struct coir__debug *debug)
+{
+    return loop->opts.virtual_clock ? (uint64_t)loop->now : debug->start;
+}
+
+static void count_step(struct coir_loop *loop, struct coir__debug_task *data, uint64_t took)
+{
+    data->running += took;
+    data->steps++;
+    if (took > data->longest)
+        data->longest = took;
+    data->left = stamp(loop, loop->debug);
+}
+
+/* Where time of a kind of waiting is counted. */
+static unsigned kind_of(struct coir__debug_task *data, const struct coir__wait *wait)
+{
+    for (unsigned i = 0; i < data->kinds; i++)
+        if (data->waits[i].wait == wait || i == COIR__WAIT_KINDS - 1)
+            return i;
+    unsigned kind = data->kinds++;
+    data->waits[kind].wait = kind < COIR__WAIT_KINDS - 1 ? wait : NULL;
+    data->waits[kind].time = data->waits[kind].times = 0;
+    return kind;
+}
+
+static void entered(struct coir_task *task, bool directly)
+{
+    struct coir_loop *loop = task->loop;
+    struct coir__debug *debug = loop->debug;
+    if (!directly)
+        (void)end_step(debug, NULL);
+    debug->task = task;
+    task->flags |= COIR__TASK_WATCHED; /* its end is told */
+    struct coir__debug_task *data = coir__debug_of(task);
+    if (coir__unlikely(data == NULL))
+        return;
+    uint64_t waited = stamp(loop, debug) - data->left;
+    if (data->wait == NULL) {
+        data->ready += waited;
+        return;
+    }
+    unsigned kind = kind_of(data, data->wait);
+    data->waits[kind].time += waited;
+    data->waits[kind].times++;
+}
+
+static __attribute__((noinline)) void report_mutexes(struct coir_task *task, int count)
+{
+    char stack[3072];
+    struct coir__frames frames;
+    struct coir__symbols symbols = {.count = 0};
+    coir__frames_here(task, &frames);
+    (void)coir__frames_format(&frames, &symbols, 4, stack, sizeof stack, NULL);
+    coir__symbols_close(&symbols);
+    char line[320];
+    (void)coir__task_line(task, line, sizeof line);
+    coir__report(task->loop, COIR_REPORT_THREAD_LOCK, task, NULL,
+                 "%s while its thread holds %d mutex%s; tasks that come meanwhile and want it stop "
+                 "the thread for good%s\n  hint: unlock before the wait, or use coir_lock",
+                 line, count, count == 1 ? "" : "es", stack);
+}
+
+static void left(struct coir_task *task)
+{
+    struct coir_loop *loop = task->loop;
+    struct coir__debug *debug = loop->debug;
+    if (debug->task != task)
+        entered(task, true);
+    uint64_t took = end_step(debug, task);
+    struct coir__debug_task *data = coir__debug_of(task);
+    if (coir__likely(data != NULL)) {
+        count_step(loop, data, took);
+        data->wait = task->wait;
+        if (coir__unlikely(data->lowest != 0))
+            coir__arguments_check(task, data, (uintptr_t)__builtin_frame_address(0));
+    }
+    if (coir__unlikely(debug->held_mutexes != NULL && debug->held_mutexes() > 0))
+        report_mutexes(task, debug->held_mutexes());
+    debug->task = NULL;
+}
+
+static void born(struct coir_task *task)
+{
+    task->flags |= COIR__TASK_DEBUGGED | COIR__TASK_WATCHED;
+    struct coir__debug_task *data = coir__debug_of(task);
+    data->lowest = 0;
+    data->held_count = data->kinds = 0;
+    data->ended = 0;
+    data->left = stamp(task->loop, task->loop->debug);
+    data->wait = NULL;
+    data->running = data->ready = data->longest = data->steps = 0;
+    data->spawner = NULL;
+    struct coir_task *self = task->loop->current;
+    if (self != NULL && (uintptr_t)self - (uintptr_t)task->arg < coir__debug_reach(self))
+        coir__argument_note(task, data, self);
+}
+
+static void ended(struct coir_task *task)
+{
+    struct coir_loop *loop = task->loop;
+    if (loop->debug->task != task)
+        entered(task, true);
+    uint64_t took = end_step(loop->debug, task);
+    struct coir__debug_task *data = coir__debug_of(task);
+    if (coir__likely(data != NULL)) {
+        count_step(loop, data, took);
+        data->ended = loop->opts.virtual_clock ? loop->now : 1;
+        if (coir__unlikely(data->lowest != 0))
+            coir__arguments_check(task, data, UINTPTR_MAX);
+    }
+    loop->debug->task = NULL;
+}
+
+static void idle(struct coir_loop *loop, bool begins)
+{
+    struct coir__debug *debug = loop->debug;
+    if (debug == NULL)
+        return;
+    if (begins) {
+        (void)end_step(debug, NULL);
+        atomic_store_explicit(&debug->since, 0, memory_order_relaxed);
+    } else {
+        begin_step(debug, coir__ticks());
+    }
+    debug->task = NULL;
+}
+
+static void attach(struct coir_loop *loop)
+{
+    struct coir__debug *debug = loop->debug;
+    coir__watchdog_attach(debug);
+    begin_step(debug, coir__ticks());
+    debug->task = NULL;
+}
+
+static void detach(struct coir_loop *loop)
+{
+    atomic_store_explicit(&loop->debug->since, 0, memory_order_relaxed);
+    coir__watchdog_detach(loop->debug);
+}
+
+/* ---- on and off ---- */
+
+static int switch_on(struct coir_loop *loop)
+{
+    coir__ticks_measure();
+    struct coir__debug *debug = coir__alloc_own(sizeof *debug);
+    if (debug == NULL)
+        return -ENOMEM;
+    memset(debug, 0, sizeof *debug);
+    debug->loop = loop;
+    debug->orders = coir__orders_open();
+    void *counter = dlsym(RTLD_DEFAULT, "coir_debug_held_mutexes");
+    memcpy(&debug->held_mutexes, &counter, sizeof counter);
+    coir__watchdog_set(debug, loop->opts.slow_step);
+    int r = debug->orders != NULL ? coir__watchdog_start(debug) : -ENOMEM;
+    if (r < 0) {
+        coir__orders_close(debug->orders);
+        coir__free_own(debug);
+        return r;
+    }
+    loop->debug = debug;
+    coir__loop_set_slow(loop, COIR__SLOW_DEBUG, true);
+    loop->quick_class = COIR__STACK_CLASSES;
+    if (coir__loop == loop)
+        attach(loop);
+    return 0;
+}
+
+static void switch_off(struct coir_loop *loop)
+{
+    struct coir__debug *debug = loop->debug;
+    coir__watchdog_stop(debug);
+    coir__loop_set_slow(loop, COIR__SLOW_DEBUG, false);
+    loop->quick_class = loop->stack_class;
+    loop->debug = NULL; /* a signal that comes late finds nothing */
+    atomic_signal_fence(memory_order_seq_cst);
+    coir__orders_close(debug->orders);
+    coir__free_own(debug);
+}
+
+static int set(struct coir_loop *loop, bool on)
+{
+    if (on && loop->debug == NULL)
+        return switch_on(loop);
+    if (!on && loop->debug != NULL)
+        switch_off(loop);
+    return 0;
+}
+
+const struct coir__debugger coir__debugger = {
+    .set = set,
+    .attach = attach,
+    .detach = detach,
+    .idle = idle,
+    .born = born,
+    .left = left,
+    .entered = entered,
+    .ended = ended,
+    .lock_wanted = coir__order_wanted,
+    .lock_taken = coir__order_taken,
+    .lock_left = coir__order_left,
+    .dump = coir__dump,
+    .dump_here = coir__dump_here,
+};
+
+/* ---- the public calls ---- */
+
+int coir_debug_set(coir_loop *loop, bool on)
+{
+    loop = loop != NULL ? loop : coir__loop;
+    return loop != NULL ? set(loop, on) : -EINVAL;
+}
+
+bool coir_debug_on(const coir_loop *loop)
+{
+    loop = loop != NULL ? loop : coir__loop;
+    return loop != NULL && loop->debug != NULL;
+}
+
+void coir_debug_set_slow_step(coir_loop *loop, coir_time slow_step)
+{
+    loop = loop != NULL ? loop : coir__loop;
+    if (loop == NULL)
+        return;
+    loop->opts.slow_step = slow_step;
+    if (loop->debug != NULL)
+        coir__watchdog_set(loop->debug, slow_step);
+}
+
+/* ---- figures ---- */
+
+static coir_time time_of(const struct coir_loop *loop, uint64_t stamps)
+{
+    return loop->opts.virtual_clock ? (coir_time)stamps : coir__ticks_time(stamps);
+}
+
+static void add_waits(const struct coir_loop *loop, const struct coir__debug_task *data,
+                      coir_figures *figures)
+{
+    figures->wait_count = data->kinds;
+    for (unsigned i = 0; i < data->kinds; i++) {
+        const struct coir__wait *wait = data->waits[i].wait;
+        figures->waits[i].what = wait != NULL ? wait->verb : "others";
+        figures->waits[i].time = time_of(loop, data->waits[i].time);
+        figures->waits[i].times = data->waits[i].times;
+        figures->waiting += figures->waits[i].time;
+    }
+}
+
+int coir_task_figures(const coir_task *task, coir_figures *ret_figures)
+{
+    task = task != NULL ? task : coir__self();
+    if (task == NULL)
+        return -COIR_ENOTASK;
+    const struct coir_loop *loop = task->loop;
+    const struct coir__debug_task *data = coir__debug_of(task);
+    if (data == NULL)
+        return -ENODATA;
+    *ret_figures = (coir_figures){.steps = data->steps, .ready = time_of(loop, data->ready)};
+    uint64_t running = data->running, longest = data->longest;
+    if (task == coir__self() && loop->debug != NULL) {
+        uint64_t step = coir__ticks() - loop->debug->start;
+        running += step;
+        longest = step > longest ? step : longest;
+        ret_figures->steps++;
+    }
+    ret_figures->running = coir__ticks_time(running);
+    ret_figures->longest = coir__ticks_time(longest);
+    add_waits(loop, data, ret_figures);
+    if (!loop->opts.virtual_clock)
+        ret_figures->wall = ret_figures->running + ret_figures->ready + ret_figures->waiting;
+    else
+        ret_figures->wall = (data->ended != 0 ? data->ended : loop->now) - task->born;
+    return 0;
+}

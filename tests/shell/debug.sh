@@ -1,0 +1,80 @@
+#!/bin/sh
+# SIGQUIT to a program of coir_main: it prints all tasks and goes on; one that is stuck in a step says where, in debug
+# mode at once, else on the second SIGQUIT.
+set -eu
+program=$1/tests/program-debug
+[ -x "$program" ] || exit 77
+work=$(mktemp -d)
+pid=
+trap '[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true; rm -rf "$work"' EXIT
+failures=0
+fail() {
+    echo "$*"
+    cat "$work/err"
+    failures=$((failures + 1))
+}
+
+# until COMMAND...: waits up to 10 s for it to succeed.
+until_true() {
+    tries=0
+    while ! "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 200 ] || return 1
+        sleep 0.05
+    done
+}
+
+start() {
+    : >"$work/out"
+    : >"$work/err"
+    env --default-signal=QUIT "$program" "$@" >"$work/out" 2>"$work/err" & # a shell makes it ignored
+    pid=$!
+    until_true grep -q ready "$work/out" || fail "$*: does not begin"
+}
+
+shows() {
+    until_true grep -q "$1" "$work/err" || fail "does not print: $1"
+}
+
+stop() {
+    kill -0 "$pid" || fail 'SIGQUIT has ended it'
+    kill "-$1" "$pid"
+    wait "$pid" || true
+    pid=
+}
+
+for mode in 0 1; do
+    COIR_DEBUG=$mode
+    export COIR_DEBUG
+    start wait
+    kill -QUIT "$pid"
+    shows "^  'main' sleeps .*s more ("
+    shows '^      keep_waiting$'
+    shows "^    group 'visitors' (debug.c:[0-9]*): 1 running$"
+    shows "^      'visit' waits for lock held by 'main' (.* s old, spawned at debug.c:[0-9]*)$"
+    shows '^          wait_for_the_door$'
+    shows '^          visit$'
+    kill -QUIT "$pid"
+    until_true sh -c "[ \$(grep -c '^loop on ' '$work/err') -eq 2 ]" || fail 'does not print it twice'
+    stop TERM
+done
+
+COIR_DEBUG=0
+start stuck
+kill -QUIT "$pid"
+sleep 0.1
+kill -QUIT "$pid"
+shows "^coir: the loop is stuck in a step of task 'main':$"
+shows '^    spin$'
+shows '^    get_stuck$'
+stop KILL
+
+COIR_DEBUG=1
+start stuck
+sleep 0.3
+kill -QUIT "$pid"
+shows "^coir: the loop is stuck in a step of task 'main':$"
+shows '^    get_stuck$'
+stop KILL
+
+[ "$failures" -eq 0 ]
