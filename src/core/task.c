@@ -224,7 +224,7 @@ static void run_eagerly(struct coir_task *self, struct coir_task *task)
     loop->ready_first = &self->ready;
     self->context.result = 0;
     if (coir__debugs(loop))
-        coir__debugger.left(self);
+        coir__debugger.left(self, __builtin_frame_address(0));
     loop->current = task;
     if (coir__debugs(loop))
         coir__debugger.entered(task, true);

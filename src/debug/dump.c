@@ -66,16 +66,19 @@ static void say_scope(struct dump *dump, const struct coir_scope *scope, int dep
     char place[96] = "";
     if (site != NULL && site->line != 0)
         (void)snprintf(place, sizeof place, " (%.64s:%d)", coir__file_name(site->file), site->line);
-    const char *name = site != NULL && site->what != NULL ? site->what : "";
+    const char *what = site != NULL && site->what != NULL ? site->what : "";
+    char name[64] = "";
+    if (what[0] != '\0' && strncmp(what, "COIR__", 6) != 0) /* that is one without a name */
+        (void)snprintf(name, sizeof name, " '%.60s'", what);
     const char *state = scope->coir__effective == -ECANCELED ? ", cancelled"
                         : scope->coir__effective == -ETIME   ? ", expired"
                                                              : "";
     if (scope->coir__kind == COIR__SCOPE_GROUP) {
         const struct coir_group *group =
             coir__container((struct coir_scope *)(uintptr_t)scope, struct coir_group, coir__scope);
-        say(dump, depth, "group '%s'%s: %zu running%s", name, place, group->coir__running, state);
+        say(dump, depth, "group%s%s: %zu running%s", name, place, group->coir__running, state);
     } else {
-        say(dump, depth, "scope '%s'%s%s", name, place, state);
+        say(dump, depth, "scope%s%s%s", name, place, state);
     }
 }
 

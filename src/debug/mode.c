@@ -127,7 +127,7 @@ static __attribute__((noinline)) void report_mutexes(struct coir_task *task, int
                  line, count, count == 1 ? "" : "es", stack);
 }
 
-static void left(struct coir_task *task)
+static void left(struct coir_task *task, const char *frame)
 {
     struct coir_loop *loop = task->loop;
     struct coir__debug *debug = loop->debug;
@@ -139,7 +139,7 @@ static void left(struct coir_task *task)
         count_step(loop, data, took);
         data->wait = task->wait;
         if (coir__unlikely(data->lowest != 0))
-            coir__arguments_check(task, data, (uintptr_t)__builtin_frame_address(0));
+            coir__arguments_check(task, data, (uintptr_t)frame);
     }
     if (coir__unlikely(debug->held_mutexes != NULL && debug->held_mutexes() > 0))
         report_mutexes(task, debug->held_mutexes());
@@ -202,6 +202,7 @@ static void attach(struct coir_loop *loop)
 
 static void detach(struct coir_loop *loop)
 {
+    (void)end_step(loop->debug, NULL);
     atomic_store_explicit(&loop->debug->since, 0, memory_order_relaxed);
     coir__watchdog_detach(loop->debug);
 }

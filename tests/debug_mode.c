@@ -1,0 +1,317 @@
+/* debug_mode.c: debug mode on and off, steps that are too long, figures, and the dump. A step is
+ * made long by a blocking call that the watchdog's signal ends, so no test waits for longer than it
+ * takes to notice.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <coir/debug.h>
+#include <coir/event.h>
+#include <coir/scope.h>
+
+#include "core_kit.h"
+#include "core_loop.h"
+#include "debug/debug.h"
+
+#define NOT_INLINED __attribute__((noinline))
+#define SLOW COIR_MS(40)
+
+static volatile int sink;
+
+/* Switches debug mode on, so that only what a test blocks is slow. */
+static int debug_on(void)
+{
+    COIR_TRY(coir_debug_set(NULL, true));
+    coir_debug_set_slow_step(NULL, COIR_FOREVER);
+    return coir_yield();
+}
+
+/* Runs one step that is watched. */
+static int block_in(void (*fn)(void))
+{
+    COIR_TRY(coir_yield());
+    coir_debug_set_slow_step(NULL, SLOW);
+    fn();
+    int r = coir_yield();
+    coir_debug_set_slow_step(NULL, COIR_FOREVER);
+    return r;
+}
+
+/* Whether some report of a kind contains a text. */
+static bool reported(coir_report_kind kind, const char *part)
+{
+    size_t count;
+    const coir_test_report *reports = coir_test_reports(&count);
+    for (size_t i = 0; i < count; i++)
+        if (reports[i].kind == kind && strstr(reports[i].text, part) != NULL)
+            return true;
+    return false;
+}
+
+static unsigned count_of(coir_report_kind kind)
+{
+    size_t count;
+    unsigned found = 0;
+    const coir_test_report *reports = coir_test_reports(&count);
+    for (size_t i = 0; i < count; i++)
+        found += reports[i].kind == kind;
+    return found;
+}
+
+/* ---- steps that are too long ---- */
+
+static NOT_INLINED void block_in_sleep(void)
+{
+    struct timespec two_seconds = {.tv_sec = 2};
+    sink += nanosleep(&two_seconds, NULL);
+}
+
+static void call_blocking(void *arg)
+{
+    (void)arg;
+    block_in_sleep();
+    sink++;
+}
+
+static NOT_INLINED void spin(void)
+{
+    const volatile uint64_t *sampled = &coir__loop->debug->sample.step;
+    uint64_t before = *sampled;
+    coir_time end = coir__clock() + COIR_SEC(2);
+    while (coir__clock() < end && *sampled == before)
+        sink++;
+}
+
+static int sleep_badly(void *arg)
+{
+    (void)arg;
+    COIR_TRY(block_in(block_in_sleep));
+    return 0;
+}
+
+COIR_TEST_TAGGED(slow_step_is_reported_with_its_stack, "expect_reports")
+{
+    COIR_REQUIRE_OK(debug_on());
+    COIR_GROUP(group);
+    coir_task *task;
+    COIR_REQUIRE_OK(coir_spawn(&group, sleep_badly, NULL, &task));
+    COIR_REQUIRE_OK(coir_join(task, NULL));
+    COIR_EXPECT(reported(COIR_REPORT_SLOW_STEP, "task 'sleep_badly' (0 s old, spawned at "
+                                                "debug_mode.c:"));
+    COIR_EXPECT(reported(COIR_REPORT_SLOW_STEP, " held up the loop for 0."));
+    COIR_EXPECT(reported(COIR_REPORT_SLOW_STEP, " s without a wait; its stack meanwhile:\n"));
+    COIR_EXPECT(reported(COIR_REPORT_SLOW_STEP, "\n    block_in_sleep\n"));
+    COIR_EXPECT(reported(COIR_REPORT_SLOW_STEP, "\n    sleep_badly"));
+    COIR_EXPECT(reported(COIR_REPORT_SLOW_STEP,
+                         "\n  hint: use coir_sleep, which lets the other tasks run"));
+}
+
+COIR_TEST_TAGGED(busy_step_is_reported_once, "expect_reports")
+{
+    COIR_REQUIRE_OK(debug_on());
+    COIR_REQUIRE_OK(block_in(spin));
+    COIR_EXPECT(reported(COIR_REPORT_SLOW_STEP, "\n    spin\n"));
+    COIR_EXPECT_EQ(count_of(COIR_REPORT_SLOW_STEP), 1);
+}
+
+COIR_TEST_TAGGED(slow_callback_is_reported, "expect_reports,own_loop")
+{
+    LOOP(loop);
+    COIR_REQUIRE_OK(coir_debug_set(loop, true));
+    coir_debug_set_slow_step(loop, SLOW);
+    COIR_REQUIRE_OK(coir_call_soon(loop, call_blocking, NULL, NULL));
+    COIR_EXPECT_OK(coir_loop_step(loop, 0));
+    COIR_EXPECT_OK(coir_loop_step(loop, 0));
+    COIR_EXPECT(reported(COIR_REPORT_SLOW_STEP, "the loop itself, or a callback, held up"));
+    COIR_EXPECT(reported(COIR_REPORT_SLOW_STEP, "\n    block_in_sleep"));
+}
+
+COIR_TEST_TAGGED(nothing_is_reported_when_it_is_off, "no_torture")
+{
+    COIR_REQUIRE_OK(debug_on());
+    COIR_REQUIRE_OK(coir_debug_set(NULL, false));
+    COIR_EXPECT(!coir_debug_on(NULL));
+    coir_debug_set_slow_step(NULL, COIR_MS(1));
+    struct timespec nap = {.tv_nsec = 5000000};
+    sink += nanosleep(&nap, NULL);
+    COIR_EXPECT_OK(coir_yield());
+}
+
+/* ---- on and off ---- */
+
+static int toggle(void *arg)
+{
+    for (int i = 0; i < 10; i++) {
+        COIR_TRY(coir_debug_set(NULL, (i + *(int *)arg) % 2 == 0));
+        coir_debug_set_slow_step(NULL, COIR_FOREVER);
+        COIR_TRY(i % 3 == 0 ? coir_sleep(COIR_MS(1)) : coir_yield());
+    }
+    return 0;
+}
+
+COIR_TEST(it_can_be_switched_at_any_time)
+{
+    int ways[2] = {0, 1};
+    COIR_GROUP(group);
+    for (int i = 0; i < 6; i++) {
+        coir_task *task;
+        COIR_REQUIRE_OK(coir_spawn(&group, toggle, &ways[i % 2], i % 3 == 0 ? &task : NULL));
+    }
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_OK(coir_debug_set(NULL, true));
+    COIR_EXPECT_OK(coir_debug_set(NULL, true));
+    COIR_EXPECT(coir_debug_on(NULL));
+}
+
+COIR_TEST_TAGGED(it_is_an_option_of_a_loop, "own_loop")
+{
+    coir_loop_opts opts = coir_test_loop_opts();
+    opts.debug = true;
+    opts.slow_step = COIR_SEC(3600);
+    coir_loop *loop;
+    COIR_REQUIRE_OK(coir_loop_open(&opts, &loop));
+    COIR_EXPECT(coir_debug_on(loop));
+    COIR_EXPECT_OK(coir_loop_close(loop));
+    COIR_EXPECT_CODE(coir_debug_set(NULL, true), -EINVAL);
+    COIR_EXPECT(!coir_debug_on(NULL));
+    coir_debug_set_slow_step(NULL, 1);
+}
+
+COIR_TEST_TAGGED(environment_asks_for_it, "own_loop")
+{
+    setenv("COIR_DEBUG", "1", 1);
+    coir_loop_opts opts = coir_test_loop_opts();
+    opts.slow_step = COIR_FOREVER;
+    coir_loop *loop = NULL;
+    int r = coir_loop_open(&opts, &loop);
+    unsetenv("COIR_DEBUG");
+    COIR_REQUIRE_OK(r);
+    COIR_EXPECT(coir_debug_on(loop));
+    COIR_EXPECT_OK(coir_loop_close(loop));
+}
+
+/* ---- figures ---- */
+
+static int work_and_wait(void *arg)
+{
+    coir_event *event = arg;
+    COIR_TRY(coir_yield());
+    COIR_TRY(coir_sleep(COIR_SEC(3)));
+    COIR_TRY(coir_sleep(COIR_SEC(4)));
+    return coir_event_wait(event);
+}
+
+COIR_TEST_TAGGED(figures_tell_waiting_by_kind, "fifo")
+{
+    static coir_event event;
+    coir_figures figures;
+    COIR_EXPECT_CODE(coir_task_figures(NULL, &figures), -ENODATA);
+    COIR_REQUIRE_OK(debug_on());
+    COIR_GROUP(group);
+    coir_task *task;
+    COIR_REQUIRE_OK(coir_spawn(&group, work_and_wait, &event, &task));
+    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(8)));
+    COIR_REQUIRE_OK(coir_event_set(&event));
+    COIR_REQUIRE_OK(coir_wait_all(&task, 1));
+    COIR_REQUIRE_OK(coir_task_figures(task, &figures));
+    COIR_EXPECT_EQ(figures.wall, COIR_SEC(8));
+    COIR_EXPECT_EQ(figures.waiting, COIR_SEC(8));
+    COIR_EXPECT_EQ(figures.ready, 0);
+    COIR_EXPECT_EQ(figures.steps, 5);
+    COIR_EXPECT_GT(figures.running, 0);
+    COIR_EXPECT_LE(figures.longest, figures.running);
+    COIR_REQUIRE_EQ(figures.wait_count, 2);
+    COIR_EXPECT_STR(figures.waits[0].what, "sleeps");
+    COIR_EXPECT_EQ(figures.waits[0].time, COIR_SEC(7));
+    COIR_EXPECT_EQ(figures.waits[0].times, 2);
+    COIR_EXPECT_STR(figures.waits[1].what, "waits for event");
+    COIR_EXPECT_EQ(figures.waits[1].time, COIR_SEC(1));
+    COIR_EXPECT_OK(coir_join(task, NULL));
+}
+
+static int read_own_figures(void *arg)
+{
+    coir_figures *figures = arg;
+    COIR_TRY(coir_yield());
+    return coir_task_figures(NULL, figures);
+}
+
+COIR_TEST_TAGGED(figures_of_the_running_task, "real_clock")
+{
+    coir_figures figures = {0};
+    COIR_REQUIRE_OK(debug_on());
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, read_own_figures, &figures, NULL));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ(figures.steps, 2);
+    COIR_EXPECT_GT(figures.running, 0);
+    COIR_EXPECT_EQ(figures.waiting, 0);
+    if (strcmp(coir_test_backend(), "sim") != 0) /* its clock is virtual */
+        COIR_EXPECT_EQ(figures.wall, figures.running + figures.ready);
+}
+
+/* ---- the dump ---- */
+
+struct text {
+    char all[8192];
+    size_t length;
+};
+
+static void keep_line(const char *line, void *arg)
+{
+    struct text *text = arg;
+    text->length += (size_t)snprintf(text->all + text->length, sizeof text->all - text->length,
+                                     "%.200s\n", line);
+}
+
+static NOT_INLINED int wait_inside(coir_event *event)
+{
+    int r = coir_event_wait(event);
+    sink += r;
+    return r;
+}
+
+static int wait_deep(void *arg)
+{
+    COIR_TRY(wait_inside(arg));
+    return 0;
+}
+
+COIR_TEST(dump_shows_the_tree_with_stacks)
+{
+    static coir_event event;
+    static struct text text;
+    COIR_GROUP(group);
+    coir_task *task;
+    COIR_REQUIRE_OK(coir_spawn(&group, wait_deep, &event, &task));
+    coir_task_set_name(task, "the deep one");
+    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    COIR_DEADLINE(COIR_SEC(5));
+    text.length = 0;
+    COIR_EXPECT_OK(coir_dump_with(NULL, keep_line, &text));
+    COIR_EXPECT_CONTAINS(text.all, ": 2 tasks, ");
+    COIR_EXPECT_CONTAINS(text.all, "\n  'dump_shows_the_tree_with_stacks' runs (0 s old, spawned");
+    COIR_EXPECT_CONTAINS(text.all, "\n    group 'group' (debug_mode.c:");
+    COIR_EXPECT_CONTAINS(text.all, "): 1 running\n      'the deep one' waits for event ");
+    COIR_EXPECT_CONTAINS(text.all, "\n          wait_inside\n          wait_deep\n");
+    COIR_EXPECT_CONTAINS(text.all, "\n      scope (debug_mode.c:");
+    COIR_EXPECT_OK(coir_event_set(&event));
+    COIR_EXPECT_OK(coir_join(task, NULL));
+}
+
+COIR_TEST(dump_goes_to_a_descriptor)
+{
+    int fds[2];
+    char text[4096];
+    COIR_REQUIRE(pipe(fds) == 0);
+    COIR_EXPECT_OK(coir_dump(NULL, fds[1]));
+    ssize_t n = read(fds[0], text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    COIR_EXPECT_CONTAINS(text, "loop on ");
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    COIR_EXPECT_CODE(coir_dump_with(NULL, NULL, NULL), -EINVAL);
+}
