@@ -30,7 +30,8 @@ typedef struct coir_rwlock {
     uint64_t coir__downgraded_id;   /* of the reader that was the writer before, or 0 */
     size_t coir__readers;
     struct coir__waitlist coir__waiters;
-    void *coir__reserved[2];
+    uint64_t coir__order; /* what debug mode knows it by */
+    void *coir__reserved;
 } coir_rwlock;
 
 /* Acquires lock for reading, waiting behind those that came before. Where nobody writes and nobody

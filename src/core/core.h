@@ -644,8 +644,8 @@ struct coir__debugger {
     void (*detach)(struct coir_loop *loop);
     void (*idle)(struct coir_loop *loop, bool begins); /* around the loop's wait for the kernel */
     void (*born)(struct coir_task *task);              /* before its context is made */
-    /* It is about to switch away, and has left all of its stack below frame. */
-    void (*left)(struct coir_task *task, const char *frame);
+    /* It is about to switch away from the function with this frame. */
+    void (*left)(struct coir_task *task, const void *frame);
     /* It is about to be switched to; directly: by the task that has just left. The one that runs
      * after the end of another is not told of before it leaves. */
     void (*entered)(struct coir_task *task, bool directly);

@@ -15,7 +15,7 @@
 static __attribute__((noinline)) int leave_watched(struct coir_task *self)
 {
     struct coir_loop *loop = self->loop;
-    coir__debugger.left(self, (const char *)__builtin_frame_address(0) + 2 * sizeof(void *));
+    coir__debugger.left(self, __builtin_frame_address(0));
     struct coir__context *next = coir__next(loop);
     if (loop->current != NULL)
         coir__debugger.entered(loop->current, true);

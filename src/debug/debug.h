@@ -85,6 +85,9 @@ void coir__symbol_find(struct coir__symbols *symbols, uintptr_t address,
 /* The stack of a task that is not running, of the running code, or of a sample. */
 void coir__frames_parked(const struct coir_task *task, struct coir__frames *ret_frames);
 void coir__frames_here(const struct coir_task *task, struct coir__frames *ret_frames);
+/* The callers of the function with this frame. */
+void coir__frames_from(const struct coir_task *task, const void *frame,
+                       struct coir__frames *ret_frames);
 void coir__frames_sampled(const struct coir__sample *sample, struct coir__symbols *symbols,
                           struct coir__frames *ret_frames);
 /* Takes a sample from a signal handler. */

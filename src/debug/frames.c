@@ -59,13 +59,20 @@ COIR__UNCHECKED void coir__frames_parked(const struct coir_task *task,
 #endif
 }
 
-void coir__frames_here(const struct coir_task *task, struct coir__frames *ret_frames)
+void coir__frames_from(const struct coir_task *task, const void *frame,
+                       struct coir__frames *ret_frames)
 {
     char *low, *high;
     coir__stack_bounds(task, &low, &high);
     ret_frames->count = 0;
+    ret_frames->here = false;
+    walk(ret_frames, (uintptr_t)frame, (uintptr_t)low, (uintptr_t)high);
+}
+
+void coir__frames_here(const struct coir_task *task, struct coir__frames *ret_frames)
+{
+    coir__frames_from(task, __builtin_frame_address(0), ret_frames);
     ret_frames->here = true;
-    walk(ret_frames, (uintptr_t)__builtin_frame_address(0), (uintptr_t)low, (uintptr_t)high);
 }
 
 /* ---- samples ---- */

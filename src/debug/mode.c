@@ -111,12 +111,13 @@ static void entered(struct coir_task *task, bool directly)
     data->waits[kind].times++;
 }
 
-static __attribute__((noinline)) void report_mutexes(struct coir_task *task, int count)
+static __attribute__((noinline)) void report_mutexes(struct coir_task *task, int count,
+                                                     const void *frame)
 {
     char stack[3072];
     struct coir__frames frames;
     struct coir__symbols symbols = {.count = 0};
-    coir__frames_here(task, &frames);
+    coir__frames_from(task, frame, &frames);
     (void)coir__frames_format(&frames, &symbols, 4, stack, sizeof stack, NULL);
     coir__symbols_close(&symbols);
     char line[320];
@@ -127,7 +128,7 @@ static __attribute__((noinline)) void report_mutexes(struct coir_task *task, int
                  line, count, count == 1 ? "" : "es", stack);
 }
 
-static void left(struct coir_task *task, const char *frame)
+static void left(struct coir_task *task, const void *frame)
 {
     struct coir_loop *loop = task->loop;
     struct coir__debug *debug = loop->debug;
@@ -139,10 +140,10 @@ static void left(struct coir_task *task, const char *frame)
         count_step(loop, data, took);
         data->wait = task->wait;
         if (coir__unlikely(data->lowest != 0))
-            coir__arguments_check(task, data, (uintptr_t)frame);
+            coir__arguments_check(task, data, (uintptr_t)frame + 2 * sizeof frame);
     }
     if (coir__unlikely(debug->held_mutexes != NULL && debug->held_mutexes() > 0))
-        report_mutexes(task, debug->held_mutexes());
+        report_mutexes(task, debug->held_mutexes(), frame);
     debug->task = NULL;
 }
 

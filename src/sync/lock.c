@@ -71,14 +71,19 @@ int coir_lock_acquire(coir_lock *lock)
     int r = coir__begin(self, &lock->coir__loop);
     if (coir__unlikely(r < 0))
         return r;
-    if (coir__debugs(self->loop) && !coir__lock_mine(lock, self))
-        coir__debugger.lock_wanted(self, &lock->coir__order);
     if (coir__likely(lock->coir__owner == NULL)) {
-        coir__lock_give(lock, self);
+        lock->coir__owner = self;
+        lock->coir__owner_id = self->id;
+        if (coir__debugs(self->loop)) {
+            coir__debugger.lock_wanted(self, &lock->coir__order);
+            coir__debugger.lock_taken(self, &lock->coir__order);
+        }
         return 0;
     }
     if (coir__lock_mine(lock, self))
         return coir_fail(-EDEADLK, "the lock is held by this task already");
+    if (coir__debugs(self->loop))
+        coir__debugger.lock_wanted(self, &lock->coir__order);
     return coir__wait_in(self, &lock->coir__waiters, &lock_wait, lock, NULL);
 }
 

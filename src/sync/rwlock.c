@@ -31,6 +31,22 @@ static inline void give_to_writer(coir_rwlock *lock, struct coir_task *task)
     lock->coir__writer = task;
     lock->coir__writer_id = task->id;
     lock->coir__downgraded_id = 0;
+    if (coir__debugs(task->loop))
+        coir__debugger.lock_taken(task, &lock->coir__order);
+}
+
+static inline void give_to_reader(coir_rwlock *lock, struct coir_task *task)
+{
+    lock->coir__readers++;
+    if (coir__debugs(task->loop))
+        coir__debugger.lock_taken(task, &lock->coir__order);
+}
+
+/* The running task, if there is one, lets go of it. */
+static inline void tell_left(const coir_rwlock *lock)
+{
+    if (coir__loop != NULL && coir__debugs(coir__loop))
+        coir__debugger.lock_left(coir__loop->current, lock->coir__order);
 }
 
 /* Lets the first waiters have the lock that may have it now. */
@@ -39,7 +55,7 @@ static void grant(coir_rwlock *lock)
     struct coir__waiter *next;
     while (lock->coir__writer == NULL && (next = lock->coir__waiters.first) != NULL) {
         if (!wants_to_write(next)) {
-            lock->coir__readers++;
+            give_to_reader(lock, next->task);
         } else if (lock->coir__readers == 0) {
             give_to_writer(lock, next->task);
         } else {
@@ -98,6 +114,8 @@ static int begin(struct coir_task *self, coir_rwlock *lock, bool writing)
     r = look(lock, self, writing);
     if (coir__unlikely(r == -EDEADLK))
         return coir_fail(r, "the lock is held by this task already, for writing");
+    if (coir__debugs(self->loop))
+        coir__debugger.lock_wanted(self, &lock->coir__order);
     return r == -EAGAIN ? 1 : 0;
 }
 
@@ -115,7 +133,7 @@ static int try_to(coir_rwlock *lock, bool writing)
     if (writing)
         give_to_writer(lock, self);
     else
-        lock->coir__readers++;
+        give_to_reader(lock, self);
     return 0;
 }
 
@@ -129,7 +147,7 @@ int coir_rwlock_read(coir_rwlock *lock)
         return r;
     if (r > 0)
         return coir__wait_in(self, &lock->coir__waiters, &read_wait, lock, NULL);
-    lock->coir__readers++;
+    give_to_reader(lock, self);
     return 0;
 }
 
@@ -157,6 +175,7 @@ int coir_rwlock_try_write(coir_rwlock *lock)
 
 static void release_read(coir_rwlock *lock)
 {
+    tell_left(lock);
     if (--lock->coir__readers == 0)
         grant(lock);
 }
@@ -179,6 +198,7 @@ int coir_rwlock_unlock_write(coir_rwlock *lock)
 {
     if (coir__unlikely(!writes(lock, coir__self())))
         return -COIR_ENOTHELD;
+    tell_left(lock);
     lock->coir__writer = NULL;
     grant(lock);
     return 0;

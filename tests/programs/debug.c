@@ -2,6 +2,7 @@
  * says "ready" on standard output when it can be sent SIGQUIT.
  */
 #include <coir/coir.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,11 +54,30 @@ static int get_stuck(void *arg)
     return 0;
 }
 
+static __attribute__((noinline)) int nap_with_it(void)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    (void)pthread_mutex_lock(&mutex);
+    int r = coir_sleep(COIR_MS(1));
+    (void)pthread_mutex_unlock(&mutex);
+    return r;
+}
+
+static int keep_mutex(void *arg)
+{
+    (void)arg;
+    COIR_TRY(coir_yield());
+    COIR_TRY(nap_with_it());
+    return coir_sleep(COIR_MS(1));
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "wait") == 0)
         return coir_main(keep_waiting, NULL);
     if (argc == 2 && strcmp(argv[1], "stuck") == 0)
         return coir_main(get_stuck, NULL);
+    if (argc == 2 && strcmp(argv[1], "mutex") == 0)
+        return coir_main(keep_mutex, NULL);
     return 2;
 }

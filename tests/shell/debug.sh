@@ -1,6 +1,6 @@
 #!/bin/sh
 # SIGQUIT to a program of coir_main: it prints all tasks and goes on; one that is stuck in a step says where, in debug
-# mode at once, else on the second SIGQUIT.
+# mode at once, else on the second SIGQUIT. And debug mode with the counter of mutexes preloaded.
 set -eu
 program=$1/tests/program-debug
 [ -x "$program" ] || exit 77
@@ -76,5 +76,14 @@ kill -QUIT "$pid"
 shows "^coir: the loop is stuck in a step of task 'main':$"
 shows '^    get_stuck$'
 stop KILL
+
+# A mutex of the thread that is held across a wait; a sanitizer wants to be the first library.
+if ! ldd "$program" | grep -q 'lib[at]san' && ! "$program" sanitized 2>&1 | grep -q Sanitizer; then
+    COIR_DEBUG=1 LD_PRELOAD=$1/src/debug/libcoir-mutexes.so "$program" mutex 2>"$work/err" || fail 'mutex: fails'
+    shows "^coir: thread lock: 'main' sleeps .* while its thread holds 1 mutex; "
+    shows '^    nap_with_it$'
+    shows '^  hint: unlock before the wait, or use coir_lock$'
+    [ "$(grep -c '^coir: ' "$work/err")" -eq 1 ] || fail 'more than one report'
+fi
 
 [ "$failures" -eq 0 ]
