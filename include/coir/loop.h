@@ -30,7 +30,6 @@ typedef enum coir_report_kind {
     COIR_REPORT_LOCK_ORDER,    /* locks are taken in an order in which they can deadlock */
     COIR_REPORT_THREAD_LOCK,   /* a task waits while its thread holds a mutex */
     COIR_REPORT_DEAD_ARGUMENT, /* a task's argument lies in a frame that has been left */
-    COIR_REPORT_WRONG_THREAD,  /* an object of a loop was used by another thread */
 } coir_report_kind;
 
 /* A report. Everything is borrowed for the duration of the hook. */

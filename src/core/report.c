@@ -43,8 +43,7 @@ void coir_report_to_stderr(const coir_report *report, void *arg)
     static const char *const kinds[] = {"deadlock",       "unread failure", "unjoined task",
                                         "left open",      "slow leave",     "ignored cancellation",
                                         "stack overflow", "misuse",         "slow step",
-                                        "lock order",     "thread lock",    "dead argument",
-                                        "wrong thread"};
+                                        "lock order",     "thread lock",    "dead argument"};
     char line[REPORT_SIZE + 64];
     int n = snprintf(line, sizeof line, "coir: %s: %s\n", kinds[report->kind], report->text);
     size_t length = n < (int)sizeof line ? (size_t)n : sizeof line - 1;

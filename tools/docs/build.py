@@ -13,6 +13,7 @@ import datetime
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -31,8 +32,8 @@ def version():
 
 def date():
     """The day of the last commit, so that two builds of it are equal; of the source's archive otherwise, or today."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if not epoch:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not epoch and shutil.which("git"):
         asked = subprocess.run(["git", "-C", str(ROOT), "log", "-1", "--format=%ct"], capture_output=True, text=True)
         epoch = asked.stdout.strip() if asked.returncode == 0 else ""
     moment = datetime.datetime.fromtimestamp(int(epoch), datetime.timezone.utc) if epoch else datetime.datetime.now()
