@@ -92,15 +92,17 @@ static void give_back(void)
     echo_is_off = 0;
 }
 
-/* Gives the terminal back and lets the signal do what it would have done without us. */
+/* Gives the terminal back and lets the signal do what it would have done without us. Only SIGQUIT
+ * ends the program instead of printing its tasks: the table would be drawn over them. */
 static void on_fatal(int signal_number, siginfo_t *info, void *context)
 {
     (void)context;
     int saved = errno;
     give_back();
+    static const struct sigaction ends = {.sa_handler = SIG_DFL};
     for (size_t i = 0; i < COIR_COUNT(fatal); i++)
         if (fatal[i] == signal_number)
-            (void)sigaction(signal_number, &before[i], NULL);
+            (void)sigaction(signal_number, signal_number == SIGQUIT ? &ends : &before[i], NULL);
     bool repeats = info->si_code > 0 && (signal_number == SIGSEGV || signal_number == SIGBUS ||
                                          signal_number == SIGFPE || signal_number == SIGILL);
     if (!repeats)
