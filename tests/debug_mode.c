@@ -51,10 +51,19 @@ static bool reported(coir_report_kind kind, const char *part)
     return false;
 }
 
+/* gcc and clang each say in their own way that this is a build for ThreadSanitizer. */
+#if defined(__SANITIZE_THREAD__)
+#define HOLDS_SIGNALS_BACK
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HOLDS_SIGNALS_BACK
+#endif
+#endif
+
 /* Whether a slow step was reported with a part of its stack. */
 static bool shows_stack(const char *part)
 {
-#if defined(__SANITIZE_THREAD__)
+#ifdef HOLDS_SIGNALS_BACK
     return part != NULL; /* it holds signals back until its own functions are entered */
 #else
     return reported(COIR_REPORT_SLOW_STEP, part);

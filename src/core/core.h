@@ -748,11 +748,17 @@ void coir__free(void *block);
 uint64_t coir__memory_live(void);
 /* Of a debugging program: told of memory that is about to be given back, of size bytes, and of what
  * happens to it. NULL otherwise. */
-extern void (*coir__ledger)(const char *what, const void *memory, size_t size);
+typedef void (*coir__ledger_fn)(const char *what, const void *memory, size_t size);
+extern coir__ledger_fn coir__ledger; /* atomic: the first loop of a thread may set it */
+
+static inline coir__ledger_fn coir__ledger_of(void)
+{
+    return __atomic_load_n(&coir__ledger, __ATOMIC_ACQUIRE);
+}
 
 static inline bool coir__has_ledger(void)
 {
-    return __atomic_load_n(&coir__ledger, __ATOMIC_ACQUIRE) != NULL;
+    return coir__ledger_of() != NULL;
 }
 
 /* Whether blocks come from malloc, so that their sizes are known. The test kit's table says so. */

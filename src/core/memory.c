@@ -36,7 +36,7 @@ static const coir_allocator system_allocator = {system_allocate, system_realloca
 static coir_allocator table = {system_allocate, system_reallocate, system_release, NULL};
 static atomic_uint_fast64_t live, live_own;
 
-void (*coir__ledger)(const char *what, const void *memory, size_t size);
+coir__ledger_fn coir__ledger;
 bool coir__memory_is_malloc = true;
 
 int coir_set_allocator(const coir_allocator *allocator)
@@ -74,7 +74,7 @@ void *coir__calloc(size_t count, size_t size)
 /* Of somebody else's memory only the beginning is known. */
 static void tell_ledger(const char *what, void *block)
 {
-    coir__ledger(what, block, coir__memory_is_malloc ? malloc_usable_size(block) : 1);
+    coir__ledger_of()(what, block, coir__memory_is_malloc ? malloc_usable_size(block) : 1);
 }
 
 void *coir__realloc(void *block, size_t size)

@@ -322,7 +322,7 @@ static __attribute__((noinline)) void drop_belongings(struct coir_task *task)
     char *low, *high;
     if (coir__unlikely(coir__has_ledger())) {
         coir__stack_bounds(task, &low, &high);
-        coir__ledger("the stack of a task is given back", low, (size_t)(high - low));
+        coir__ledger_of()("the stack of a task is given back", low, (size_t)(high - low));
     }
     coir__done_detach(task);
     coir__locals_release(task->locals);
