@@ -9,6 +9,7 @@
  * answered yet.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <coir/loop.h>
@@ -128,6 +129,20 @@ static void complain(const struct coir_loop *loop, int code)
     (void)!write(STDERR_FILENO, text, length + 1);
 }
 
+/* There is no loop, so nothing else says which backend it was to have. */
+static void complain_of_opening(const coir_loop_opts *opts)
+{
+    char text[256];
+    const char *asked = opts->backend != NULL ? opts->backend : getenv("COIR_BACKEND");
+    if (asked == NULL || asked[0] == '\0')
+        return;
+    int n = snprintf(text, sizeof text,
+                     "  while opening a loop with the backend '%.64s', asked for by %s; there are "
+                     "uring, epoll and sim\n",
+                     asked, opts->backend != NULL ? "the program" : "COIR_BACKEND");
+    (void)!write(STDERR_FILENO, text, (size_t)n);
+}
+
 static int exit_code(const struct coir_loop *loop, int result)
 {
     int number = atomic_load(&state.number);
@@ -169,6 +184,8 @@ int coir_main_with(coir_fn fn, void *arg, const coir_loop_opts *opts)
     if (result >= 0)
         result = run_main(loop, fn, arg);
     int code = exit_code(loop, result);
+    if (loop == NULL)
+        complain_of_opening(&program);
     int interrupted = code == 0 && atomic_load(&state.number) == SIGINT;
     (void)coir_loop_close(loop);
     give_signals_back();

@@ -29,6 +29,12 @@ codes 1 give 126
 codes 1 give -2
 printf 'error: ENOENT: no such file or directory\n' | cmp -s - "$work/err" || fail "give -2: $(cat "$work/err")"
 
+asked=${COIR_BACKEND-}
+export COIR_BACKEND=nonsense
+codes 1 give 0
+grep -q "the backend 'nonsense', asked for by COIR_BACKEND" "$work/err" || fail "a wrong backend: $(cat "$work/err")"
+export COIR_BACKEND="$asked"
+
 codes 1 fail
 sed 's/main\.c:[0-9]*/main.c:N/g' "$work/err" >"$work/trace"
 cat >"$work/wanted" <<'END'
