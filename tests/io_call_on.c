@@ -214,14 +214,35 @@ COIR_TEST_TAGGED(result_of_a_task_that_was_cancelled, "posts")
     COIR_EXPECT_CODE(joined(task), 9);
 }
 
+struct expiring {
+    coir_scope *scope;
+    sem_t *inside;
+};
+
+/* The deadline is set once the task on the other loop runs: how soon it does is not the test's. */
+static int expires_soon(void *arg)
+{
+    const struct expiring *expiring = arg;
+    while (sem_trywait(expiring->inside) != 0)
+        if (coir_yield() < 0)
+            break;
+    return coir_scope_move(expiring->scope, coir_now() + COIR_MS(1));
+}
+
 COIR_TEST_TAGGED(run_coroutine_threadsafe_with_timeout, "real,posts")
 {
+    sem_t inside;
+    sem_init(&inside, 0, 0);
     OTHER(other);
-    struct called called = {.on = other.loop, .sleeps = COIR_FOREVER};
-    COIR_SCOPE(scope, COIR_MS(2));
+    struct called called = {.on = other.loop, .sleeps = COIR_FOREVER, .inside = &inside};
+    COIR_GROUP_COLLECT(group);
+    COIR_SCOPE(scope, COIR_FOREVER);
+    struct expiring expiring = {&scope, &inside};
+    COIR_REQUIRE_OK(coir_spawn(&group, expires_soon, &expiring, NULL));
     COIR_EXPECT_CODE(task_calls(&called), -ETIME);
     COIR_EXPECT(coir_scope_expired(&scope));
     COIR_EXPECT_CODE(called.woke, -ECANCELED);
+    coir_group_cancel(&group, NULL);
 }
 
 /* ---- loops that close ---- */

@@ -1,8 +1,9 @@
 /* Floor of switch and spawn_join: bare contexts without any scheduler. switch/2 goes back and
  * forth between two stacks; switch/1000 goes round a ring of 1,000, whose stack tops are offset
  * by cache lines as the library's are; spawn_join makes a context on one warm stack, runs it and
- * comes back (both names: a floor may start each task at once). Owns its stacks until the process
- * ends. */
+ * comes back; spawn_join/1000 makes 1,000 that are there at the same time, each on its own warm
+ * stack, runs them one after the other and then looks at each one's result. Owns its stacks until
+ * the process ends. */
 #define _GNU_SOURCE
 #include "../measure.h"
 #include "context.h"
@@ -74,6 +75,31 @@ static void bench_spawn(const char *name, char *stacks)
     measure_per_op(name, measure_now_ns() - start, n, "ns/task");
 }
 
+/* Leaves its result at the top of its stack, as a task's record does. */
+static void leave_result(void *arg)
+{
+    void *dropped;
+    *(long *)arg = 1;
+    context_switch(&dropped, main_context);
+}
+
+static void bench_spawn_many(const char *name, char *stacks)
+{
+    long rounds = 20000, *results[RING];
+    for (long i = 0; i < RING; i++)
+        results[i] = (long *)(stacks + (i + 1) * STACK - i % 32 * 64) - 8;
+    int64_t start = measure_now_ns();
+    for (long round = 0; round < rounds; round++) {
+        for (long i = 0; i < RING; i++)
+            ring[i] = context_make((char *)results[i], leave_result, results[i]);
+        for (long i = 0; i < RING; i++)
+            context_switch(&main_context, ring[i]);
+        for (long i = 0; i < RING; i++)
+            sink += *results[i];
+    }
+    measure_per_op(name, measure_now_ns() - start, rounds * RING, "ns/task");
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "switch/2";
@@ -85,6 +111,8 @@ int main(int argc, char **argv)
         bench_pair(name, stacks);
     else if (!strcmp(name, "switch/1000"))
         bench_ring(name, stacks);
+    else if (!strcmp(name, "spawn_join/1000"))
+        bench_spawn_many(name, stacks);
     else
         bench_spawn(name, stacks);
     return 0;

@@ -99,14 +99,7 @@ struct coir_task {
     uint32_t stack_class;
     struct coir_group *group; /* owner */
 
-    /* a cache line: what a sleep and its end touch */
-    const struct coir__wait *wait; /* parked for; NULL: not parked */
-    const void *wait_object;
-    coir_time wait_since;
-    coir_timer timer; /* for sleeps */
-
-    struct coir_scope own; /* outermost scope of its code, child of the group's */
-
+    /* a cache line: its start and its join */
     struct coir_task *joiner; /* the task in coir_join for this one */
     int *join_into;           /* where the joiner wants the result, or NULL */
     coir_fn fn;
@@ -115,6 +108,15 @@ struct coir_task {
     const coir_site *site;    /* where it was spawned */
     uint64_t id;
     coir_time born;
+
+    struct coir_scope own; /* outermost scope of its code, child of the group's */
+
+    /* a cache line: what a sleep and its end touch */
+    const struct coir__wait *wait; /* parked for; NULL: not parked */
+    const void *wait_object;
+    coir_time wait_since;
+    coir_timer timer; /* for sleeps */
+
     const void *wait_data;          /* more about the wait, by kind */
     struct coir__waiter waiter;     /* for single waits */
     struct coir__waitlist watchers; /* coir_wait_*, select */

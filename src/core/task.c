@@ -21,7 +21,7 @@ static inline void birth(struct coir_task *task, struct coir_loop *loop, struct 
 {
     struct coir_scope *outside = &group->coir__scope;
     int effective = outside->coir__effective;
-    assert(task->locals == NULL && "a record was given back with values in it");
+    assert(!(task->flags & COIR__TASK_BELONGINGS) && "given back with something in it");
     task->pending = effective;
     task->flags = 0;
     task->group = group;
@@ -332,6 +332,7 @@ static __attribute__((noinline)) void drop_belongings(struct coir_task *task)
     task->error = NULL;
     task->own.coir__cause = NULL;
     task->ignored = 0;
+    task->flags &= ~(uint32_t)COIR__TASK_BELONGINGS;
 }
 
 static inline void release(struct coir_task *task)
