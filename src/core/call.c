@@ -122,7 +122,7 @@ int coir_call_at(coir_loop *loop, coir_time when, void (*fn)(void *arg), void *a
     struct callback *callback = take(loop, fn, arg, ret_callback);
     if (callback == NULL)
         return -ENOMEM;
-    coir__timer_start(loop, &callback->timer, when, run_timer, callback);
+    coir_timer_start(loop, &callback->timer, when, run_timer, callback);
     return 0;
 }
 
@@ -146,7 +146,7 @@ int coir_callback_cancel(coir_loop *loop, coir_callback name)
     loop->callbacks_live--;
     callback->fn = NULL;
     if (coir_timer_running(&callback->timer)) {
-        coir__timer_stop(loop, &callback->timer);
+        coir_timer_stop(loop, &callback->timer);
         callback->generation++;
         give(callback);
     }
@@ -167,7 +167,7 @@ void coir__callbacks_close(struct coir_loop *loop)
     if (callbacks == NULL)
         return;
     for (size_t i = 0; i < callbacks->count; i++) {
-        coir__timer_stop(loop, &callbacks->table[i]->timer);
+        coir_timer_stop(loop, &callbacks->table[i]->timer);
         coir__free_own(callbacks->table[i]);
     }
     coir__free_own(callbacks->table);

@@ -553,9 +553,6 @@ void coir__done_detach(struct coir_task *task); /* its record goes away */
 
 struct coir__timers *coir__timers_open(coir_time now);
 void coir__timers_close(struct coir__timers *timers);
-void coir__timer_start(struct coir_loop *loop, coir_timer *timer, coir_time when,
-                       void (*fn)(void *arg), void *arg);
-void coir__timer_stop(struct coir_loop *loop, coir_timer *timer);
 uint64_t coir__timers_live(const struct coir__timers *timers);
 /* A time before which nothing expires: exact or earlier; COIR_FOREVER without timers. */
 coir_time coir__timers_next(struct coir__timers *timers);

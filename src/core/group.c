@@ -249,12 +249,12 @@ int coir__group_join(struct coir_group *group)
     }
     coir_timer slow = {0};
     if (group->coir__scope.coir__effective != 0) /* else they may take their time */
-        coir__timer_start(self->loop, &slow, coir_now() + SLOW_LEAVE, report_slow_leave, group);
+        coir_timer_start(self->loop, &slow, coir_now() + SLOW_LEAVE, report_slow_leave, group);
     assert(group->coir__joiner == NULL);
     group->coir__joiner = self;
     group->coir__attentive = true;
     (void)coir__park_uninterruptibly(self, &group_leave, group);
-    coir__timer_stop(self->loop, &slow);
+    coir_timer_stop(self->loop, &slow);
     return 0;
 }
 

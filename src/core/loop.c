@@ -537,9 +537,9 @@ static void idle_for(struct coir_loop *loop, coir_time timeout)
     coir_timer limit = {0};
     coir_time now = coir__clock_of(loop), when;
     if (!__builtin_add_overflow(now, timeout, &when))
-        coir__timer_start(loop, &limit, when, no_more, NULL);
+        coir_timer_start(loop, &limit, when, no_more, NULL);
     (void)idle(loop);
-    coir__timer_stop(loop, &limit);
+    coir_timer_stop(loop, &limit);
 }
 
 static coir_time backend_due(const struct coir_loop *loop)

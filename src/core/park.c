@@ -146,7 +146,7 @@ int coir_yield(void)
 
 static bool abort_sleep(struct coir_task *task)
 {
-    coir__timer_stop(task->loop, &task->timer);
+    coir_timer_stop(task->loop, &task->timer);
     return true;
 }
 
@@ -176,7 +176,7 @@ int coir_sleep_until(coir_time when)
     if (r < 0)
         return r;
     if (when != COIR_FOREVER)
-        coir__timer_start(self->loop, &self->timer, when, wake_sleeper, self);
+        coir_timer_start(self->loop, &self->timer, when, wake_sleeper, self);
     return coir__park(self, &sleep_wait, NULL);
 }
 

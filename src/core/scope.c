@@ -69,8 +69,8 @@ static void start_shield(struct coir_loop *loop, struct coir_scope *scope)
     if (scope->coir__parent->coir__effective == 0 || scope->coir__timer.coir__next != NULL ||
         scope->coir__bound == COIR_FOREVER)
         return;
-    coir__timer_start(loop, &scope->coir__timer, add_time(coir__clock_of(loop), scope->coir__bound),
-                      lower_shield, scope);
+    coir_timer_start(loop, &scope->coir__timer, add_time(coir__clock_of(loop), scope->coir__bound),
+                     lower_shield, scope);
 }
 
 /* Recomputes one scope. Returns whether what is inside may have changed. */
@@ -161,7 +161,7 @@ coir_scope *coir_scope_enter(coir_scope *scope, coir_time duration, const coir_s
         expire(scope);
     } else if (duration != COIR_FOREVER) {
         scope->coir__bound = add_time(coir_now(), duration);
-        coir__timer_start(self->loop, &scope->coir__timer, scope->coir__bound, expire, scope);
+        coir_timer_start(self->loop, &scope->coir__timer, scope->coir__bound, expire, scope);
     }
     return scope;
 }
@@ -185,7 +185,7 @@ void coir_scope_leave(coir_scope *scope)
         return;
     assert(self == coir__self() && "a scope is left by the task that entered it");
     assert(self->scope == scope && "scopes are left in the reverse order of entering");
-    coir__timer_stop(self->loop, &scope->coir__timer);
+    coir_timer_stop(self->loop, &scope->coir__timer);
     self->scope = scope->coir__parent;
     coir__scope_unlink(scope);
     coir__error_free(self->loop, scope->coir__cause);
@@ -235,9 +235,9 @@ int coir_scope_move(coir_scope *scope, coir_time when)
         return -ETIME;
     scope->coir__bound = when;
     if (when == COIR_FOREVER)
-        coir__timer_stop(owner->loop, &scope->coir__timer);
+        coir_timer_stop(owner->loop, &scope->coir__timer);
     else
-        coir__timer_start(owner->loop, &scope->coir__timer, when, expire, scope);
+        coir_timer_start(owner->loop, &scope->coir__timer, when, expire, scope);
     return 0;
 }
 

@@ -16,22 +16,28 @@
 
 #define LEVELS 10
 #define HEADS (9 * 64 + 1024)
-#define WORDS (9 + 16)
+#define WORDS (HEADS / 64)
 
 /* Where the bits of a level begin. Each has six, but for the fifth: its ten, of 17 ms each, hold
  * the timers of the next 17 s, which most are. So those of a million tasks, each in a page of its
  * own, move only once before they are due. */
 static const uint8_t shift_of[LEVELS + 1] = {0, 6, 12, 18, 24, 34, 40, 46, 52, 58, 64};
 
-/* The level of a difference by its highest bit. */
-static const uint8_t level_of[64] = {
-    0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4,
-    4, 4, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 8, 8, 8, 8, 8, 8, 9, 9, 9, 9, 9, 9,
-};
+/* The first of a level's heads; a word of marks for each 64 of them. */
+static const uint16_t heads_of[LEVELS + 1] = {0,    64,   128,  192,  256,  1280,
+                                              1344, 1408, 1472, 1536, HEADS};
 
-/* The first of a level's heads, and of the words with their marks. */
-static const uint16_t heads_of[LEVELS] = {0, 64, 128, 192, 256, 1280, 1344, 1408, 1472, 1536};
-static const uint8_t words_of[LEVELS + 1] = {0, 1, 2, 3, 4, 20, 21, 22, 23, 24, 25};
+/* A level by the highest bit of a difference, with what else placing a timer asks for. */
+static const struct place {
+    uint16_t heads, slot_mask;
+    uint8_t shift, level;
+} place_of[64] = {
+    [0 ... 5] = {0, 63, 0, 0},        [6 ... 11] = {64, 63, 6, 1},
+    [12 ... 17] = {128, 63, 12, 2},   [18 ... 23] = {192, 63, 18, 3},
+    [24 ... 33] = {256, 1023, 24, 4}, [34 ... 39] = {1280, 63, 34, 5},
+    [40 ... 45] = {1344, 63, 40, 6},  [46 ... 51] = {1408, 63, 46, 7},
+    [52 ... 57] = {1472, 63, 52, 8},  [58 ... 63] = {1536, 63, 58, 9},
+};
 
 struct coir__timers {
     coir_time now; /* of the wheel: no timer lies before it, but for those that were started late */
@@ -82,15 +88,14 @@ static inline void place(struct coir__timers *timers, coir_timer *timer)
 {
     coir_time when = timer->coir__when < timers->now ? timers->now : timer->coir__when;
     uint64_t difference = (uint64_t)when ^ (uint64_t)timers->now;
-    unsigned level = level_of[63 - __builtin_clzll(difference | 1)];
-    unsigned slots = level == 4 ? 1024 : 64;
-    unsigned slot = (unsigned)((uint64_t)when >> shift_of[level]) & (slots - 1);
-    coir_timer *head = &timers->heads[heads_of[level] + slot];
-    uint64_t *marks = &timers->marks[words_of[level] + slot / 64];
-    uint64_t mark = UINT64_C(1) << (slot % 64);
-    if (!(*marks & mark)) {
-        *marks |= mark;
-        timers->levels |= 1u << level;
+    const struct place *level = &place_of[(unsigned)__builtin_clzll(difference | 1) ^ 63];
+    unsigned slot = (unsigned)((uint64_t)when >> level->shift) & level->slot_mask;
+    unsigned index = level->heads + slot;
+    coir_timer *head = &timers->heads[index];
+    uint64_t mark = UINT64_C(1) << (index % 64);
+    if (coir__unlikely(!(timers->marks[index / 64] & mark))) {
+        timers->marks[index / 64] |= mark;
+        timers->levels |= 1u << level->level;
         head->coir__next = head->coir__previous = head;
     }
     if (head->coir__next == head || when < head->coir__when)
@@ -101,21 +106,21 @@ static inline void place(struct coir__timers *timers, coir_timer *timer)
     head->coir__previous = timer;
 }
 
-void coir__timer_start(struct coir_loop *loop, coir_timer *timer, coir_time when,
-                       void (*fn)(void *arg), void *arg)
+void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg),
+                      void *arg)
 {
     struct coir__timers *timers = loop->timers;
     if (timer->coir__next != NULL)
         unlink_timer(timer);
     else
         timers->live++;
-    timer->coir__when = when < 0 ? 0 : when;
+    timer->coir__when = when;
     timer->coir__fn = fn;
     timer->coir__arg = arg;
     place(timers, timer);
 }
 
-void coir__timer_stop(struct coir_loop *loop, coir_timer *timer)
+void coir_timer_stop(coir_loop *loop, coir_timer *timer)
 {
     if (timer->coir__next == NULL)
         return;
@@ -127,13 +132,13 @@ void coir__timer_stop(struct coir_loop *loop, coir_timer *timer)
  * cleared on the way. */
 static bool first_of_level(struct coir__timers *timers, unsigned level, struct bucket *ret_bucket)
 {
-    for (unsigned word = words_of[level]; word < words_of[level + 1]; word++) {
+    for (unsigned word = heads_of[level] / 64; word < heads_of[level + 1] / 64; word++) {
         while (timers->marks[word] != 0) {
             unsigned bit = (unsigned)__builtin_ctzll(timers->marks[word]);
-            unsigned slot = (word - words_of[level]) * 64 + bit;
-            coir_timer *head = &timers->heads[heads_of[level] + slot];
+            unsigned index = word * 64 + bit;
+            coir_timer *head = &timers->heads[index];
             if (head->coir__next != head) {
-                *ret_bucket = (struct bucket){head, level, slot};
+                *ret_bucket = (struct bucket){head, level, index - heads_of[level]};
                 return true;
             }
             timers->marks[word] &= timers->marks[word] - 1;
@@ -203,8 +208,8 @@ static void collect(struct coir__timers *timers, coir_time now, coir_timer *due)
         if (begin > now)
             break;
         timers->now = begin > timers->now ? begin : timers->now;
-        timers->marks[words_of[bucket.level] + bucket.slot / 64] &=
-            ~(UINT64_C(1) << (bucket.slot % 64));
+        unsigned index = heads_of[bucket.level] + bucket.slot;
+        timers->marks[index / 64] &= ~(UINT64_C(1) << (index % 64));
         if (bucket.level == 0)
             take_all(bucket.head, due);
         else
@@ -229,17 +234,6 @@ void coir__timers_expire(struct coir_loop *loop, coir_time now)
         timers->live--;
         timer->coir__fn(timer->coir__arg);
     }
-}
-
-void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg),
-                      void *arg)
-{
-    coir__timer_start(loop, timer, when, fn, arg);
-}
-
-void coir_timer_stop(coir_loop *loop, coir_timer *timer)
-{
-    coir__timer_stop(loop, timer);
 }
 
 bool coir_timer_running(const coir_timer *timer)

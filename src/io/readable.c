@@ -26,10 +26,10 @@ static void start_task(void *arg)
 {
     struct coir__readable *readable = arg;
     struct coir_loop *loop = readable->deferred.group->coir__loop;
-    coir__timer_stop(loop, &readable->timer);
+    coir_timer_stop(loop, &readable->timer);
     struct coir_task *task = coir__deferred_start(&readable->deferred);
     if (task == NULL) {
-        coir__timer_start(loop, &readable->timer, loop->now + RETRY, start_task, readable);
+        coir_timer_start(loop, &readable->timer, loop->now + RETRY, start_task, readable);
         return;
     }
     if (readable->stream == NULL)
@@ -77,7 +77,7 @@ static void idle_too_long(void *arg)
 
 void coir__readable_lost(struct coir__readable *readable)
 {
-    coir__timer_stop(readable->deferred.group->coir__loop, &readable->timer);
+    coir_timer_stop(readable->deferred.group->coir__loop, &readable->timer);
     readable->stream->awaited = NULL;
     readable->stream = NULL;
     if (readable->file != NULL)
@@ -135,7 +135,7 @@ static int wait_below(struct coir__readable *readable, struct coir__file *file, 
     int r = start_polling(readable, file);
     coir_time when;
     if (r == 0 && !__builtin_add_overflow(coir__clock_of(loop), idle, &when))
-        coir__timer_start(loop, &readable->timer, when, idle_too_long, readable);
+        coir_timer_start(loop, &readable->timer, when, idle_too_long, readable);
     return r;
 }
 

@@ -67,7 +67,7 @@ static void schedule(struct coir__sim_event *event)
         return;
     }
     event->stage = COIR__SIM_DELAYED;
-    coir__timer_start(loop, &event->timer, loop->now + delay, make_due, event);
+    coir_timer_start(loop, &event->timer, loop->now + delay, make_due, event);
 }
 
 static void unschedule(struct coir__sim_event *event)
@@ -75,7 +75,7 @@ static void unschedule(struct coir__sim_event *event)
     if (event->stage == COIR__SIM_DUE)
         event_unlink(event);
     else if (event->stage == COIR__SIM_DELAYED)
-        coir__timer_stop(event->op->file->loop, &event->timer);
+        coir_timer_stop(event->op->file->loop, &event->timer);
     event->stage = COIR__SIM_IDLE;
 }
 

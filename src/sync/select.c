@@ -189,13 +189,13 @@ static int begin_time(coir_case *wanted)
         when = COIR_FOREVER;
     wanted->coir__timer = (coir_timer){.coir__when = when};
     if (when != COIR_FOREVER)
-        coir__timer_start(coir__loop, &wanted->coir__timer, when, time_reached, wanted);
+        coir_timer_start(coir__loop, &wanted->coir__timer, when, time_reached, wanted);
     return 0;
 }
 
 static void withdraw_time(coir_case *wanted)
 {
-    coir__timer_stop(coir__loop, &wanted->coir__timer);
+    coir_timer_stop(coir__loop, &wanted->coir__timer);
 }
 
 static size_t describe_time(const coir_case *wanted, char *text, size_t size)
