@@ -17,8 +17,8 @@ static int job(void *arg)
 
 static void show(const char *when)
 {
-    printf("%s: %zu of %zu borrowed, %zu waiting\n", when, coir_capacity_borrowed(&slots),
-           slots.total, coir_capacity_waiting(&slots));
+    printf("%s: %zu of %zu held, %zu waiting\n", when, coir_capacity_held(&slots), slots.total,
+           coir_capacity_waiting(&slots));
 }
 
 static int app(void *arg)

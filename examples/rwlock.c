@@ -13,7 +13,7 @@ static struct {
 
 static int read_table(void *arg)
 {
-    COIR_READ_LOCK(&table.lock); /* shared, to the end of this block */
+    COIR_RWLOCK_READ(&table.lock); /* shared, to the end of this block */
     COIR_TRY(coir_sleep(COIR_MS(10)));
     printf("%s reads version %d\n", (const char *)arg, table.version);
     return 0;
@@ -22,7 +22,7 @@ static int read_table(void *arg)
 static int change_table(void *arg)
 {
     (void)arg;
-    COIR_WRITE_LOCK(&table.lock); /* alone */
+    COIR_RWLOCK_WRITE(&table.lock); /* alone */
     COIR_TRY(coir_sleep(COIR_MS(10)));
     table.version++;
     printf("changed\n");

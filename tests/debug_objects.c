@@ -119,14 +119,14 @@ static int lock_then_write(void *arg)
 {
     struct mixed *mixed = arg;
     COIR_LOCK(mixed->lock);
-    COIR_WRITE_LOCK(mixed->table);
+    COIR_RWLOCK_WRITE(mixed->table);
     return coir_yield();
 }
 
 static int read_then_lock(void *arg)
 {
     struct mixed *mixed = arg;
-    COIR_READ_LOCK(mixed->table);
+    COIR_RWLOCK_READ(mixed->table);
     COIR_LOCK(mixed->lock);
     return coir_yield();
 }
@@ -141,7 +141,7 @@ COIR_TEST_TAGGED(read_write_locks_have_an_order_too, "expect_reports")
     COIR_EXPECT_EQ(count_of(COIR_REPORT_LOCK_ORDER), 0);
     COIR_REQUIRE_OK(run_one(read_then_lock, &mixed));
     COIR_EXPECT_EQ(count_of(COIR_REPORT_LOCK_ORDER), 1);
-    COIR_EXPECT_CONTAINS(report_of(COIR_REPORT_LOCK_ORDER), "\n    coir_rwlock_write\n");
+    COIR_EXPECT_CONTAINS(report_of(COIR_REPORT_LOCK_ORDER), "\n    coir_rwlock_acquire_write\n");
 }
 
 /* A lock in the memory of one that is gone is another lock. */

@@ -1,4 +1,4 @@
-/* sync_capacity.c: limiters with known borrowers: order, changing the total, borrowing on behalf of
+/* sync_capacity.c: limiters with known holders: order, changing the total, acquiring on behalf of
  * something, and cancelled waiters. The names are those of Trio's test_sync.py where the behaviour
  * is.
  */
@@ -14,73 +14,73 @@ struct user {
     struct record *record;
     int digit;
     coir_event done;
-    int borrowed; /* what borrowing returned */
+    int acquired; /* what acquiring returned */
 };
 
-static int borrow_for(struct user *user)
+static int acquire_for(struct user *user)
 {
     if (user->holder != NULL)
-        return coir_capacity_borrow_for(user->capacity, user->holder);
-    return coir_capacity_borrow(user->capacity);
+        return coir_capacity_acquire_for(user->capacity, user->holder);
+    return coir_capacity_acquire(user->capacity);
 }
 
 static int use(void *arg)
 {
     struct user *user = arg;
-    user->borrowed = borrow_for(user);
-    if (user->borrowed < 0)
-        return user->borrowed;
+    user->acquired = acquire_for(user);
+    if (user->acquired < 0)
+        return user->acquired;
     note(user->record, user->digit);
     int r = coir_event_wait(&user->done);
-    COIR_EXPECT_OK(user->holder != NULL ? coir_capacity_give_back_for(user->capacity, user->holder)
-                                        : coir_capacity_give_back(user->capacity));
+    COIR_EXPECT_OK(user->holder != NULL ? coir_capacity_release_for(user->capacity, user->holder)
+                                        : coir_capacity_release(user->capacity));
     return r;
 }
 
 #define USER(name, number) struct user name = {&capacity, NULL, &record, number, {0}, 9}
 
-static void expect_state(const coir_capacity *capacity, size_t borrowed, size_t waiting)
+static void expect_state(const coir_capacity *capacity, size_t held, size_t waiting)
 {
-    COIR_EXPECT_EQ(coir_capacity_borrowed(capacity), borrowed);
+    COIR_EXPECT_EQ(coir_capacity_held(capacity), held);
     COIR_EXPECT_EQ(coir_capacity_waiting(capacity), waiting);
 }
 
-COIR_TEST(borrow_and_give_back)
+COIR_TEST(acquire_and_release)
 {
     COIR_AUTO(coir_capacity) capacity = {.total = 2};
     int a, b;
-    COIR_EXPECT_OK(coir_capacity_borrow(&capacity));
-    COIR_EXPECT_CODE(coir_capacity_borrow(&capacity), -EALREADY);
-    COIR_EXPECT_CODE(coir_capacity_try_borrow(&capacity), -EALREADY);
+    COIR_EXPECT_OK(coir_capacity_acquire(&capacity));
+    COIR_EXPECT_CODE(coir_capacity_acquire(&capacity), -EALREADY);
+    COIR_EXPECT_CODE(coir_capacity_try(&capacity), -EALREADY);
     COIR_EXPECT(coir_capacity_holds(&capacity, coir_current()));
-    COIR_EXPECT_OK(coir_capacity_try_borrow_for(&capacity, &a));
-    COIR_EXPECT_CODE(coir_capacity_try_borrow_for(&capacity, &a), -EALREADY);
-    COIR_EXPECT_CODE(coir_capacity_try_borrow_for(&capacity, &b), -EAGAIN);
-    COIR_EXPECT_CODE(coir_capacity_try_borrow_for(&capacity, NULL), -EINVAL);
+    COIR_EXPECT_OK(coir_capacity_try_for(&capacity, &a));
+    COIR_EXPECT_CODE(coir_capacity_try_for(&capacity, &a), -EALREADY);
+    COIR_EXPECT_CODE(coir_capacity_try_for(&capacity, &b), -EAGAIN);
+    COIR_EXPECT_CODE(coir_capacity_try_for(&capacity, NULL), -EINVAL);
     COIR_EXPECT_EQ(coir_capacity_available(&capacity), 0);
-    COIR_EXPECT_CODE(coir_capacity_give_back_for(&capacity, &b), -COIR_ENOTHELD);
-    COIR_EXPECT_OK(coir_capacity_give_back(&capacity));
-    COIR_EXPECT_CODE(coir_capacity_give_back(&capacity), -COIR_ENOTHELD);
+    COIR_EXPECT_CODE(coir_capacity_release_for(&capacity, &b), -COIR_ENOTHELD);
+    COIR_EXPECT_OK(coir_capacity_release(&capacity));
+    COIR_EXPECT_CODE(coir_capacity_release(&capacity), -COIR_ENOTHELD);
     COIR_EXPECT(!coir_capacity_holds(&capacity, coir_current()));
     COIR_EXPECT(coir_capacity_holds(&capacity, &a));
     COIR_EXPECT_EQ(coir_capacity_available(&capacity), 1);
-    COIR_EXPECT_OK(coir_capacity_give_back_for(&capacity, &a));
+    COIR_EXPECT_OK(coir_capacity_release_for(&capacity, &a));
     expect_state(&capacity, 0, 0);
 }
 
-static int borrow_and_forget(void *arg)
+static int acquire_and_forget(void *arg)
 {
-    return coir_capacity_borrow(arg);
+    return coir_capacity_acquire(arg);
 }
 
 static int ask_what_it_holds(void *arg)
 {
     coir_capacity *capacity = arg;
     COIR_EXPECT(!coir_capacity_holds(capacity, coir_current()));
-    COIR_EXPECT_CODE(coir_capacity_give_back(capacity), -COIR_ENOTHELD);
-    COIR_EXPECT_OK(coir_capacity_borrow(capacity));
+    COIR_EXPECT_CODE(coir_capacity_release(capacity), -COIR_ENOTHELD);
+    COIR_EXPECT_OK(coir_capacity_acquire(capacity));
     COIR_EXPECT(coir_capacity_holds(capacity, coir_current()));
-    COIR_EXPECT_OK(coir_capacity_give_back(capacity));
+    COIR_EXPECT_OK(coir_capacity_release(capacity));
     return 0;
 }
 
@@ -90,7 +90,7 @@ COIR_TEST(ended_without_giving_back)
     COIR_AUTO(coir_capacity) capacity = {.total = 2};
     coir_task *first, *second;
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_spawn(&group, borrow_and_forget, &capacity, &first));
+    COIR_REQUIRE_OK(coir_spawn(&group, acquire_and_forget, &capacity, &first));
     SETTLE();
     COIR_EXPECT(coir_capacity_holds(&capacity, first)); /* its record is there */
     COIR_EXPECT_OK(joined(first));
@@ -107,10 +107,10 @@ COIR_TEST(without_a_limit)
     COIR_AUTO(coir_capacity) capacity = {.total = SIZE_MAX};
     char holders[100];
     for (size_t i = 0; i < sizeof holders; i++)
-        COIR_REQUIRE_OK(coir_capacity_borrow_for(&capacity, &holders[i]));
+        COIR_REQUIRE_OK(coir_capacity_acquire_for(&capacity, &holders[i]));
     expect_state(&capacity, 100, 0);
     for (size_t i = 0; i < sizeof holders; i++)
-        COIR_EXPECT_OK(coir_capacity_give_back_for(&capacity, &holders[i]));
+        COIR_EXPECT_OK(coir_capacity_release_for(&capacity, &holders[i]));
     expect_state(&capacity, 0, 0);
 }
 
@@ -137,7 +137,7 @@ COIR_TEST(fifo)
     expect_state(&capacity, 0, 0);
 }
 
-/* What is given back is the waiter's before it runs. */
+/* What is released is the waiter's before it runs. */
 COIR_TEST(handover)
 {
     COIR_AUTO(coir_capacity) capacity = {.total = 1};
@@ -146,15 +146,15 @@ COIR_TEST(handover)
     int other;
     coir_task *task;
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_capacity_borrow(&capacity));
+    COIR_REQUIRE_OK(coir_capacity_acquire(&capacity));
     START(&group, use, &b, &task);
-    COIR_EXPECT_OK(coir_capacity_give_back(&capacity));
+    COIR_EXPECT_OK(coir_capacity_release(&capacity));
     expect_state(&capacity, 1, 0);
-    if (!COIR_EXPECT_CODE(coir_capacity_try_borrow_for(&capacity, &other), -EAGAIN))
-        COIR_EXPECT_OK(coir_capacity_give_back_for(&capacity, &other));
-    coir_cancel(task, NULL); /* it has the token, and gives it back */
+    if (!COIR_EXPECT_CODE(coir_capacity_try_for(&capacity, &other), -EAGAIN))
+        COIR_EXPECT_OK(coir_capacity_release_for(&capacity, &other));
+    coir_cancel(task, NULL); /* it has the token, and releases it */
     COIR_EXPECT_CODE(joined(task), -COIR_ECANCELEDTASK);
-    COIR_EXPECT_OK(b.borrowed);
+    COIR_EXPECT_OK(b.acquired);
     expect_state(&capacity, 0, 0);
 }
 
@@ -166,14 +166,14 @@ COIR_TEST(cancelled_waiter)
     USER(c, 3);
     coir_task *task;
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_capacity_borrow(&capacity));
+    COIR_REQUIRE_OK(coir_capacity_acquire(&capacity));
     START(&group, use, &b, &task);
     START(&group, use, &c, NULL);
     coir_cancel(task, NULL);
-    COIR_EXPECT_OK(coir_capacity_give_back(&capacity));
+    COIR_EXPECT_OK(coir_capacity_release(&capacity));
     coir_event_set(&c.done);
     COIR_EXPECT_CODE(joined(task), -COIR_ECANCELEDTASK);
-    COIR_EXPECT_CODE(b.borrowed, -ECANCELED);
+    COIR_EXPECT_CODE(b.acquired, -ECANCELED);
     COIR_EXPECT_OK(coir_group_wait(&group));
     COIR_EXPECT_EQ(record.digits, 3);
     expect_state(&capacity, 0, 0);
@@ -185,10 +185,10 @@ COIR_TEST(expired_waiter)
     COIR_AUTO(coir_capacity) capacity = {.total = 0};
     {
         COIR_DEADLINE(COIR_MS(1));
-        COIR_EXPECT_CODE(coir_capacity_borrow(&capacity), -ETIME);
+        COIR_EXPECT_CODE(coir_capacity_acquire(&capacity), -ETIME);
     }
     expect_state(&capacity, 0, 0);
-    COIR_EXPECT_CODE(coir_capacity_try_borrow(&capacity), -EAGAIN);
+    COIR_EXPECT_CODE(coir_capacity_try(&capacity), -EAGAIN);
 }
 
 COIR_TEST(change_total_tokens)
@@ -212,12 +212,12 @@ COIR_TEST(change_total_tokens)
     for (size_t i = 0; i < 2; i++) {
         coir_event_set(&users[i]->done);
         SETTLE();
-        COIR_EXPECT_CODE(coir_capacity_try_borrow(&capacity), -EAGAIN);
+        COIR_EXPECT_CODE(coir_capacity_try(&capacity), -EAGAIN);
     }
     coir_event_set(&c.done);
     COIR_EXPECT_OK(coir_group_wait(&group));
-    COIR_EXPECT_OK(coir_capacity_try_borrow(&capacity));
-    COIR_EXPECT_OK(coir_capacity_give_back(&capacity));
+    COIR_EXPECT_OK(coir_capacity_try(&capacity));
+    COIR_EXPECT_OK(coir_capacity_release(&capacity));
 }
 
 /* Two tasks for one holder: the second is told at once, instead of waiting for the first. */
@@ -229,11 +229,11 @@ COIR_TEST(on_behalf_of)
     USER(a, 1);
     a.holder = &thing;
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_capacity_borrow_for(&capacity, &other));
+    COIR_REQUIRE_OK(coir_capacity_acquire_for(&capacity, &other));
     START(&group, use, &a, NULL);
-    COIR_EXPECT_CODE(coir_capacity_borrow_for(&capacity, &thing), -EALREADY);
-    COIR_EXPECT_CODE(coir_capacity_borrow_for(&capacity, NULL), -EINVAL);
-    COIR_EXPECT_OK(coir_capacity_give_back_for(&capacity, &other));
+    COIR_EXPECT_CODE(coir_capacity_acquire_for(&capacity, &thing), -EALREADY);
+    COIR_EXPECT_CODE(coir_capacity_acquire_for(&capacity, NULL), -EINVAL);
+    COIR_EXPECT_OK(coir_capacity_release_for(&capacity, &other));
     COIR_EXPECT(coir_capacity_holds(&capacity, &thing));
     coir_event_set(&a.done);
     COIR_EXPECT_OK(coir_group_wait(&group));
@@ -243,8 +243,8 @@ COIR_TEST(on_behalf_of)
 static int twice(coir_capacity *capacity)
 {
     COIR_CAPACITY(capacity);
-    COIR_EXPECT_EQ(coir_capacity_borrowed(capacity), 1);
-    COIR_TRY(coir_capacity_borrow(capacity));
+    COIR_EXPECT_EQ(coir_capacity_held(capacity), 1);
+    COIR_TRY(coir_capacity_acquire(capacity));
     return 0;
 }
 
@@ -292,12 +292,12 @@ COIR_TEST_TAGGED(many, "liveness")
 COIR_TEST_TAGGED(outside_a_task, "own_loop")
 {
     COIR_AUTO(coir_capacity) capacity = {.total = 3};
-    COIR_EXPECT_CODE(coir_capacity_borrow(&capacity), -COIR_ENOTASK);
-    COIR_EXPECT_CODE(coir_capacity_try_borrow(&capacity), -COIR_ENOTASK);
-    COIR_EXPECT_CODE(coir_capacity_give_back(&capacity), -COIR_ENOTHELD);
+    COIR_EXPECT_CODE(coir_capacity_acquire(&capacity), -COIR_ENOTASK);
+    COIR_EXPECT_CODE(coir_capacity_try(&capacity), -COIR_ENOTASK);
+    COIR_EXPECT_CODE(coir_capacity_release(&capacity), -COIR_ENOTHELD);
 }
 
-/* Closed under a waiter, and under a holder, which gives back what nobody lent any more. */
+/* Closed under a waiter, and under a holder, which releases what nobody counts any more. */
 COIR_TEST(closing)
 {
     COIR_AUTO(coir_capacity) capacity = {.total = 1};
@@ -305,14 +305,14 @@ COIR_TEST(closing)
     USER(b, 2);
     coir_task *task;
     COIR_GROUP_COLLECT(group);
-    COIR_REQUIRE_OK(coir_capacity_borrow(&capacity));
+    COIR_REQUIRE_OK(coir_capacity_acquire(&capacity));
     START(&group, use, &b, &task);
     coir_capacity_close(&capacity);
-    COIR_EXPECT_CODE(coir_capacity_give_back(&capacity), -COIR_ENOTHELD);
+    COIR_EXPECT_CODE(coir_capacity_release(&capacity), -COIR_ENOTHELD);
     COIR_EXPECT_CODE(joined(task), -COIR_ECLOSED);
     expect_state(&capacity, 0, 0);
-    COIR_EXPECT_OK(coir_capacity_borrow(&capacity));
-    COIR_EXPECT_OK(coir_capacity_give_back(&capacity));
+    COIR_EXPECT_OK(coir_capacity_acquire(&capacity));
+    COIR_EXPECT_OK(coir_capacity_release(&capacity));
 }
 
 COIR_TEST(description)
@@ -323,12 +323,12 @@ COIR_TEST(description)
     coir_task *task;
     char text[128];
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_capacity_borrow(&capacity));
+    COIR_REQUIRE_OK(coir_capacity_acquire(&capacity));
     START(&group, use, &b, &task);
     coir_task_describe(task, text, sizeof text);
     COIR_EXPECT_CONTAINS(text, "waits for capacity ");
-    COIR_EXPECT_CONTAINS(text, "(1 of 1 borrowed, 1 waiting)");
+    COIR_EXPECT_CONTAINS(text, "(1 of 1 held, 1 waiting)");
     coir_cancel(task, NULL);
     COIR_EXPECT_CODE(joined(task), -COIR_ECANCELEDTASK);
-    COIR_EXPECT_OK(coir_capacity_give_back(&capacity));
+    COIR_EXPECT_OK(coir_capacity_release(&capacity));
 }

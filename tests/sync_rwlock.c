@@ -22,12 +22,14 @@ static int hold(void *arg)
 {
     struct holder *holder = arg;
     coir_rwlock *lock = holder->lock;
-    holder->acquired = holder->writes ? coir_rwlock_write(lock) : coir_rwlock_read(lock);
+    holder->acquired =
+        holder->writes ? coir_rwlock_acquire_write(lock) : coir_rwlock_acquire_read(lock);
     if (holder->acquired < 0)
         return holder->acquired;
     note(holder->record, holder->digit);
     int r = coir_event_wait(&holder->let_go);
-    COIR_EXPECT_OK(holder->writes ? coir_rwlock_unlock_write(lock) : coir_rwlock_unlock_read(lock));
+    COIR_EXPECT_OK(holder->writes ? coir_rwlock_release_write(lock)
+                                  : coir_rwlock_release_read(lock));
     return r;
 }
 
@@ -43,37 +45,37 @@ static void expect_free(coir_rwlock *lock)
 COIR_TEST(readers_share)
 {
     coir_rwlock lock = {0};
-    COIR_REQUIRE_OK(coir_rwlock_read(&lock));
+    COIR_REQUIRE_OK(coir_rwlock_acquire_read(&lock));
     COIR_EXPECT_OK(coir_rwlock_try_read(&lock));
     COIR_EXPECT_EQ(coir_rwlock_readers(&lock), 2);
     COIR_EXPECT_CODE(coir_rwlock_try_write(&lock), -EAGAIN);
-    COIR_EXPECT_OK(coir_rwlock_unlock_read(&lock));
-    COIR_EXPECT_OK(coir_rwlock_unlock_read(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_read(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_read(&lock));
     COIR_EXPECT_OK(coir_rwlock_try_write(&lock));
-    COIR_EXPECT_OK(coir_rwlock_unlock_write(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_write(&lock));
     expect_free(&lock);
 }
 
 COIR_TEST(release_not_acquired)
 {
     coir_rwlock lock = {0};
-    COIR_EXPECT_CODE(coir_rwlock_unlock_read(&lock), -COIR_ENOTHELD);
-    COIR_EXPECT_CODE(coir_rwlock_unlock_write(&lock), -COIR_ENOTHELD);
+    COIR_EXPECT_CODE(coir_rwlock_release_read(&lock), -COIR_ENOTHELD);
+    COIR_EXPECT_CODE(coir_rwlock_release_write(&lock), -COIR_ENOTHELD);
     COIR_EXPECT_CODE(coir_rwlock_downgrade(&lock), -COIR_ENOTHELD);
-    COIR_REQUIRE_OK(coir_rwlock_read(&lock));
-    COIR_EXPECT_CODE(coir_rwlock_unlock_write(&lock), -COIR_ENOTHELD);
-    COIR_EXPECT_OK(coir_rwlock_unlock_read(&lock));
+    COIR_REQUIRE_OK(coir_rwlock_acquire_read(&lock));
+    COIR_EXPECT_CODE(coir_rwlock_release_write(&lock), -COIR_ENOTHELD);
+    COIR_EXPECT_OK(coir_rwlock_release_read(&lock));
 }
 
 COIR_TEST(relock_by_the_writer_is_a_deadlock)
 {
     coir_rwlock lock = {0};
-    COIR_REQUIRE_OK(coir_rwlock_write(&lock));
-    COIR_EXPECT_CODE(coir_rwlock_write(&lock), -EDEADLK);
-    COIR_EXPECT_CODE(coir_rwlock_read(&lock), -EDEADLK);
+    COIR_REQUIRE_OK(coir_rwlock_acquire_write(&lock));
+    COIR_EXPECT_CODE(coir_rwlock_acquire_write(&lock), -EDEADLK);
+    COIR_EXPECT_CODE(coir_rwlock_acquire_read(&lock), -EDEADLK);
     COIR_EXPECT_CODE(coir_rwlock_try_write(&lock), -EDEADLK);
     COIR_EXPECT_CODE(coir_rwlock_try_read(&lock), -EDEADLK);
-    COIR_EXPECT_OK(coir_rwlock_unlock_write(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_write(&lock));
     expect_free(&lock);
 }
 
@@ -85,8 +87,8 @@ COIR_TEST(only_the_writer_ends_writing)
     COIR_GROUP(group);
     START(&group, hold, &a, NULL);
     COIR_EXPECT(coir_rwlock_writing(&lock));
-    COIR_EXPECT_CODE(coir_rwlock_unlock_write(&lock), -COIR_ENOTHELD);
-    COIR_EXPECT_CODE(coir_rwlock_unlock_read(&lock), -COIR_ENOTHELD);
+    COIR_EXPECT_CODE(coir_rwlock_release_write(&lock), -COIR_ENOTHELD);
+    COIR_EXPECT_CODE(coir_rwlock_release_read(&lock), -COIR_ENOTHELD);
     COIR_EXPECT_CODE(coir_rwlock_downgrade(&lock), -COIR_ENOTHELD);
     COIR_EXPECT_CODE(coir_rwlock_try_read(&lock), -EAGAIN);
     COIR_EXPECT_CODE(coir_rwlock_try_write(&lock), -EAGAIN);
@@ -139,13 +141,13 @@ COIR_TEST(handover)
     HOLDER(b, 2, true);
     HOLDER(c, 3, false);
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_rwlock_write(&lock));
+    COIR_REQUIRE_OK(coir_rwlock_acquire_write(&lock));
     START(&group, hold, &b, NULL);
     START(&group, hold, &c, NULL);
-    COIR_EXPECT_OK(coir_rwlock_unlock_write(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_write(&lock));
     COIR_EXPECT(coir_rwlock_writing(&lock));
     COIR_EXPECT_CODE(coir_rwlock_try_write(&lock), -EAGAIN);
-    COIR_EXPECT_CODE(coir_rwlock_unlock_write(&lock), -COIR_ENOTHELD);
+    COIR_EXPECT_CODE(coir_rwlock_release_write(&lock), -COIR_ENOTHELD);
     coir_event_set(&b.let_go);
     coir_event_set(&c.let_go);
     COIR_EXPECT_OK(coir_group_wait(&group));
@@ -196,10 +198,10 @@ COIR_TEST(expired_writer_lets_readers_go_on)
     START(&group, hold, &a, NULL);
     {
         COIR_DEADLINE(COIR_MS(10));
-        COIR_EXPECT_CODE(coir_rwlock_write(&lock), -ETIME);
+        COIR_EXPECT_CODE(coir_rwlock_acquire_write(&lock), -ETIME);
     }
     COIR_EXPECT_OK(coir_rwlock_try_read(&lock));
-    COIR_EXPECT_OK(coir_rwlock_unlock_read(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_read(&lock));
     coir_event_set(&a.let_go);
     COIR_EXPECT_OK(coir_group_wait(&group));
 }
@@ -237,10 +239,10 @@ COIR_TEST(cancel_release_race)
     HOLDER(c, 3, false);
     coir_task *writer;
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_rwlock_read(&lock));
+    COIR_REQUIRE_OK(coir_rwlock_acquire_read(&lock));
     START(&group, hold, &b, &writer);
     START(&group, hold, &c, NULL);
-    COIR_EXPECT_OK(coir_rwlock_unlock_read(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_read(&lock));
     coir_cancel(writer, NULL);
     coir_event_set(&c.let_go);
     COIR_EXPECT_CODE(joined(writer), -COIR_ECANCELEDTASK);
@@ -259,11 +261,11 @@ COIR_TEST(cancel_race)
     HOLDER(c, 3, true);
     coir_task *writer;
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_rwlock_read(&lock));
+    COIR_REQUIRE_OK(coir_rwlock_acquire_read(&lock));
     START(&group, hold, &b, &writer);
     START(&group, hold, &c, NULL);
     coir_cancel(writer, NULL);
-    COIR_EXPECT_OK(coir_rwlock_unlock_read(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_read(&lock));
     coir_event_set(&c.let_go);
     COIR_EXPECT_CODE(joined(writer), -COIR_ECANCELEDTASK);
     COIR_EXPECT_OK(coir_group_wait(&group));
@@ -280,19 +282,19 @@ COIR_TEST(downgrade)
     HOLDER(c, 3, true);
     HOLDER(d, 4, false);
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_rwlock_write(&lock));
+    COIR_REQUIRE_OK(coir_rwlock_acquire_write(&lock));
     START(&group, hold, &b, NULL);
     START(&group, hold, &c, NULL);
     START(&group, hold, &d, NULL);
     COIR_EXPECT_OK(coir_rwlock_downgrade(&lock));
-    COIR_EXPECT_CODE(coir_rwlock_unlock_write(&lock), -COIR_ENOTHELD);
+    COIR_EXPECT_CODE(coir_rwlock_release_write(&lock), -COIR_ENOTHELD);
     SETTLE();
     COIR_EXPECT_EQ(record.digits, 2);
     COIR_EXPECT_EQ(coir_rwlock_readers(&lock), 2);
     coir_event_set(&b.let_go);
     SETTLE();
     COIR_EXPECT_EQ(record.digits, 2);
-    COIR_EXPECT_OK(coir_rwlock_unlock_read(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_read(&lock));
     coir_event_set(&c.let_go);
     coir_event_set(&d.let_go);
     COIR_EXPECT_OK(coir_group_wait(&group));
@@ -302,26 +304,26 @@ COIR_TEST(downgrade)
 
 static int write_then_read(coir_rwlock *lock, bool by_hand)
 {
-    COIR_WRITE_LOCK(lock);
+    COIR_RWLOCK_WRITE(lock);
     COIR_EXPECT(coir_rwlock_writing(lock));
     COIR_EXPECT_OK(coir_rwlock_downgrade(lock));
-    COIR_READ_LOCK(lock);
+    COIR_RWLOCK_READ(lock);
     COIR_EXPECT_EQ(coir_rwlock_readers(lock), 2);
-    return by_hand ? coir_rwlock_unlock_read(lock) : 0;
+    return by_hand ? coir_rwlock_release_read(lock) : 0;
 }
 
 static int write_twice(coir_rwlock *lock)
 {
-    COIR_WRITE_LOCK(lock);
-    COIR_WRITE_LOCK(lock);
+    COIR_RWLOCK_WRITE(lock);
+    COIR_RWLOCK_WRITE(lock);
     return 0;
 }
 
 static int read_then_write(coir_rwlock *lock)
 {
-    COIR_READ_LOCK(lock);
+    COIR_RWLOCK_READ(lock);
     COIR_DEADLINE(COIR_MS(1));
-    COIR_WRITE_LOCK(lock);
+    COIR_RWLOCK_WRITE(lock);
     return 0;
 }
 
@@ -329,10 +331,10 @@ static int read_then_write(coir_rwlock *lock)
 COIR_TEST(block_forms)
 {
     coir_rwlock lock = {0};
-    COIR_REQUIRE_OK(coir_rwlock_read(&lock));
+    COIR_REQUIRE_OK(coir_rwlock_acquire_read(&lock));
     COIR_EXPECT_CODE(read_then_write(&lock), -ETIME);
     COIR_EXPECT_EQ(coir_rwlock_readers(&lock), 1);
-    COIR_EXPECT_OK(coir_rwlock_unlock_read(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_read(&lock));
     COIR_EXPECT_OK(write_then_read(&lock, false));
     expect_free(&lock);
     COIR_EXPECT_OK(write_then_read(&lock, true));
@@ -346,8 +348,8 @@ COIR_TEST(pending_cancellation_is_reported_first)
     coir_rwlock lock = {0};
     COIR_SCOPE(scope, COIR_FOREVER);
     coir_scope_cancel(&scope, NULL);
-    COIR_EXPECT_CODE(coir_rwlock_read(&lock), -ECANCELED);
-    COIR_EXPECT_CODE(coir_rwlock_write(&lock), -ECANCELED);
+    COIR_EXPECT_CODE(coir_rwlock_acquire_read(&lock), -ECANCELED);
+    COIR_EXPECT_CODE(coir_rwlock_acquire_write(&lock), -ECANCELED);
     expect_free(&lock);
 }
 
@@ -363,14 +365,14 @@ static int visit(void *arg)
     struct visitor *visitor = arg;
     for (int i = 0; i < 10; i++) {
         if (visitor->writes) {
-            COIR_WRITE_LOCK(visitor->lock);
+            COIR_RWLOCK_WRITE(visitor->lock);
             COIR_EXPECT_EQ(*visitor->reading, 0);
             ++*visitor->value;
             int r = coir_sleep(i % 3);
             ++*visitor->value;
             COIR_TRY(r);
         } else {
-            COIR_READ_LOCK(visitor->lock);
+            COIR_RWLOCK_READ(visitor->lock);
             ++*visitor->reading;
             COIR_EXPECT_EQ(*visitor->value % 2, 0);
             int r = coir_sleep(i % 2);
@@ -405,7 +407,7 @@ COIR_TEST(description_says_who_holds_it)
     char text[128];
     COIR_GROUP(group);
     coir_task_set_name(NULL, "the owner");
-    COIR_REQUIRE_OK(coir_rwlock_write(&lock));
+    COIR_REQUIRE_OK(coir_rwlock_acquire_write(&lock));
     START(&group, hold, &c, &reader);
     coir_task_describe(reader, text, sizeof text);
     COIR_EXPECT_STR(text, "waits to read under lock held by the writer 'the owner'");
@@ -417,13 +419,13 @@ COIR_TEST(description_says_who_holds_it)
     coir_cancel(reader, NULL);
     (void)joined(writer);
     (void)joined(reader);
-    COIR_EXPECT_OK(coir_rwlock_unlock_read(&lock));
+    COIR_EXPECT_OK(coir_rwlock_release_read(&lock));
 }
 
 static int use(void *arg)
 {
     coir_rwlock *lock = arg;
-    COIR_READ_LOCK(lock);
+    COIR_RWLOCK_READ(lock);
     return 0;
 }
 
@@ -434,7 +436,7 @@ COIR_TEST_TAGGED(rwlock_of_another_loop, "own_loop")
     coir_loop *first = NULL, *second = NULL;
     coir_task *task;
     int result = 0;
-    COIR_EXPECT_CODE(coir_rwlock_read(&lock), -COIR_ENOTASK);
+    COIR_EXPECT_CODE(coir_rwlock_acquire_read(&lock), -COIR_ENOTASK);
     COIR_EXPECT_CODE(coir_rwlock_try_write(&lock), -COIR_ENOTASK);
     COIR_REQUIRE_OK(coir_loop_open(&opts, &first));
     if (COIR_EXPECT_OK(coir_loop_spawn(first, use, &lock, &task)))

@@ -1,9 +1,9 @@
-/* coir/capacity.h: tokens that holders borrow, in a number that can be changed while they are used.
+/* coir/capacity.h: tokens that holders acquire, in a number that can be changed under way.
  *
- * It bounds what runs at once, as a semaphore does, but knows who holds what: nobody borrows
- * twice, nobody returns what another one holds, and one can look at how full it is. A token may be
- * borrowed for a thing (a connection, a job) instead of a task, and be returned by another task. It
- * is fair: a token that is returned goes to whoever has waited longest.
+ * It bounds what runs at once, as a semaphore does, but knows who holds what: nobody acquires
+ * twice, nobody releases what another one holds, and one can look at how full it is. A token may be
+ * acquired for a thing (a connection, a job) instead of a task, and be released by another task. It
+ * is fair: a token that is released goes to whoever has waited longest.
  *
  *     static coir_capacity workers = {.total = 8};
  *
@@ -18,65 +18,65 @@
 
 COIR__BEGIN
 
-struct coir__borrower {
+struct coir__holding {
     const void *holder;
     uint64_t id; /* of a task: its record may be another's one day; else 0 */
 };
 
 /* A limiter in memory of the caller. Set total before it is used, and change it by
- * coir_capacity_resize then. It has some memory of its own while tokens are borrowed or waited
- * for, and none otherwise: where a token may never be given back, close it. */
+ * coir_capacity_resize then. It has some memory of its own while tokens are held or waited
+ * for, and none otherwise: where a token may never be released, close it. */
 typedef struct coir_capacity {
     size_t total;                 /* tokens there are; SIZE_MAX: no limit */
     struct coir_loop *coir__loop; /* that used it first */
-    struct coir__borrower *coir__borrowers;
-    size_t coir__borrowed, coir__waiting, coir__room;
+    struct coir__holding *coir__holdings;
+    size_t coir__held, coir__waiting, coir__room;
     struct coir__waitlist coir__waiters;
     void *coir__reserved[2];
 } coir_capacity;
 
-/* Borrows a token for the current task, waiting behind those that came before.
+/* Acquires a token for the current task, waiting behind those that came before.
  * Returns 0. Errors: -EALREADY when this task holds one, -ENOMEM, -COIR_EWRONGLOOP, -COIR_ENOTASK,
  * -COIR_ECLOSED when it is closed meanwhile, -ECANCELED, -ETIME. Cancel safety: nothing was
- * borrowed. Thread safety: the loop's thread. */
-COIR__CHECKED int coir_capacity_borrow(coir_capacity *capacity);
+ * acquired. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_capacity_acquire(coir_capacity *capacity);
 
-/* Borrows a token on behalf of holder, any address, instead of the current task. Whoever does the
- * work for it returns it by coir_capacity_give_back_for.
+/* Acquires a token on behalf of holder, any address, instead of the current task. Whoever does the
+ * work for it releases it by coir_capacity_release_for.
  * Returns 0. Errors: -EALREADY when holder holds one, or a task waits for one on its behalf;
- * -EINVAL for NULL; otherwise as coir_capacity_borrow. Cancel safety: nothing was borrowed. Thread
+ * -EINVAL for NULL; otherwise as coir_capacity_acquire. Cancel safety: nothing was acquired. Thread
  * safety: the loop's thread. */
-COIR__CHECKED int coir_capacity_borrow_for(coir_capacity *capacity, const void *holder);
+COIR__CHECKED int coir_capacity_acquire_for(coir_capacity *capacity, const void *holder);
 
 /* As the two above, without waiting.
- * Returns 0. Errors: -EAGAIN when all are borrowed, -EALREADY, -EINVAL, -ENOMEM, -COIR_EWRONGLOOP,
+ * Returns 0. Errors: -EAGAIN when all are held, -EALREADY, -EINVAL, -ENOMEM, -COIR_EWRONGLOOP,
  * and for the first -COIR_ENOTASK. Cancel safety: never waits. Thread safety: the loop's thread. */
-COIR__CHECKED int coir_capacity_try_borrow(coir_capacity *capacity);
-COIR__CHECKED int coir_capacity_try_borrow_for(coir_capacity *capacity, const void *holder);
+COIR__CHECKED int coir_capacity_try(coir_capacity *capacity);
+COIR__CHECKED int coir_capacity_try_for(coir_capacity *capacity, const void *holder);
 
-/* Give back the token of the current task, or of holder. It is of who has waited longest from now
+/* Release the token of the current task, or of holder. It is of who has waited longest from now
  * on.
  * Returns 0. Errors: -COIR_ENOTHELD when it holds none, -COIR_EWRONGLOOP. Cancel safety: never
  * waits. Thread safety: the loop's thread. */
-COIR__PUBLIC int coir_capacity_give_back(coir_capacity *capacity);
-COIR__PUBLIC int coir_capacity_give_back_for(coir_capacity *capacity, const void *holder);
+COIR__PUBLIC int coir_capacity_release(coir_capacity *capacity);
+COIR__PUBLIC int coir_capacity_release_for(coir_capacity *capacity, const void *holder);
 
 /* Changes how many tokens there are. With more, those that have waited longest go on at once; with
- * fewer, what is borrowed stays so, and is not lent again until it is below the new total.
+ * fewer, what is held stays so, and is not handed on until it is below the new total.
  * Returns 0. Errors: -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's
  * thread, in a task or not. */
 COIR__PUBLIC int coir_capacity_resize(coir_capacity *capacity, size_t total);
 
-/* Forgets all borrowers, and ends the waits of tasks with -COIR_ECLOSED; what is given back later
+/* Forgets all holders, and ends the waits of tasks with -COIR_ECLOSED; what is released later
  * is -COIR_ENOTHELD. It can be used again. COIR_AUTO(coir_capacity) does so at the end of a block.
  * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_capacity_close(coir_capacity *capacity);
 
 COIR_CLOSER_VALUE(coir_capacity, coir_capacity_close);
 
-/* How many tokens are borrowed; how many tasks wait; how many could be borrowed now.
+/* How many tokens are held; how many tasks wait; how many could be acquired now.
  * Returns the number. Cancel safety: never waits. Thread safety: the loop's thread. */
-COIR__PUBLIC size_t coir_capacity_borrowed(const coir_capacity *capacity);
+COIR__PUBLIC size_t coir_capacity_held(const coir_capacity *capacity);
 COIR__PUBLIC size_t coir_capacity_waiting(const coir_capacity *capacity);
 COIR__PUBLIC size_t coir_capacity_available(const coir_capacity *capacity);
 
@@ -90,7 +90,7 @@ COIR__PUBLIC bool coir_capacity_holds(const coir_capacity *capacity, const void 
     __attribute__((cleanup(coir__capacity_leave), unused)) coir_capacity *COIR__UNIQUE(            \
         coir__token_) = (__extension__({                                                           \
         coir_capacity *coir__capacity = (capacity);                                                \
-        (void)COIR_TRY(coir_capacity_borrow(coir__capacity));                                      \
+        (void)COIR_TRY(coir_capacity_acquire(coir__capacity));                                     \
         coir__capacity;                                                                            \
     }))
 

@@ -8,10 +8,10 @@
  *
  *     struct routes { coir_rwlock lock; struct table *table; };
  *
- *     COIR_READ_LOCK(&routes->lock);          // shared, to the end of this block
+ *     COIR_RWLOCK_READ(&routes->lock);        // shared, to the end of this block
  *     COIR_TRY(send_all(routes->table));
  *
- *     COIR_WRITE_LOCK(&routes->lock);         // alone, to the end of this block
+ *     COIR_RWLOCK_WRITE(&routes->lock);       // alone, to the end of this block
  *     COIR_TRY(reload(routes->table));
  */
 #ifndef COIR_RWLOCK_H
@@ -39,7 +39,7 @@ typedef struct coir_rwlock {
  * Returns 0. Errors: -EDEADLK when this task holds it for writing, -COIR_EWRONGLOOP,
  * -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: the lock was not acquired. Thread safety: the
  * loop's thread. */
-COIR__CHECKED int coir_rwlock_read(coir_rwlock *lock);
+COIR__CHECKED int coir_rwlock_acquire_read(coir_rwlock *lock);
 
 /* Acquires lock for reading if nobody writes and nobody waits.
  * Returns 0. Errors: -EAGAIN when it would wait, -EDEADLK when this task holds it for writing,
@@ -51,7 +51,7 @@ COIR__CHECKED int coir_rwlock_try_read(coir_rwlock *lock);
  * Returns 0. Errors: -EDEADLK when this task holds it for writing, -COIR_EWRONGLOOP,
  * -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: the lock was not acquired, and the readers that
  * it held back go on. Thread safety: the loop's thread. */
-COIR__CHECKED int coir_rwlock_write(coir_rwlock *lock);
+COIR__CHECKED int coir_rwlock_acquire_write(coir_rwlock *lock);
 
 /* Acquires lock for writing if it is free.
  * Returns 0. Errors: -EAGAIN when others read or write, -EDEADLK when this task writes,
@@ -61,16 +61,16 @@ COIR__CHECKED int coir_rwlock_try_write(coir_rwlock *lock);
 /* Ends one reading. The lock does not know who reads: whoever acquired it must release it, once.
  * Returns 0. Errors: -COIR_ENOTHELD when nobody reads, -COIR_EWRONGLOOP. Cancel safety: never
  * waits. Thread safety: the loop's thread. */
-COIR__PUBLIC int coir_rwlock_unlock_read(coir_rwlock *lock);
+COIR__PUBLIC int coir_rwlock_release_read(coir_rwlock *lock);
 
 /* Ends writing. Who has waited longest has the lock from now on: one writer, or all readers up to
  * the next writer.
  * Returns 0. Errors: -COIR_ENOTHELD when this task does not write. Cancel safety: never waits.
  * Thread safety: the task that acquired it. */
-COIR__PUBLIC int coir_rwlock_unlock_write(coir_rwlock *lock);
+COIR__PUBLIC int coir_rwlock_release_write(coir_rwlock *lock);
 
 /* Makes the writer a reader, with nobody writing in between; the readers that wait first join it.
- * It is then released by coir_rwlock_unlock_read, or by the end of its COIR_WRITE_LOCK block.
+ * It is then released by coir_rwlock_release_read, or by the end of its COIR_RWLOCK_WRITE block.
  * Returns 0. Errors: -COIR_ENOTHELD when this task does not write. Cancel safety: never waits.
  * Thread safety: the task that acquired it. */
 COIR__PUBLIC int coir_rwlock_downgrade(coir_rwlock *lock);
@@ -93,8 +93,9 @@ COIR__PUBLIC bool coir_rwlock_writing(const coir_rwlock *lock);
 
 /* Hold a lock for reading, or for writing, to the end of the block. When it cannot be acquired,
  * they return the code from the enclosing function, as COIR_TRY does. */
-#define COIR_READ_LOCK(lock) COIR__RWLOCK(lock, coir_rwlock_read, coir__rwlock_leave_read)
-#define COIR_WRITE_LOCK(lock) COIR__RWLOCK(lock, coir_rwlock_write, coir__rwlock_leave_write)
+#define COIR_RWLOCK_READ(lock) COIR__RWLOCK(lock, coir_rwlock_acquire_read, coir__rwlock_leave_read)
+#define COIR_RWLOCK_WRITE(lock)                                                                    \
+    COIR__RWLOCK(lock, coir_rwlock_acquire_write, coir__rwlock_leave_write)
 
 COIR__PUBLIC void coir__rwlock_leave_read(coir_rwlock **held);
 COIR__PUBLIC void coir__rwlock_leave_write(coir_rwlock **held);

@@ -1,9 +1,9 @@
-/* capacity.c: limiters that know their borrowers.
+/* capacity.c: limiters that know their holders.
  *
- * Borrowers stand in an array, in no order; it has room for those that wait too, so that lending
+ * Holdings stand in an array, in no order; it has room for those that wait too, so that handing on
  * to one of them never needs memory, and it is freed when there are neither. Finding one is a walk
  * over the array: the limit is a number of things that run at once. Between calls, tasks wait only
- * while no token can be lent. A token that is given back is the next waiter's before it runs, and
+ * while no token is free. A token that is released is the next waiter's before it runs, and
  * stays so when it is cancelled in between.
  */
 #include <stdio.h>
@@ -14,30 +14,30 @@
 
 _Static_assert(sizeof(void *) != 8 || sizeof(coir_capacity) == 80, "part of the ABI");
 
-typedef struct coir__borrower borrower;
+typedef struct coir__holding holding;
 
-static borrower of_task(const struct coir_task *task)
+static holding of_task(const struct coir_task *task)
 {
-    return (borrower){.holder = task, .id = task->id};
+    return (holding){.holder = task, .id = task->id};
 }
 
-static bool is_same(const borrower *a, const borrower *b)
+static bool is_same(const holding *a, const holding *b)
 {
     return a->holder == b->holder && a->id == b->id;
 }
 
-/* ---- the borrowers ---- */
+/* ---- the holdings ---- */
 
-static borrower *find(const coir_capacity *capacity, const borrower *who)
+static holding *find(const coir_capacity *capacity, const holding *who)
 {
-    for (size_t i = 0; i < capacity->coir__borrowed; i++)
-        if (is_same(&capacity->coir__borrowers[i], who))
-            return &capacity->coir__borrowers[i];
+    for (size_t i = 0; i < capacity->coir__held; i++)
+        if (is_same(&capacity->coir__holdings[i], who))
+            return &capacity->coir__holdings[i];
     return NULL;
 }
 
 /* Whether a task waits on behalf of who. A task cannot wait for itself twice. */
-static bool is_waited_for(const coir_capacity *capacity, const borrower *who)
+static bool is_waited_for(const coir_capacity *capacity, const holding *who)
 {
     const struct coir__waiter *waiter = capacity->coir__waiters.first;
     for (; waiter != NULL; waiter = waiter->next)
@@ -46,39 +46,39 @@ static bool is_waited_for(const coir_capacity *capacity, const borrower *who)
     return false;
 }
 
-/* Makes sure that there is room for one more, whether it borrows now or waits. */
+/* Makes sure that there is room for one more, whether it acquires now or waits. */
 static int reserve(coir_capacity *capacity)
 {
-    size_t wanted = capacity->coir__borrowed + capacity->coir__waiting + 1;
+    size_t wanted = capacity->coir__held + capacity->coir__waiting + 1;
     if (wanted <= capacity->coir__room)
         return 0;
     size_t room = capacity->coir__room > 0 ? 2 * capacity->coir__room : 8;
-    borrower *borrowers = coir__realloc(capacity->coir__borrowers, room * sizeof *borrowers);
-    if (borrowers == NULL)
+    holding *holdings = coir__realloc(capacity->coir__holdings, room * sizeof *holdings);
+    if (holdings == NULL)
         return -ENOMEM;
-    capacity->coir__borrowers = borrowers;
+    capacity->coir__holdings = holdings;
     capacity->coir__room = room;
     return 0;
 }
 
 static void free_unused(coir_capacity *capacity)
 {
-    if (capacity->coir__borrowed > 0 || capacity->coir__waiting > 0)
+    if (capacity->coir__held > 0 || capacity->coir__waiting > 0)
         return;
-    coir__free(capacity->coir__borrowers);
-    capacity->coir__borrowers = NULL;
+    coir__free(capacity->coir__holdings);
+    capacity->coir__holdings = NULL;
     capacity->coir__room = 0;
 }
 
-static void add(coir_capacity *capacity, const borrower *who)
+static void add(coir_capacity *capacity, const holding *who)
 {
-    capacity->coir__borrowers[capacity->coir__borrowed++] = *who;
+    capacity->coir__holdings[capacity->coir__held++] = *who;
 }
 
-/* Lends what can be lent to those that have waited longest. */
-static void lend(coir_capacity *capacity)
+/* Hands what is free to those that have waited longest. */
+static void hand_on(coir_capacity *capacity)
 {
-    while (capacity->coir__borrowed < capacity->total && capacity->coir__waiters.first != NULL) {
+    while (capacity->coir__held < capacity->total && capacity->coir__waiters.first != NULL) {
         struct coir__waiter *next = capacity->coir__waiters.first;
         capacity->coir__waiting--;
         add(capacity, next->slot);
@@ -100,15 +100,15 @@ static bool abort_wait(struct coir_task *task)
 static size_t describe(const struct coir_task *task, char *text, size_t size)
 {
     const coir_capacity *capacity = task->wait_object;
-    return (size_t)snprintf(text, size, "%p (%zu of %zu borrowed, %zu waiting)", task->wait_object,
-                            capacity->coir__borrowed, capacity->total, capacity->coir__waiting);
+    return (size_t)snprintf(text, size, "%p (%zu of %zu held, %zu waiting)", task->wait_object,
+                            capacity->coir__held, capacity->total, capacity->coir__waiting);
 }
 
 static const struct coir__wait capacity_wait = {"waits for capacity", abort_wait, describe};
 
-/* Borrows when that needs no wait, else makes sure that there is room for who when its turn
+/* Acquires when that needs no wait, else makes sure that there is room for who when its turn
  * comes: -EAGAIN. */
-static int try_borrow(coir_capacity *capacity, const borrower *who)
+static int try_acquire(coir_capacity *capacity, const holding *who)
 {
     if (who->holder == NULL)
         return -EINVAL;
@@ -117,84 +117,84 @@ static int try_borrow(coir_capacity *capacity, const borrower *who)
     int r = reserve(capacity);
     if (r < 0)
         return r;
-    if (capacity->coir__borrowed >= capacity->total)
+    if (capacity->coir__held >= capacity->total)
         return -EAGAIN;
     add(capacity, who);
     return 0;
 }
 
-/* The borrower lies on the caller's stack, so this is no tail call. */
-static int borrow(coir_capacity *capacity, struct coir_task *self, borrower who)
+/* The holding lies on the caller's stack, so this is no tail call. */
+static int acquire(coir_capacity *capacity, struct coir_task *self, holding who)
 {
-    int r = try_borrow(capacity, &who);
+    int r = try_acquire(capacity, &who);
     if (r == -EALREADY)
-        return coir_fail(r, "the holder has borrowed from this capacity already");
+        return coir_fail(r, "the holder has a token of this capacity already");
     if (r != -EAGAIN)
         return r;
     capacity->coir__waiting++;
     return coir__wait_in(self, &capacity->coir__waiters, &capacity_wait, capacity, &who);
 }
 
-int coir_capacity_borrow(coir_capacity *capacity)
+int coir_capacity_acquire(coir_capacity *capacity)
 {
     struct coir_task *self = coir__self();
     int r = coir__begin(self, &capacity->coir__loop);
-    return r < 0 ? r : borrow(capacity, self, of_task(self));
+    return r < 0 ? r : acquire(capacity, self, of_task(self));
 }
 
-int coir_capacity_borrow_for(coir_capacity *capacity, const void *holder)
+int coir_capacity_acquire_for(coir_capacity *capacity, const void *holder)
 {
     struct coir_task *self = coir__self();
     int r = coir__begin(self, &capacity->coir__loop);
-    return r < 0 ? r : borrow(capacity, self, (borrower){.holder = holder});
+    return r < 0 ? r : acquire(capacity, self, (holding){.holder = holder});
 }
 
-static int borrow_now(coir_capacity *capacity, borrower who)
+static int acquire_now(coir_capacity *capacity, holding who)
 {
-    int r = try_borrow(capacity, &who);
+    int r = try_acquire(capacity, &who);
     if (r < 0)
         free_unused(capacity);
     return r;
 }
 
-int coir_capacity_try_borrow(coir_capacity *capacity)
+int coir_capacity_try(coir_capacity *capacity)
 {
     const struct coir_task *self = coir__self();
     if (self == NULL)
         return -COIR_ENOTASK;
     int r = coir__bind(&capacity->coir__loop, self->loop);
-    return r < 0 ? r : borrow_now(capacity, of_task(self));
+    return r < 0 ? r : acquire_now(capacity, of_task(self));
 }
 
-int coir_capacity_try_borrow_for(coir_capacity *capacity, const void *holder)
+int coir_capacity_try_for(coir_capacity *capacity, const void *holder)
 {
     int r = coir__bind(&capacity->coir__loop, coir__loop);
-    return r < 0 ? r : borrow_now(capacity, (borrower){.holder = holder});
+    return r < 0 ? r : acquire_now(capacity, (holding){.holder = holder});
 }
 
-/* ---- giving back ---- */
+/* ---- releasing ---- */
 
-static int give_back(coir_capacity *capacity, borrower who)
+static int release(coir_capacity *capacity, holding who)
 {
-    borrower *found = find(capacity, &who);
+    holding *found = find(capacity, &who);
     if (found == NULL)
         return -COIR_ENOTHELD;
-    *found = capacity->coir__borrowers[--capacity->coir__borrowed];
-    lend(capacity);
+    *found = capacity->coir__holdings[--capacity->coir__held];
+    hand_on(capacity);
     free_unused(capacity);
     return 0;
 }
 
-int coir_capacity_give_back(coir_capacity *capacity)
+int coir_capacity_release(coir_capacity *capacity)
 {
     const struct coir_task *self = coir__self();
-    return self == NULL ? -COIR_ENOTHELD : give_back(capacity, of_task(self));
+    return self == NULL ? -COIR_ENOTHELD : release(capacity, of_task(self));
 }
 
-int coir_capacity_give_back_for(coir_capacity *capacity, const void *holder)
+int coir_capacity_release_for(coir_capacity *capacity, const void *holder)
 {
     int r = coir__bind(&capacity->coir__loop, coir__loop);
-    return r < 0 ? r : give_back(capacity, (borrower){.holder = holder});
+    return r < 0 ? r : release(capacity, (holding){.holder = holder});
 }
 
 int coir_capacity_resize(coir_capacity *capacity, size_t total)
@@ -203,22 +203,22 @@ int coir_capacity_resize(coir_capacity *capacity, size_t total)
     if (r < 0)
         return r;
     capacity->total = total;
-    lend(capacity);
+    hand_on(capacity);
     return 0;
 }
 
 void coir_capacity_close(coir_capacity *capacity)
 {
-    capacity->coir__borrowed = capacity->coir__waiting = 0;
+    capacity->coir__held = capacity->coir__waiting = 0;
     coir__wake_all(&capacity->coir__waiters, -COIR_ECLOSED);
     free_unused(capacity);
 }
 
 /* ---- looking ---- */
 
-size_t coir_capacity_borrowed(const coir_capacity *capacity)
+size_t coir_capacity_held(const coir_capacity *capacity)
 {
-    return capacity->coir__borrowed;
+    return capacity->coir__held;
 }
 
 size_t coir_capacity_waiting(const coir_capacity *capacity)
@@ -228,8 +228,8 @@ size_t coir_capacity_waiting(const coir_capacity *capacity)
 
 size_t coir_capacity_available(const coir_capacity *capacity)
 {
-    size_t borrowed = capacity->coir__borrowed;
-    return borrowed < capacity->total ? capacity->total - borrowed : 0;
+    size_t held = capacity->coir__held;
+    return held < capacity->total ? capacity->total - held : 0;
 }
 
 /* The task whose record lies at an address, which is not looked at: anything may lie there. */
@@ -242,8 +242,8 @@ static const struct coir_task *task_at(const void *address)
     return NULL;
 }
 
-/* The record of a task that ended without giving back may be another task's by now. */
-static bool is_of(const borrower *found, const void *holder)
+/* The record of a task that ended without releasing may be another task's by now. */
+static bool is_of(const holding *found, const void *holder)
 {
     if (found->holder != holder)
         return false;
@@ -255,13 +255,13 @@ static bool is_of(const borrower *found, const void *holder)
 
 bool coir_capacity_holds(const coir_capacity *capacity, const void *holder)
 {
-    for (size_t i = 0; i < capacity->coir__borrowed; i++)
-        if (is_of(&capacity->coir__borrowers[i], holder))
+    for (size_t i = 0; i < capacity->coir__held; i++)
+        if (is_of(&capacity->coir__holdings[i], holder))
             return true;
     return false;
 }
 
 void coir__capacity_leave(coir_capacity **held)
 {
-    (void)coir_capacity_give_back(*held);
+    (void)coir_capacity_release(*held);
 }

@@ -139,7 +139,7 @@ static int try_to(coir_rwlock *lock, bool writing)
 
 /* ---- the public calls ---- */
 
-int coir_rwlock_read(coir_rwlock *lock)
+int coir_rwlock_acquire_read(coir_rwlock *lock)
 {
     struct coir_task *self = coir__self();
     int r = begin(self, lock, false);
@@ -156,7 +156,7 @@ int coir_rwlock_try_read(coir_rwlock *lock)
     return try_to(lock, false);
 }
 
-int coir_rwlock_write(coir_rwlock *lock)
+int coir_rwlock_acquire_write(coir_rwlock *lock)
 {
     struct coir_task *self = coir__self();
     int r = begin(self, lock, true);
@@ -180,7 +180,7 @@ static void release_read(coir_rwlock *lock)
         grant(lock);
 }
 
-int coir_rwlock_unlock_read(coir_rwlock *lock)
+int coir_rwlock_release_read(coir_rwlock *lock)
 {
     int r = coir__bind(&lock->coir__loop, coir__loop);
     if (r < 0)
@@ -194,7 +194,7 @@ int coir_rwlock_unlock_read(coir_rwlock *lock)
     return 0;
 }
 
-int coir_rwlock_unlock_write(coir_rwlock *lock)
+int coir_rwlock_release_write(coir_rwlock *lock)
 {
     if (coir__unlikely(!writes(lock, coir__self())))
         return -COIR_ENOTHELD;
@@ -239,7 +239,7 @@ void coir__rwlock_leave_write(coir_rwlock **held)
 {
     const struct coir_task *self = coir__self();
     if (writes(*held, self))
-        (void)coir_rwlock_unlock_write(*held);
+        (void)coir_rwlock_release_write(*held);
     else if (self != NULL && (*held)->coir__downgraded_id == self->id)
-        (void)coir_rwlock_unlock_read(*held);
+        (void)coir_rwlock_release_read(*held);
 }
