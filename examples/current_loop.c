@@ -11,7 +11,7 @@ static int show_loop(void *arg)
 {
     (void)arg;
     const coir_loop *loop = coir_loop_current();
-    coir_stats stats;
+    struct coir_loop_stats stats;
     coir_loop_stats(loop, &stats);
     printf("Loop: <%s, %d task, %s>\n", coir_info()->backend, (int)stats.tasks,
            coir_loop_time(loop) <= coir_now() ? "running" : "in the future");

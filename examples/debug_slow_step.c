@@ -35,7 +35,7 @@ static int app(void *arg)
     COIR_TRY(coir_spawn(&tasks, poll_well, NULL, &task));
     COIR_TRY(coir_wait_all(&task, 1));
 
-    coir_figures figures;
+    struct coir_task_figures figures;
     COIR_TRY(coir_task_figures(task, &figures));
     printf("'%s' has waited %llu times: it %s\n", coir_task_name(task),
            (unsigned long long)figures.waits[0].times, figures.waits[0].what);

@@ -46,7 +46,7 @@ static int app(void *arg)
                                         &connections[i]));
         COIR_TRY(coir_stream_write(client, "anybody there?\n", 15));
         COIR_TRY(coir_stream_read_exactly(client, &(char[4]){0}, 4));
-        coir_stats stats;
+        struct coir_loop_stats stats;
         coir_loop_stats(NULL, &stats);
         printf("connections: %d, tasks: %llu\n", i + 1, (unsigned long long)stats.tasks);
     }

@@ -26,7 +26,7 @@ static int app(void *arg)
     coir_task *task; /* a function that runs beside this one, on a stack of its own */
     COIR_TRY(coir_spawn(&group, think, &meeting, &task));
 
-    coir_stats stats;
+    struct coir_loop_stats stats;
     coir_loop_stats(coir_loop_current(), &stats);
     printf("loop: runs %d tasks on one thread\n", (int)stats.tasks);
     printf("task: '%s' of a function that is like any other\n", coir_task_name(task));

@@ -39,10 +39,10 @@ static int app(void *arg)
     for (size_t i = 0; i < COIR_COUNT(blocks); i++)
         all ^= blocks[i].hash;
 
-    coir_threads_counts counts;
-    coir_threads_stats(pool, &counts);
+    struct coir_threads_stats stats;
+    coir_threads_stats(pool, &stats);
     printf("%016llx from %llu jobs on %u threads\n", (unsigned long long)all,
-           (unsigned long long)counts.done, counts.threads);
+           (unsigned long long)stats.done, stats.threads);
     return 0;
 }
 

@@ -236,7 +236,7 @@ COIR_TEST_TAGGED(run_once_cancelled_event_cleanup, "own_loop")
     static coir_callback names[COUNT];
     struct log log = {0};
     struct entry entry = {.log = &log};
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     LOOP(loop);
     coir_loop_stats(loop, &before);
     for (int round = 0; round < 10; round++) {

@@ -143,7 +143,7 @@ COIR_TEST(task_cancel_sleeping_task)
 {
     struct job job = {.work = COIR_SEC(10)};
     coir_task *task;
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     coir_loop_stats(NULL, &before);
     COIR_GROUP(group);
     START(&group, work, &job, &task);

@@ -479,7 +479,7 @@ static int fail_alone(void *arg)
 
 COIR_TEST(codes_travel_without_records)
 {
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     static int numbers[MANY];
     static coir_task *tasks[MANY];
     COIR_GROUP_COLLECT(group);

@@ -100,14 +100,14 @@ COIR_TEST_TAGGED(info, "own_loop")
 
 COIR_TEST_TAGGED(stats_without_a_loop_are_zero, "own_loop")
 {
-    coir_stats stats, zero = {0};
+    struct coir_loop_stats stats, zero = {0};
     coir_loop_stats(NULL, &stats);
     COIR_EXPECT_BYTES(&stats, &zero, sizeof stats);
 }
 
 COIR_TEST(stats_count_everything)
 {
-    coir_stats before, now;
+    struct coir_loop_stats before, now;
     coir_loop_stats(NULL, &before);
     int ended = 0;
     coir_timer timer = {0};

@@ -138,7 +138,7 @@ COIR_TEST_TAGGED(running_a_program_without_memory, "own_loop,no_torture")
 
 COIR_TEST(blocks_are_counted)
 {
-    coir_stats before, during, after;
+    struct coir_loop_stats before, during, after;
     coir_loop_stats(NULL, &before);
     void *block = coir__alloc(10);
     if (block == NULL)

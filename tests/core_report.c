@@ -484,7 +484,7 @@ COIR_TEST_TAGGED(standard_error_gets_one_line_each, "own_loop,no_torture")
 COIR_TEST_TAGGED(without_a_hook_reports_are_counted, "own_loop")
 {
     struct stuck stuck = {.codes = {1, 1, 1}};
-    coir_stats stats;
+    struct coir_loop_stats stats;
     coir_loop_opts opts = coir_test_loop_opts();
     opts.report = NULL;
     COIR_AUTO(coir_loop) *loop = NULL;

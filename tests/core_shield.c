@@ -179,7 +179,7 @@ COIR_TEST(a_shield_inside_a_shield_counts_from_its_own_arrival)
 
 COIR_TEST(leaving_a_shield_stops_its_time)
 {
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     coir_loop_stats(NULL, &before);
     COIR_SCOPE(scope, COIR_FOREVER);
     coir_scope_cancel(&scope, NULL);

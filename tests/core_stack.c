@@ -111,7 +111,7 @@ static int note_stack(void *arg)
 COIR_TEST(stack_given_back_last_is_taken_first)
 {
     void *first = NULL, *second = NULL, *third = NULL;
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     coir_task *tasks[2];
     COIR_GROUP(group);
     COIR_REQUIRE_OK(coir_spawn(&group, note_stack, &first, &tasks[0]));
@@ -137,7 +137,7 @@ static int yield_once(void *arg)
 
 COIR_TEST(stacks_are_used_again)
 {
-    coir_stats first = {0}, now;
+    struct coir_loop_stats first = {0}, now;
     for (int round = 0; round < 5; round++) {
         COIR_GROUP(group);
         for (int i = 0; i < 300; i++)
@@ -163,7 +163,7 @@ static int sleep_a_day(void *arg)
 COIR_TEST_TAGGED(a_hundred_thousand_tasks_sleep, "no_torture,limit=60")
 {
     int awake = 0;
-    coir_stats stats;
+    struct coir_loop_stats stats;
     coir_time start = coir_now();
     if (coir_info()->stack_limit != 0 && coir_info()->stack_limit < SLEEPERS)
         COIR_SKIP("this kernel does not allow so many guarded stacks");

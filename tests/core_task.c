@@ -100,7 +100,7 @@ COIR_TEST(a_cancelled_join_can_be_repeated)
 /* A handle that is never joined dies with the group. */
 COIR_TEST(a_handle_dies_with_its_group)
 {
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     coir_loop_stats(NULL, &before);
     {
         struct job job = {.result = 7};
@@ -122,7 +122,7 @@ COIR_TEST(a_handle_dies_with_its_group)
 COIR_TEST(a_task_without_handle_is_reaped)
 {
     struct job job = {.result = 7};
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     coir_loop_stats(NULL, &before);
     COIR_GROUP(group);
     START(&group, work, &job, NULL);

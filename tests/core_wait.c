@@ -231,7 +231,7 @@ COIR_TEST(many_wait_for_the_same)
 COIR_TEST(sleep_cancel)
 {
     struct job job = {.work = COIR_SEC(10)};
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     coir_loop_stats(NULL, &before);
     coir_time start = coir_now();
     COIR_EXPECT_CODE(cancelled_after(COIR_SEC(1), work, &job), -COIR_ECANCELEDTASK);

@@ -225,7 +225,7 @@ static int work_and_wait(void *arg)
 COIR_TEST_TAGGED(figures_tell_waiting_by_kind, "fifo")
 {
     static coir_event event;
-    coir_figures figures;
+    struct coir_task_figures figures;
     COIR_EXPECT_CODE(coir_task_figures(NULL, &figures), -ENODATA);
     COIR_REQUIRE_OK(debug_on());
     COIR_GROUP(group);
@@ -252,14 +252,14 @@ COIR_TEST_TAGGED(figures_tell_waiting_by_kind, "fifo")
 
 static int read_own_figures(void *arg)
 {
-    coir_figures *figures = arg;
+    struct coir_task_figures *figures = arg;
     COIR_TRY(coir_yield());
     return coir_task_figures(NULL, figures);
 }
 
 COIR_TEST_TAGGED(figures_of_the_running_task, "real_clock")
 {
-    coir_figures figures = {0};
+    struct coir_task_figures figures = {0};
     COIR_REQUIRE_OK(debug_on());
     COIR_GROUP(group);
     COIR_REQUIRE_OK(coir_spawn(&group, read_own_figures, &figures, NULL));

@@ -35,7 +35,7 @@ static int note_pending(void *arg)
 
 static uint64_t running_tasks(void)
 {
-    coir_stats stats;
+    struct coir_loop_stats stats;
     coir_loop_stats(NULL, &stats);
     return stats.tasks;
 }

@@ -163,7 +163,7 @@ static int work_on_without(void *arg)
     COIR_TRY(coir_sleep(COIR_MS(1)));
     if (!forbid(SYS_io_uring_enter, EPERM))
         return 77;
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     coir_loop_stats(NULL, &before);
     COIR_TRY(coir_sleep(COIR_MS(200)));
     coir_loop_stats(NULL, &after);

@@ -276,7 +276,7 @@ COIR_TEST(close_while_a_line_is_read)
 COIR_TEST(an_idle_stream_has_no_buffer)
 {
     PAIR(BY_UNIX, a, b);
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     coir_bytes bytes;
     char byte;
     size_t n;
@@ -319,7 +319,7 @@ COIR_TEST(waiting_takes_no_memory)
     for (size_t i = 0; i < COIR_COUNT(calls); i++) {
         COIR_GROUP(group);
         coir_task *task;
-        coir_stats before, waiting;
+        struct coir_loop_stats before, waiting;
         COIR_REQUIRE_OK(coir_spawn(&group, calls[i], b, &task));
         coir_loop_stats(NULL, &before);
         COIR_REQUIRE_OK(coir_test_wait_all_blocked());

@@ -188,7 +188,7 @@ COIR_TEST_TAGGED(close_does_not_wait_for_ever, "slow")
 COIR_TEST(close_without_unread_data_takes_no_time)
 {
     PAIR(BY_TCP, a, b);
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     coir_loop_stats(NULL, &before);
     coir_stream_close(COIR_TAKE(a));
     coir_stream_close(COIR_TAKE(b));

@@ -49,7 +49,7 @@ static int write_ten(void *arg)
 COIR_TEST(memory_hands_over)
 {
     MEMORY(0, a, b);
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     COIR_GROUP(group);
     coir_task *task;
     coir_loop_stats(NULL, &before);

@@ -184,7 +184,7 @@ COIR_TEST(cancelled_in_the_queue)
 {
     struct gate gate;
     struct counted counted = {.count = 0};
-    coir_threads_counts counts;
+    struct coir_threads_stats stats;
     coir_task *first, *second;
     gate_make(&gate);
     COIR_AUTO(coir_threads) *pool = NULL;
@@ -194,18 +194,18 @@ COIR_TEST(cancelled_in_the_queue)
     OPENS_AT_END(&gate);
     COIR_REQUIRE((first = start_inside(&group, task_at_gate, &gate)) != NULL);
     START(&group, task_counts, &counted, &second);
-    coir_threads_stats(pool, &counts);
+    coir_threads_stats(pool, &stats);
     coir_cancel(second, "the test says so");
     COIR_EXPECT_CODE(joined(second), -COIR_ECANCELEDTASK);
-    COIR_EXPECT_EQ(counts.running, 1);
-    COIR_EXPECT_EQ(counts.queued, 1);
-    COIR_EXPECT_EQ(counts.queued_longest, 1);
+    COIR_EXPECT_EQ(stats.running, 1);
+    COIR_EXPECT_EQ(stats.queued, 1);
+    COIR_EXPECT_EQ(stats.queued_longest, 1);
     sem_post(&gate.open);
     COIR_EXPECT_CODE(joined(first), 0);
-    coir_threads_stats(pool, &counts);
+    coir_threads_stats(pool, &stats);
     COIR_EXPECT_EQ(counted.count, 0);
-    COIR_EXPECT_EQ(counts.queued, 0);
-    COIR_EXPECT_EQ(counts.done, 1);
+    COIR_EXPECT_EQ(stats.queued, 0);
+    COIR_EXPECT_EQ(stats.done, 1);
 }
 
 /* ---- abandoning ---- */
@@ -408,7 +408,7 @@ static int task_in_crowd(void *arg)
 COIR_TEST(limit)
 {
     struct crowd crowd = {.most = 0};
-    coir_threads_counts counts;
+    struct coir_threads_stats stats;
     COIR_AUTO(coir_threads) *pool = NULL;
     COIR_REQUIRE_OK(coir_threads_open(&(coir_threads_opts){.limit = 3}, &pool));
     crowd.pool = pool;
@@ -416,14 +416,14 @@ COIR_TEST(limit)
     for (int i = 0; i < 40; i++)
         COIR_REQUIRE_OK(coir_spawn(&group, task_in_crowd, &crowd, NULL));
     COIR_EXPECT_OK(coir_group_wait(&group));
-    coir_threads_stats(pool, &counts);
+    coir_threads_stats(pool, &stats);
     COIR_EXPECT_LE(atomic_load(&crowd.most), 3);
-    COIR_EXPECT_LE(counts.threads, 3);
-    COIR_EXPECT_EQ(counts.limit, 3);
-    COIR_EXPECT_EQ(counts.done, 40);
-    COIR_EXPECT_EQ(counts.running, 0);
-    COIR_EXPECT_EQ(counts.queued, 0);
-    COIR_EXPECT_GE(counts.waited, counts.longest);
+    COIR_EXPECT_LE(stats.threads, 3);
+    COIR_EXPECT_EQ(stats.limit, 3);
+    COIR_EXPECT_EQ(stats.done, 40);
+    COIR_EXPECT_EQ(stats.running, 0);
+    COIR_EXPECT_EQ(stats.queued, 0);
+    COIR_EXPECT_GE(stats.waited, stats.longest);
 }
 
 struct turn {
@@ -493,7 +493,7 @@ COIR_TEST(names)
 COIR_TEST(idle_threads_end)
 {
     struct counted counted = {.count = 0};
-    coir_threads_counts counts;
+    struct coir_threads_stats stats;
     COIR_AUTO(coir_threads) *pool = NULL;
     COIR_EXPECT_CODE(coir_threads_open(&(coir_threads_opts){.idle = -1}, &pool), -EINVAL);
     COIR_REQUIRE_OK(coir_threads_open(&(coir_threads_opts){.idle = COIR_US(200)}, &pool));
@@ -501,17 +501,17 @@ COIR_TEST(idle_threads_end)
     for (int i = 0; i < 3; i++) {
         COIR_REQUIRE_OK(task_counts(&counted));
         do
-            coir_threads_stats(pool, &counts);
-        while (counts.threads > 0);
+            coir_threads_stats(pool, &stats);
+        while (stats.threads > 0);
     }
-    COIR_EXPECT_EQ(counts.started, 3);
-    COIR_EXPECT_EQ(counts.idle, 0);
-    COIR_EXPECT_EQ(counts.done, 3);
+    COIR_EXPECT_EQ(stats.started, 3);
+    COIR_EXPECT_EQ(stats.idle, 0);
+    COIR_EXPECT_EQ(stats.done, 3);
 }
 
 COIR_TEST(default_pool)
 {
-    coir_threads_counts before, after;
+    struct coir_threads_stats before, after;
     int code = 0;
     coir_threads_stats(NULL, &before);
     COIR_EXPECT_GE(before.limit, 4);
@@ -534,9 +534,9 @@ COIR_TEST(full_queue)
     OPENS_AT_END(&gate);
     COIR_REQUIRE(start_inside(&group, task_at_gate, &gate) != NULL);
     START(&group, task_counts, &counted, &task);
-    coir_threads_counts counts;
-    coir_threads_stats(pool, &counts);
-    COIR_REQUIRE_EQ(counts.queued, 1);
+    struct coir_threads_stats stats;
+    coir_threads_stats(pool, &stats);
+    COIR_REQUIRE_EQ(stats.queued, 1);
     COIR_EXPECT_CODE(task_counts(&counted), -EAGAIN);
     COIR_EXPECT_CONTAINS(coir_last_message(-EAGAIN), "the queue of the pool is full");
     sem_post(&gate.open);

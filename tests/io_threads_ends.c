@@ -183,7 +183,7 @@ COIR_TEST_TAGGED(job_does_not_wait_for_a_release, "no_torture")
 {
     struct gate gate;
     struct counted counted = {.count = 0};
-    coir_threads_counts counts;
+    struct coir_threads_stats stats;
     gate_make(&gate);
     COIR_AUTO(coir_threads) *pool = NULL;
     COIR_REQUIRE_OK(coir_threads_open(&(coir_threads_opts){.limit = 2}, &pool));
@@ -191,9 +191,9 @@ COIR_TEST_TAGGED(job_does_not_wait_for_a_release, "no_torture")
     OPENS_AT_END(&gate);
     COIR_GROUP_COLLECT(group);
     COIR_REQUIRE_OK(be_stuck_in_release(&group, &gate));
-    coir_threads_stats(pool, &counts);
-    COIR_EXPECT_EQ(counts.running, 1);
-    COIR_EXPECT_EQ(counts.idle, 0);
+    coir_threads_stats(pool, &stats);
+    COIR_EXPECT_EQ(stats.running, 1);
+    COIR_EXPECT_EQ(stats.idle, 0);
     COIR_EXPECT_OK(task_counts(&counted));
     COIR_EXPECT_EQ(counted.count, 1);
 }
@@ -203,7 +203,7 @@ COIR_TEST_TAGGED(job_does_not_wait_for_a_release, "no_torture")
 static int until_inside(void *arg)
 {
     struct gate *gate = arg;
-    coir_stats stats = {.tasks = 2};
+    struct coir_loop_stats stats = {.tasks = 2};
     for (; stats.tasks > 1 && sem_trywait(&gate->inside) != 0; coir_loop_stats(NULL, &stats))
         COIR_TRY(coir_yield());
     return 0;
@@ -487,13 +487,13 @@ COIR_TEST_TAGGED(default_pool_after_fork, "own_loop,no_torture")
 static int use_copy(void *arg)
 {
     struct counted *counted = arg;
-    coir_threads_counts counts;
+    struct coir_threads_stats stats;
     coir_loop_opts opts = coir_test_loop_opts();
     alarm(8); /* instead of hanging */
     int r = coir_run(use_pool, counted, &opts, NULL);
-    coir_threads_stats(counted->pool, &counts);
+    coir_threads_stats(counted->pool, &stats);
     coir_threads_close(counted->pool);
-    return r == -COIR_EWRONGLOOP && counts.threads == 0 && counted->count == 0 ? 7 : 1;
+    return r == -COIR_EWRONGLOOP && stats.threads == 0 && counted->count == 0 ? 7 : 1;
 }
 
 static void *run_at_gate(void *arg)

@@ -19,7 +19,7 @@
 
 static uint64_t operations(void)
 {
-    coir_stats stats;
+    struct coir_loop_stats stats;
     coir_loop_stats(NULL, &stats);
     return stats.operations;
 }

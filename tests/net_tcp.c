@@ -556,7 +556,7 @@ COIR_TEST_TAGGED(accept_pauses_without_descriptors, "real,real_clock")
     int next = dup(0);
     close(next);
     rlim_t before = set_descriptor_limit((rlim_t)next);
-    coir_stats first, second;
+    struct coir_loop_stats first, second;
     coir_loop_stats(NULL, &first);
     int r = coir_spawn(&group, accept_into, listener, &task);
     if (r == 0)

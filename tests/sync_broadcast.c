@@ -153,7 +153,7 @@ COIR_TEST(block_waits_for_the_slowest)
     SUBSCRIBE(fast, news);
     SUBSCRIBE(slow, news);
     struct sending a = {news, 3, 9}, b = {news, 4, 9};
-    coir_broadcast_stats stats;
+    struct coir_broadcast_stats stats;
     int value = 9;
     COIR_GROUP(group);
     send_now(news, 1);
@@ -164,7 +164,7 @@ COIR_TEST(block_waits_for_the_slowest)
     expect_value(fast, 1);
     expect_value(fast, 2);
     expect_code(fast, -EAGAIN);
-    coir_broadcast_read_stats(news, &stats);
+    coir_broadcast_stats(news, &stats);
     COIR_EXPECT_EQ(stats.sending, 2);
     COIR_EXPECT_EQ(stats.held, 2);
     COIR_EXPECT_EQ(stats.sent, 2);
@@ -178,7 +178,7 @@ COIR_TEST(block_waits_for_the_slowest)
     expect_value(fast, 4);
     COIR_EXPECT_OK(coir_group_wait(&group));
     COIR_EXPECT_OK(b.result);
-    coir_broadcast_read_stats(news, &stats);
+    coir_broadcast_stats(news, &stats);
     COIR_EXPECT_EQ(stats.held, 0);
 }
 
@@ -243,7 +243,7 @@ COIR_TEST(lagging)
     BROADCAST(news, 3, COIR_BROADCAST_LAG);
     SUBSCRIBE(fast, news);
     SUBSCRIBE(slow, news);
-    coir_broadcast_stats stats;
+    struct coir_broadcast_stats stats;
     for (int i = 1; i <= 5; i++) {
         send_now(news, i);
         expect_value(fast, i);
@@ -260,7 +260,7 @@ COIR_TEST(lagging)
     for (int i = 7; i <= 9; i++)
         expect_value(slow, i);
     expect_code(slow, -EAGAIN);
-    coir_broadcast_read_stats(news, &stats);
+    coir_broadcast_stats(news, &stats);
     COIR_EXPECT_EQ(stats.missed, 5);
     COIR_EXPECT_EQ(stats.sent, 9);
     expect_code(fast, -COIR_ELAGGED);
@@ -273,14 +273,14 @@ COIR_TEST(closing_after_a_lag)
     BROADCAST(news, 2, COIR_BROADCAST_LAG);
     SUBSCRIBE(slow, news);
     SUBSCRIBE(other, news);
-    coir_broadcast_stats stats;
+    struct coir_broadcast_stats stats;
     for (int i = 1; i <= 4; i++)
         send_now(news, i);
     coir_subscription_close(COIR_TAKE(slow));
     expect_code(other, -COIR_ELAGGED);
     expect_value(other, 3);
     expect_value(other, 4);
-    coir_broadcast_read_stats(news, &stats);
+    coir_broadcast_stats(news, &stats);
     COIR_EXPECT_EQ(stats.held, 0);
     COIR_EXPECT_EQ(stats.subscriptions, 1);
 }
@@ -305,7 +305,7 @@ COIR_TEST(dropping)
     SUBSCRIBE(fast, news);
     SUBSCRIBE(slow, news);
     SUBSCRIBE(late, news);
-    coir_broadcast_stats stats;
+    struct coir_broadcast_stats stats;
     send_now(news, 1);
     expect_value(fast, 1);
     expect_value(late, 1);
@@ -315,7 +315,7 @@ COIR_TEST(dropping)
     expect_code(slow, -COIR_ECLOSED);
     expect_code(slow, -COIR_ECLOSED);
     COIR_EXPECT_EQ(coir_subscription_behind(slow), 0);
-    coir_broadcast_read_stats(news, &stats);
+    coir_broadcast_stats(news, &stats);
     COIR_EXPECT_EQ(stats.dropped, 1);
     COIR_EXPECT_EQ(stats.subscriptions, 2);
     expect_value(fast, 3);

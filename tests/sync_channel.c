@@ -540,7 +540,7 @@ COIR_TEST(stats)
 {
     CHANNEL(1);
     struct sending a = {out, 2, 1};
-    coir_channel_stats stats;
+    struct coir_channel_stats stats;
     COIR_GROUP(group);
     send_now(out, 1);
     START(&group, send_one, &a, NULL);

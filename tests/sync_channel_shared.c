@@ -60,7 +60,7 @@ COIR_TEST(send_and_receive)
     COIR_EXPECT_CODE(receive_item(&ends), 1);
     COIR_EXPECT_CODE(receive_item(&ends), 1);
     COIR_EXPECT_EQ(ends.record.digits, 12);
-    coir_channel_stats stats;
+    struct coir_channel_stats stats;
     coir_sender_stats(ends.out, &stats);
     COIR_EXPECT_EQ(stats.capacity, 2);
     COIR_EXPECT_EQ(stats.sent, 2);
@@ -84,7 +84,7 @@ COIR_TEST(receivers_are_served_in_their_order)
     COIR_GROUP(group);
     for (int i = 0; i < 3; i++)
         START(&group, receive_item, &ends, NULL);
-    coir_channel_stats stats;
+    struct coir_channel_stats stats;
     coir_receiver_stats(ends.in, &stats);
     COIR_EXPECT_EQ(stats.receiving, 3);
     for (int i = 0; i < 3; i++)
@@ -467,7 +467,7 @@ static void post_posts(void *arg)
 static void *send_when_awaited(void *arg)
 {
     struct late *late = arg;
-    coir_channel_stats stats = {.receiving = 0};
+    struct coir_channel_stats stats = {.receiving = 0};
     int item = 7;
     while (stats.receiving == 0) {
         sched_yield();

@@ -15,7 +15,7 @@
 
 static size_t waiting_receivers(coir_sender *out)
 {
-    coir_channel_stats stats;
+    struct coir_channel_stats stats;
     coir_sender_stats(out, &stats);
     return stats.receiving;
 }
@@ -277,7 +277,7 @@ COIR_TEST(timer)
     coir_case now[] = {COIR_ON_EVENT(&event), COIR_ON_TIMER(0)};
     COIR_EXPECT_EQ(coir_try_select(now, 2), 1);
     COIR_EXPECT_EQ(coir_select(now, 2), 1);
-    coir_stats stats;
+    struct coir_loop_stats stats;
     coir_loop_stats(NULL, &stats);
     COIR_EXPECT_EQ(stats.timers, 0);
 }
@@ -294,7 +294,7 @@ COIR_TEST(deadline_ends_the_wait)
         COIR_EXPECT_CODE(coir_select(cases, COIR_COUNT(cases)), -ETIME);
     }
     COIR_EXPECT_EQ(waiting_receivers(out), 0);
-    coir_stats stats;
+    struct coir_loop_stats stats;
     coir_loop_stats(NULL, &stats);
     COIR_EXPECT_EQ(stats.timers, 0);
 }

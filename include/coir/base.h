@@ -12,8 +12,13 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
-#define COIR__BEGIN extern "C" {
-#define COIR__END }
+/* A struct and the function that fills it may have one name, as stat has: no shadow to warn of. */
+#define COIR__BEGIN                                                                                \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wshadow\"") extern "C"       \
+    {
+#define COIR__END                                                                                  \
+    }                                                                                              \
+    _Pragma("GCC diagnostic pop")
 #define COIR__ZERO                                                                                 \
     {                                                                                              \
     }

@@ -115,8 +115,8 @@ COIR__PUBLIC uint64_t coir_subscription_missed(const coir_subscription *subscrip
  * Returns the number. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC size_t coir_subscription_behind(const coir_subscription *subscription);
 
-/* How a broadcast stands. */
-typedef struct coir_broadcast_stats {
+/* Reads how a broadcast stands. Cancel safety: never waits. Thread safety: the loop's thread. */
+struct coir_broadcast_stats {
     size_t capacity;
     size_t held;          /* values that some subscription has still to take */
     size_t subscriptions; /* open ones, those that were dropped not counted */
@@ -125,11 +125,9 @@ typedef struct coir_broadcast_stats {
     uint64_t missed;      /* by subscriptions that lagged, in all, once they were told */
     uint64_t dropped;     /* subscriptions, in all */
     void *coir__reserved[4];
-} coir_broadcast_stats;
-
-/* Reads how a broadcast stands. Cancel safety: never waits. Thread safety: the loop's thread. */
-COIR__PUBLIC void coir_broadcast_read_stats(const coir_broadcast *broadcast,
-                                            coir_broadcast_stats *ret_stats);
+};
+COIR__PUBLIC void coir_broadcast_stats(const coir_broadcast *broadcast,
+                                       struct coir_broadcast_stats *ret_stats);
 
 COIR__PUBLIC extern const struct coir__waitable coir__on_subscription;
 

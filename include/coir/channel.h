@@ -100,20 +100,20 @@ COIR__PUBLIC void coir_receiver_close(coir_receiver *receiver);
 COIR_CLOSER(coir_sender, coir_sender_close);
 COIR_CLOSER(coir_receiver, coir_receiver_close);
 
-/* How a channel stands. */
-typedef struct coir_channel_stats {
+/* Reads how the channel of a handle stands. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
+struct coir_channel_stats {
     size_t capacity;
     size_t held;               /* items in it */
     size_t senders, receivers; /* open handles */
     size_t sending, receiving; /* tasks that wait */
     uint64_t sent;             /* items in all */
     void *coir__reserved[4];
-} coir_channel_stats;
-
-/* Reads how the channel of a handle stands. Cancel safety: never waits. Thread safety: the loop's
- * thread. */
-COIR__PUBLIC void coir_sender_stats(const coir_sender *sender, coir_channel_stats *ret_stats);
-COIR__PUBLIC void coir_receiver_stats(const coir_receiver *receiver, coir_channel_stats *ret_stats);
+};
+COIR__PUBLIC void coir_sender_stats(const coir_sender *sender,
+                                    struct coir_channel_stats *ret_stats);
+COIR__PUBLIC void coir_receiver_stats(const coir_receiver *receiver,
+                                      struct coir_channel_stats *ret_stats);
 
 COIR__END
 #endif

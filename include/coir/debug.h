@@ -48,15 +48,18 @@ COIR__PUBLIC int coir_dump_with(coir_loop *loop, void (*fn)(const char *line, vo
                                 void *arg);
 
 /* One kind of waiting. */
-typedef struct coir_figures_wait {
+struct coir_task_figures_wait {
     const char *what; /* "sleeps", "waits to read"…, as in coir_task_describe */
     coir_time time;
     uint64_t times;
-} coir_figures_wait;
+};
 
-/* What a task has done with its time. running is real time; under a virtual clock the others are
- * virtual. A task counts from the beginning of the step that spawned it. */
-typedef struct coir_figures {
+/* Reads what a task has done with its time, as debug mode has counted it: from the beginning of the
+ * step that spawned it up to its last wait (of the running task: up to now). running is real time;
+ * under a virtual clock the others are virtual. NULL for task: the current one. Returns 0, and
+ * writes *ret_figures. Errors: -ENODATA for a task that was spawned without debug mode,
+ * -COIR_ENOTASK for none. Cancel safety: never waits. Thread safety: the loop's thread. */
+struct coir_task_figures {
     coir_time wall;    /* since it was spawned, or from then to its end */
     coir_time running; /* it had the thread */
     coir_time ready;   /* it could run, and others did: before its first step, and yields */
@@ -64,15 +67,11 @@ typedef struct coir_figures {
     coir_time longest; /* of its steps */
     uint64_t steps;
     size_t wait_count;
-    coir_figures_wait waits[8]; /* in the order of their first time; the last one may be "others" */
+    /* In the order of their first time; the last one may be "others". */
+    struct coir_task_figures_wait waits[8];
     uint64_t coir__reserved[4];
-} coir_figures;
-
-/* Reads what debug mode has counted of a task, up to its last wait (of the running task: up to
- * now). NULL for task: the current one. Returns 0, and writes *ret_figures. Errors: -ENODATA for a
- * task that was spawned without debug mode, -COIR_ENOTASK for none. Cancel safety: never waits.
- * Thread safety: the loop's thread. */
-COIR__CHECKED int coir_task_figures(const coir_task *task, coir_figures *ret_figures);
+};
+COIR__CHECKED int coir_task_figures(const coir_task *task, struct coir_task_figures *ret_figures);
 
 COIR__END
 #endif

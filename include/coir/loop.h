@@ -222,8 +222,10 @@ typedef struct coir_post_node {
  * waits. Thread safety: any thread and any signal handler, as long as the loop is not freed. */
 COIR__PUBLIC int coir_post(coir_loop *loop, coir_post_node *node, void (*fn)(void *arg), void *arg);
 
-/* Live things and totals of a loop. Every number is exact. */
-typedef struct coir_stats {
+/* Reads the live things and totals of a loop; every number is exact. NULL for loop: the current
+ * one; without a loop all are zero. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
+struct coir_loop_stats {
     uint64_t tasks, tasks_total; /* that run; that ever started */
     uint64_t handles;            /* tasks that have ended and wait for their join */
     uint64_t timers;             /* running: deadlines, sleeps, callbacks, the user's */
@@ -236,11 +238,8 @@ typedef struct coir_stats {
     uint64_t errors;                /* records in use */
     uint64_t reports;               /* made so far */
     uint64_t coir__reserved[8];
-} coir_stats;
-
-/* Reads the counters. NULL for loop: the current one. Returns nothing; without a loop all are zero.
- * Cancel safety: never waits. Thread safety: the loop's thread. */
-COIR__PUBLIC void coir_loop_stats(const coir_loop *loop, coir_stats *ret_stats);
+};
+COIR__PUBLIC void coir_loop_stats(const coir_loop *loop, struct coir_loop_stats *ret_stats);
 
 /* What this build and machine offer. */
 typedef struct coir_information {

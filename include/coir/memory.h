@@ -1,7 +1,8 @@
 /* coir/memory.h: memory from where the library takes its own (coir_set_allocator), counted with it.
  *
- * For libraries on top of coir: what is taken here is part of coir_stats.memory, so that a test
- * which leaves some behind fails, and it is failed once at each call by the test kit's torture.
+ * For libraries on top of coir: what is taken here is part of the memory that coir_loop_stats
+ * counts, so that a test which leaves some behind fails, and it is failed once at each call by the
+ * test kit's torture.
  *
  *     struct session *session = coir_calloc(1, sizeof *session);
  *     if (session == NULL)

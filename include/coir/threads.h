@@ -94,8 +94,9 @@ COIR__PUBLIC void coir_threads_close(coir_threads *pool);
 
 COIR_CLOSER(coir_threads, coir_threads_close);
 
-/* How a pool stands. */
-typedef struct coir_threads_counts {
+/* Reads how a pool (NULL: the default one) stands. Cancel safety: never waits. Thread safety: any
+ * thread. */
+struct coir_threads_stats {
     unsigned limit;
     unsigned threads; /* that there are; of them: */
     unsigned idle;
@@ -107,11 +108,9 @@ typedef struct coir_threads_counts {
     coir_time waited;  /* by all jobs that have begun, together, before they did */
     coir_time longest; /* by one of them */
     uint64_t coir__reserved[4];
-} coir_threads_counts;
-
-/* Reads how a pool (NULL: the default one) stands. Cancel safety: never waits. Thread safety: any
- * thread. */
-COIR__PUBLIC void coir_threads_stats(coir_threads *pool, coir_threads_counts *ret_counts);
+};
+COIR__PUBLIC void coir_threads_stats(const coir_threads *pool,
+                                     struct coir_threads_stats *ret_stats);
 
 /* Runs fn(arg) as a task of loop, which another thread runs, and waits for its end. In a task the
  * caller's loop goes on meanwhile; on a thread without a loop the thread blocks. On the caller's

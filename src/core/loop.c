@@ -713,9 +713,9 @@ int coir_run(coir_fn fn, void *arg, const coir_loop_opts *opts, int *ret_result)
 
 /* ---- counters ---- */
 
-void coir_loop_stats(const coir_loop *loop, coir_stats *ret_stats)
+void coir_loop_stats(const coir_loop *loop, struct coir_loop_stats *ret_stats)
 {
-    *ret_stats = (coir_stats){0};
+    *ret_stats = (struct coir_loop_stats){0};
     if (loop == NULL)
         loop = coir__loop;
     if (loop == NULL)

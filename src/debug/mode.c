@@ -305,7 +305,7 @@ static coir_time time_of(const struct coir_loop *loop, uint64_t stamps)
 }
 
 static void add_waits(const struct coir_loop *loop, const struct coir__debug_task *data,
-                      coir_figures *figures)
+                      struct coir_task_figures *figures)
 {
     figures->wait_count = data->kinds;
     for (unsigned i = 0; i < data->kinds; i++) {
@@ -317,7 +317,7 @@ static void add_waits(const struct coir_loop *loop, const struct coir__debug_tas
     }
 }
 
-int coir_task_figures(const coir_task *task, coir_figures *ret_figures)
+int coir_task_figures(const coir_task *task, struct coir_task_figures *ret_figures)
 {
     task = task != NULL ? task : coir__self();
     if (task == NULL)
@@ -326,7 +326,8 @@ int coir_task_figures(const coir_task *task, coir_figures *ret_figures)
     const struct coir__debug_task *data = coir__debug_of(task);
     if (data == NULL)
         return -ENODATA;
-    *ret_figures = (coir_figures){.steps = data->steps, .ready = time_of(loop, data->ready)};
+    *ret_figures =
+        (struct coir_task_figures){.steps = data->steps, .ready = time_of(loop, data->ready)};
     uint64_t running = data->running, longest = data->longest;
     if (task == coir__self() && loop->debug != NULL) {
         uint64_t step = coir__ticks() - loop->debug->start;

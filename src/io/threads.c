@@ -588,16 +588,15 @@ static __attribute__((destructor)) void end_threads(void)
         (void)pthread_join(shared.last_ended, NULL);
 }
 
-void coir_threads_stats(coir_threads *pool, coir_threads_counts *ret_counts)
+void coir_threads_stats(const coir_threads *asked, struct coir_threads_stats *ret_stats)
 {
-    if (pool == NULL)
-        pool = coir__threads_default();
+    coir_threads *pool = asked != NULL ? (coir_threads *)(uintptr_t)asked : coir__threads_default();
     if (is_copy(pool)) {
-        *ret_counts = (coir_threads_counts){.limit = pool->limit};
+        *ret_stats = (struct coir_threads_stats){.limit = pool->limit};
         return;
     }
     pthread_mutex_lock(&pool->lock);
-    *ret_counts = (coir_threads_counts){
+    *ret_stats = (struct coir_threads_stats){
         .limit = pool->limit,
         .threads = pool->threads,
         .idle = pool->idle_count,

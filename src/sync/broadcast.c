@@ -332,9 +332,9 @@ size_t coir_subscription_behind(const coir_subscription *subscription)
     return (size_t)(broadcast->next - (at < broadcast->oldest ? broadcast->oldest : at));
 }
 
-void coir_broadcast_read_stats(const coir_broadcast *broadcast, coir_broadcast_stats *ret_stats)
+void coir_broadcast_stats(const coir_broadcast *broadcast, struct coir_broadcast_stats *ret_stats)
 {
-    *ret_stats = (coir_broadcast_stats){
+    *ret_stats = (struct coir_broadcast_stats){
         .capacity = broadcast->capacity,
         .held = (size_t)(broadcast->next - broadcast->oldest),
         .subscriptions = broadcast->subscriptions,

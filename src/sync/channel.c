@@ -389,9 +389,9 @@ void coir_receiver_close(coir_receiver *receiver)
     free_unused(channel);
 }
 
-static void read_stats(const struct channel *channel, coir_channel_stats *ret_stats)
+static void read_stats(const struct channel *channel, struct coir_channel_stats *ret_stats)
 {
-    *ret_stats = (coir_channel_stats){
+    *ret_stats = (struct coir_channel_stats){
         .capacity = channel->capacity,
         .held = channel->count,
         .senders = channel->senders,
@@ -402,7 +402,7 @@ static void read_stats(const struct channel *channel, coir_channel_stats *ret_st
     };
 }
 
-void coir_sender_stats(const coir_sender *sender, coir_channel_stats *ret_stats)
+void coir_sender_stats(const coir_sender *sender, struct coir_channel_stats *ret_stats)
 {
     if (sender->shared != NULL)
         coir__shared_stats(sender->shared, ret_stats);
@@ -410,7 +410,7 @@ void coir_sender_stats(const coir_sender *sender, coir_channel_stats *ret_stats)
         read_stats(sender->channel, ret_stats);
 }
 
-void coir_receiver_stats(const coir_receiver *receiver, coir_channel_stats *ret_stats)
+void coir_receiver_stats(const coir_receiver *receiver, struct coir_channel_stats *ret_stats)
 {
     if (receiver->shared != NULL)
         coir__shared_stats(receiver->shared, ret_stats);

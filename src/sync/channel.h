@@ -38,7 +38,7 @@ int coir__shared_clone_sender(struct coir__shared *shared, coir_sender **ret_clo
 int coir__shared_clone_receiver(struct coir__shared *shared, coir_receiver **ret_clone);
 void coir__shared_close_sender(struct coir__shared *shared);
 void coir__shared_close_receiver(struct coir__shared *shared);
-void coir__shared_stats(struct coir__shared *shared, coir_channel_stats *ret_stats);
+void coir__shared_stats(struct coir__shared *shared, struct coir_channel_stats *ret_stats);
 int coir__shared_begin(struct coir__shared *shared, struct coir_case *wanted, bool sending);
 void coir__shared_withdraw(struct coir_case *wanted);
 size_t coir__shared_describe(struct coir__shared *shared, bool sending, char *text, size_t size);

@@ -618,10 +618,10 @@ static size_t count(const struct list *list)
     return number;
 }
 
-void coir__shared_stats(struct coir__shared *shared, coir_channel_stats *ret_stats)
+void coir__shared_stats(struct coir__shared *shared, struct coir_channel_stats *ret_stats)
 {
     pthread_mutex_lock(&shared->lock);
-    *ret_stats = (coir_channel_stats){
+    *ret_stats = (struct coir_channel_stats){
         .capacity = shared->capacity,
         .held = shared->count,
         .senders = shared->senders,

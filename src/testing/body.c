@@ -184,9 +184,9 @@ static uint64_t records_of_loop(const struct coir_loop *loop)
     return count;
 }
 
-static void check_counters(struct coir_loop *loop, const coir_stats *before)
+static void check_counters(struct coir_loop *loop, const struct coir_loop_stats *before)
 {
-    coir_stats after;
+    struct coir_loop_stats after;
     coir_loop_stats(loop, &after);
     after.errors -= records_of_loop(loop);
     check_counter("tasks", before->tasks, after.tasks);
@@ -281,7 +281,7 @@ static bool run_main(struct coir_loop *loop, struct coir_task *main)
 static bool run_in_loop(struct coir_loop *loop)
 {
     struct coir_task *main = NULL;
-    coir_stats before;
+    struct coir_loop_stats before;
     coir_loop_stats(loop, &before);
     static coir_site site; /* the task is named after the test, and comes from where that stands */
     const coir__test *test = coir__run.test;

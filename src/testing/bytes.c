@@ -95,7 +95,7 @@ static bool check_run(const coir_byte_session *session, size_t sent, coir_fault 
     struct session_run run = {
         .session = session, .sent = sent, .fault = fault, .one_by_one = one_by_one};
     const char *what = must_succeed ? "whole" : fault_names[fault];
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     int result = 0;
     coir_loop_stats(NULL, &before);
     int r = run_once(&run, &result);

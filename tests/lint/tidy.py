@@ -321,8 +321,10 @@ def documented(tree):
 
 
 def comment_above(file, line):
+    """The comment at the margin above line, past other declarations and the comments of their fields."""
+    ends = re.compile(r"(?=/\*| \*).*\*/\s*$")
     index = line - 2
-    while index >= 0 and file.lines[index].strip() and not file.lines[index].rstrip().endswith("*/"):
+    while index >= 0 and file.lines[index].strip() and not ends.match(file.lines[index]):
         index -= 1
     if index < 0 or not file.lines[index].strip():
         return ""

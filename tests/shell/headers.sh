@@ -21,7 +21,7 @@ for path in "$root"/include/coir/*.h; do
         try "$cc" c "$name" -std=c11 -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
     done
     for cxx in g++ clang++-14; do
-        try "$cxx" c++ "$name" -std=c++17
+        try "$cxx" c++ "$name" -std=c++17 -Wshadow
     done
 done
 [ "$failures" -eq 0 ]

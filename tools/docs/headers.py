@@ -56,7 +56,8 @@ class Entry:
 
     @property
     def names(self):
-        return [d.name for d in self.declarations]
+        """Each once: a struct and the function that fills it share one."""
+        return list(dict.fromkeys(d.name for d in self.declarations))
 
     @property
     def uses(self):
