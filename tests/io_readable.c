@@ -1,6 +1,7 @@
 /* io_readable.c: coir_spawn_on_readable: what starts the task (bytes, the end, the idle deadline, a
  * cancellation, a close), that nothing is held until then, and that the group owns it all along. */
 #include <coir/memory.h>
+#include <coir/stream_pair.h>
 #include <stdlib.h>
 
 #include "net_pair.h"
@@ -219,6 +220,100 @@ COIR_TEST(bad_arguments_are_refused)
     struct found here = {.stream = b};
     COIR_EXPECT_CODE(coir_spawn_on_readable(NULL, b, 0, look, &here), -EINVAL);
 #endif
+    COIR_EXPECT_EQ(coir_group_running(&group), 0);
+}
+
+/* ---- options ---- */
+
+struct shown {
+    coir_stream *stream;
+    bool started;
+    char name[40];
+};
+
+static int show_name(void *arg)
+{
+    struct shown *shown = arg;
+    shown->started = true;
+    snprintf(shown->name, sizeof shown->name, "%s", coir_task_name(NULL));
+    return 0;
+}
+
+/* More than the default stack has. */
+static int use_much_stack(void *arg)
+{
+    volatile char space[700 << 10];
+    for (size_t i = 0; i < sizeof space; i += 4096)
+        space[i] = (char)i;
+    return space[0] == 0 ? show_name(arg) : -EINVAL;
+}
+
+COIR_TEST(the_name_is_kept_until_the_task_starts)
+{
+    PAIR(BY_TCP, a, b);
+    struct shown shown = {.stream = b};
+    COIR_GROUP(group);
+    char name[] = "a connection with a name that is longer than names are";
+    coir_spawn_opts opts = {.name = name};
+    COIR_REQUIRE_OK(coir_spawn_on_readable_with(&group, b, COIR_FOREVER, show_name, &shown, &opts));
+    memset(name, '?', sizeof name - 1);
+    COIR_EXPECT(!shown.started);
+    COIR_REQUIRE_OK(coir_stream_write(a, "1", 1));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_STR(shown.name, "a connection with a name that i");
+}
+
+COIR_TEST(the_name_is_that_of_the_function_without_options)
+{
+    PAIR(BY_TCP, a, b);
+    struct shown shown = {.stream = b};
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn_on_readable_with(&group, b, COIR_MS(1), show_name, &shown, NULL));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_STR(shown.name, "show_name");
+}
+
+COIR_TEST(a_task_that_starts_at_once_has_its_options_too)
+{
+    COIR_AUTO(coir_stream) *a = NULL;
+    COIR_AUTO(coir_stream) *b = NULL;
+    COIR_REQUIRE_OK(coir_stream_pair(0, &a, &b));
+    struct shown shown = {.stream = b};
+    COIR_GROUP(group);
+    coir_spawn_opts opts = {.name = "at once", .stack_size = 1 << 20};
+    COIR_REQUIRE_OK(
+        coir_spawn_on_readable_with(&group, b, COIR_FOREVER, use_much_stack, &shown, &opts));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_STR(shown.name, "at once");
+}
+
+COIR_TEST(the_stack_is_as_large_as_asked_for)
+{
+    PAIR(BY_TCP, a, b);
+    struct shown shown = {.stream = b};
+    COIR_GROUP(group);
+    coir_spawn_opts opts = {.stack_size = 1 << 20};
+    /* One is there then: without memory for any the task could never start. */
+    COIR_REQUIRE_OK(coir_spawn_with(&group, use_much_stack, &shown, &opts, NULL));
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+    shown.started = false;
+    COIR_REQUIRE_OK(
+        coir_spawn_on_readable_with(&group, b, COIR_FOREVER, use_much_stack, &shown, &opts));
+    COIR_REQUIRE_OK(coir_stream_write(a, "1", 1));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT(shown.started);
+}
+
+COIR_TEST(options_of_a_task_that_starts_now_are_refused)
+{
+    PAIR(BY_TCP, a, b);
+    struct shown shown = {.stream = b};
+    COIR_GROUP(group);
+    const coir_spawn_opts wrong[] = {{.eager = true}, {.ready = true}, {.stack_size = SIZE_MAX}};
+    for (size_t i = 0; i < COIR_COUNT(wrong); i++)
+        COIR_EXPECT_CODE(
+            coir_spawn_on_readable_with(&group, b, COIR_FOREVER, show_name, &shown, &wrong[i]),
+            -EINVAL);
     COIR_EXPECT_EQ(coir_group_running(&group), 0);
 }
 

@@ -178,13 +178,27 @@ COIR__CHECKED int coir_stream_query(coir_stream *stream, int key, void *ret_valu
  * closed meanwhile, and must not use it then. While it waits, nobody else may read from stream;
  * bytes that were shown or given before go back with this call.
  * Where nothing tells when the stream becomes readable (one made of functions that has no lower
- * one), the task starts at once and waits in its own read. Returns 0. Errors: -ENOMEM, -EINVAL,
- * -EBUSY while another task reads, those of coir_spawn, -COIR_EWRONGLOOP; then arg stays the
- * caller's. Cancel safety: never waits. Thread safety: the loop's thread. */
+ * one), the task starts at once and waits in its own read. There is no handle to be had, since
+ * there is no task yet: what one would be for, a group of its own does. A task that starts later
+ * inherits no values of a coir_local.
+ * Returns 0. Errors: -ENOMEM, -EINVAL, -EBUSY while another task reads, those of coir_spawn,
+ * -COIR_EWRONGLOOP; then arg stays the caller's. Cancel safety: never waits. Thread safety: the
+ * loop's thread. */
 #define coir_spawn_on_readable(group, stream, idle, fn, arg)                                       \
     coir_spawn_on_readable_at((group), (stream), (idle), (fn), (arg), COIR_SITE(#fn))
 COIR__CHECKED int coir_spawn_on_readable_at(coir_group *group, coir_stream *stream, coir_time idle,
                                             coir_fn fn, void *arg, const coir_site *site);
+
+/* As coir_spawn_on_readable, with the stack_size and the name of opts (NULL: none), which is not
+ * needed afterwards. Neither eager nor ready can be had: they speak of a task that starts now.
+ * Returns 0. Errors: as coir_spawn_on_readable, -EINVAL also for these two and for too large a
+ * stack. Cancel safety: never waits. Thread safety: the loop's thread. */
+#define coir_spawn_on_readable_with(group, stream, idle, fn, arg, opts)                            \
+    coir_spawn_on_readable_with_at((group), (stream), (idle), (fn), (arg), (opts), COIR_SITE(#fn))
+COIR__CHECKED int coir_spawn_on_readable_with_at(coir_group *group, coir_stream *stream,
+                                                 coir_time idle, coir_fn fn, void *arg,
+                                                 const coir_spawn_opts *opts,
+                                                 const coir_site *site);
 
 /* Whether the last coir_spawn_on_readable for stream started its task because nothing came in time.
  * Returns true or false. Cancel safety: never waits. Thread safety: the loop's thread. */

@@ -86,6 +86,8 @@ enum coir__task_flag {
     COIR__TASK_DEBUGGED = 1 << 10, /* debug mode keeps COIR__DEBUG_RESERVE bytes below the record */
 };
 
+#define COIR__NAME_SIZE 32 /* of a task's name, terminator included */
+
 /* A task's record, at the top of the task's own stack. A task that ends leaves it as it found it:
  * no timer, wait, joiner, watcher, error…; so a spawn on a cached stack only writes what differs.
  * The order of the fields keeps what is used together in few cache lines. */
@@ -126,7 +128,7 @@ struct coir_task {
     struct coir_task *starter;   /* of opts.ready: the task that waits for coir_ready() */
     uint32_t ignored;            /* cancellations reported in a row */
     struct coir_group own_group; /* valid when COIR__TASK_OWN_GROUP */
-    char name[32];
+    char name[COIR__NAME_SIZE];
     char *stack_low; /* where the guard begins */
     void *fiber;     /* of TSan */
     void *fake;      /* of ASan */
@@ -511,12 +513,12 @@ struct coir__deferred {
 
 /* Makes deferred (group, fn, arg, site and hurry are set) a child of its group. */
 void coir__defer(struct coir__deferred *deferred);
-/* Starts the task; deferred is the caller's again. Returns NULL when there is no memory: it stays
- * deferred. */
-struct coir_task *coir__deferred_start(struct coir__deferred *deferred);
+/* Starts the task on a stack of that class; deferred is the caller's again. Returns NULL when there
+ * is no memory: it stays deferred. */
+struct coir_task *coir__deferred_start(struct coir__deferred *deferred, unsigned stack_class);
 /* What it does it with: a task that inherits no values, or NULL. */
 struct coir_task *coir__spawn_deferred(struct coir_group *group, coir_fn fn, void *arg,
-                                       const coir_site *site);
+                                       unsigned stack_class, const coir_site *site);
 /* Hurries all of a group. */
 void coir__deferred_hurry(struct coir_group *group);
 

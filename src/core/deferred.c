@@ -32,11 +32,11 @@ static void undefer(struct coir__deferred *deferred)
     group->coir__loop->deferred--;
 }
 
-struct coir_task *coir__deferred_start(struct coir__deferred *deferred)
+struct coir_task *coir__deferred_start(struct coir__deferred *deferred, unsigned stack_class)
 {
     struct coir_group *group = deferred->group;
     struct coir_task *task =
-        coir__spawn_deferred(group, deferred->fn, deferred->arg, deferred->site);
+        coir__spawn_deferred(group, deferred->fn, deferred->arg, stack_class, deferred->site);
     if (task != NULL)
         undefer(deferred);
     return task;

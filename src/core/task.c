@@ -89,10 +89,10 @@ int coir__spawn(struct coir_loop *loop, struct coir_group *group, coir_fn fn, vo
 }
 
 struct coir_task *coir__spawn_deferred(struct coir_group *group, coir_fn fn, void *arg,
-                                       const coir_site *site)
+                                       unsigned stack_class, const coir_site *site)
 {
     struct coir_loop *loop = group->coir__loop;
-    struct coir_task *task = coir__stack_take(loop, loop->stack_class);
+    struct coir_task *task = coir__stack_take(loop, stack_class);
     if (task == NULL)
         return NULL;
     birth(task, loop, group, fn, arg, site);

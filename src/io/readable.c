@@ -8,6 +8,7 @@
  * no other way to be released.
  */
 #include <poll.h>
+#include <string.h>
 
 #include "io/stream.h"
 
@@ -18,6 +19,9 @@ struct coir__readable {
     struct coir_stream *stream; /* NULL: it was closed */
     struct coir__file *file;    /* that is polled; NULL: not any more */
     coir_timer timer;           /* the idle deadline, then the next attempt to start the task */
+    uint8_t stack_class;
+    bool named;  /* else no room was taken for a name */
+    char name[]; /* as coir_task_set_name cuts it */
 };
 
 /* ---- the end of a wait ---- */
@@ -27,11 +31,13 @@ static void start_task(void *arg)
     struct coir__readable *readable = arg;
     struct coir_loop *loop = readable->deferred.group->coir__loop;
     coir_timer_stop(loop, &readable->timer);
-    struct coir_task *task = coir__deferred_start(&readable->deferred);
+    struct coir_task *task = coir__deferred_start(&readable->deferred, readable->stack_class);
     if (task == NULL) {
         coir_timer_start(loop, &readable->timer, loop->now + RETRY, start_task, readable);
         return;
     }
+    if (readable->named)
+        coir_task_set_name(task, "%s", readable->name);
     if (readable->stream == NULL)
         coir_cancel(task, "the stream that it was to read from was closed");
     else
@@ -139,23 +145,52 @@ static int wait_below(struct coir__readable *readable, struct coir__file *file, 
     return r;
 }
 
-int coir_spawn_on_readable_at(coir_group *group, coir_stream *stream, coir_time idle, coir_fn fn,
-                              void *arg, const coir_site *site)
+/* The record of a wait for a task with opts, which were looked at. NULL: no memory. */
+static struct coir__readable *make(const struct coir_loop *loop, const coir_spawn_opts *opts)
 {
-    int r = stream == NULL || fn == NULL ? -EINVAL : coir__group_resolve(group, arg, &group);
-    if (r < 0)
-        return r;
+    size_t length = opts->name == NULL ? 0 : strnlen(opts->name, COIR__NAME_SIZE - 1) + 1;
+    struct coir__readable *readable = coir__calloc(1, sizeof *readable + length);
+    if (readable == NULL)
+        return NULL;
+    unsigned class_index =
+        opts->stack_size == 0 ? loop->stack_class : coir__stack_class(opts->stack_size);
+    readable->stack_class = (uint8_t)class_index;
+    readable->named = length > 0;
+    if (length > 0)
+        memcpy(readable->name, opts->name, length - 1);
+    return readable;
+}
+
+/* Whether a wait for stream can begin. */
+static int look(const coir_group *group, const coir_stream *stream)
+{
     if (stream->loop != group->coir__loop)
         return -COIR_EWRONGLOOP;
-    if (coir__stream_is_read(stream) || stream->awaited != NULL)
-        return -EBUSY;
+    return coir__stream_is_read(stream) || stream->awaited != NULL ? -EBUSY : 0;
+}
+
+int coir_spawn_on_readable_with_at(coir_group *group, coir_stream *stream, coir_time idle,
+                                   coir_fn fn, void *arg, const coir_spawn_opts *opts,
+                                   const coir_site *site)
+{
+    static const coir_spawn_opts defaults;
+    opts = opts != NULL ? opts : &defaults;
+    if (stream == NULL || fn == NULL || opts->eager || opts->ready ||
+        coir__stack_class(opts->stack_size) >= COIR__STACK_CLASSES)
+        return -EINVAL;
+    int r = coir__group_resolve(group, arg, &group);
+    if (r < 0)
+        return r;
+    r = look(group, stream);
+    if (r < 0)
+        return r;
     struct coir__file *file = file_below(stream);
     if (file != NULL && file->read.active)
         return -EBUSY;
     stream->idle = false;
     if (file == NULL || group->coir__scope.coir__effective != 0)
-        return coir_spawn_at(group, fn, arg, NULL, site);
-    struct coir__readable *readable = coir__calloc(1, sizeof *readable);
+        return coir_spawn_with_at(group, fn, arg, opts, NULL, site);
+    struct coir__readable *readable = make(group->coir__loop, opts);
     if (readable == NULL)
         return -ENOMEM;
     readable->stream = stream;
@@ -168,7 +203,13 @@ int coir_spawn_on_readable_at(coir_group *group, coir_stream *stream, coir_time 
         return 0;
     }
     coir__free(readable);
-    return r < 0 ? r : coir_spawn_at(group, fn, arg, NULL, site);
+    return r < 0 ? r : coir_spawn_with_at(group, fn, arg, opts, NULL, site);
+}
+
+int coir_spawn_on_readable_at(coir_group *group, coir_stream *stream, coir_time idle, coir_fn fn,
+                              void *arg, const coir_site *site)
+{
+    return coir_spawn_on_readable_with_at(group, stream, idle, fn, arg, NULL, site);
 }
 
 bool coir_stream_was_idle(const coir_stream *stream)
