@@ -1,7 +1,7 @@
 /* throttle.c: how a program fares on a slow line, and what was said on it.
  *
- * Filters stand on a stream and own it: a throttle on one end of a pair in memory, and a capture on
- * top of that. The clock is virtual, so the seconds take no time.
+ * Filters take over the stream that they stand on: a throttle one end of a pair in memory, and a
+ * capture the throttle. The clock is virtual, so the seconds take no time.
  */
 #include <coir/coir.h>
 #include <stdio.h>
@@ -18,12 +18,8 @@ static void print(const coir_captured *captured, void *arg)
 static int slow_down(coir_stream **stream)
 {
     coir_throttle_opts modem = {.write_rate = 30, .latency = COIR_MS(200)};
-    coir_stream *filter;
-    COIR_TRY(coir_throttle_open(*stream, &modem, &filter));
-    *stream = filter; /* what was there is the filter's */
-    COIR_TRY(coir_capture_open(*stream, print, NULL, &filter));
-    *stream = filter;
-    return 0;
+    COIR_TRY(coir_throttle_open(COIR_TAKE(*stream), &modem, stream));
+    return coir_capture_open(COIR_TAKE(*stream), print, NULL, stream);
 }
 
 static int app(void *arg)

@@ -1,11 +1,13 @@
 /* io_stream_filters.c: tests of pairs in memory, pipes, adopted descriptors, throttles and
  * captures, beyond what coir_check_stream asks of every stream.
  */
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <coir/filter.h>
 #include <coir/pipe.h>
 #include <coir/stream_pair.h>
+#include <coir/testing_streams.h>
 
 #include "net_pair.h"
 
@@ -172,8 +174,7 @@ static int open_throttled(const coir_throttle_opts *opts, coir_stream **ret_stre
     COIR_AUTO(coir_stream) *lower = NULL;
     COIR_AUTO(coir_stream) *peer = NULL;
     COIR_TRY(coir_stream_pair(0, &lower, &peer));
-    COIR_TRY(coir_throttle_open(lower, opts, ret_stream));
-    (void)COIR_TAKE(lower);
+    COIR_TRY(coir_throttle_open(COIR_TAKE(lower), opts, ret_stream));
     *ret_peer = COIR_TAKE(peer);
     return 0;
 }
@@ -253,8 +254,7 @@ static int open_captured(struct record *record, coir_stream **ret_stream, coir_s
     COIR_AUTO(coir_stream) *lower = NULL;
     COIR_AUTO(coir_stream) *peer = NULL;
     COIR_TRY(coir_stream_pair(0, &lower, &peer));
-    COIR_TRY(coir_capture_open(lower, keep, record, ret_stream));
-    (void)COIR_TAKE(lower);
+    COIR_TRY(coir_capture_open(COIR_TAKE(lower), keep, record, ret_stream));
     *ret_peer = COIR_TAKE(peer);
     return 0;
 }
@@ -300,7 +300,7 @@ COIR_TEST(captured_text_is_cut)
 COIR_TEST(filters_pass_questions_on)
 {
     PAIR(BY_TCP, a, b);
-    coir_stream *filter = NULL, *lower = NULL;
+    coir_stream *bottom = a, *lower = NULL;
     char below[COIR_ADDRESS_TEXT] = "", above[COIR_ADDRESS_TEXT] = "";
     const char *name;
     size_t unread;
@@ -308,9 +308,7 @@ COIR_TEST(filters_pass_questions_on)
     COIR_REQUIRE_OK(coir_stream_peer(a, below, sizeof below));
     COIR_REQUIRE_OK(write_ten(b));
     COIR_REQUIRE_OK(coir_stream_peek(a, 10, &bytes));
-    COIR_REQUIRE_OK(coir_throttle_open(a, &(coir_throttle_opts){.read_rate = 300}, &filter));
-    coir_stream *bottom = a;
-    a = filter; /* closes both */
+    COIR_REQUIRE_OK(coir_throttle_open(COIR_TAKE(a), &(coir_throttle_opts){.read_rate = 300}, &a));
     COIR_REQUIRE_OK(coir_stream_peer(a, above, sizeof above));
     COIR_EXPECT_STR(above, below);
     COIR_EXPECT_OK(coir_stream_query(a, COIR_QUERY_LOWER, &lower));
@@ -327,9 +325,7 @@ COIR_TEST(filters_pass_questions_on)
 COIR_TEST(closing_a_filter_under_its_reader_is_graceful)
 {
     PAIR(BY_TCP, a, b);
-    coir_stream *filter = NULL;
-    COIR_REQUIRE_OK(coir_throttle_open(a, NULL, &filter));
-    a = filter;
+    COIR_REQUIRE_OK(coir_throttle_open(COIR_TAKE(a), NULL, &a));
     COIR_GROUP_COLLECT(group);
     coir_task *task;
     int result = 0;
@@ -341,4 +337,126 @@ COIR_TEST(closing_a_filter_under_its_reader_is_graceful)
     COIR_EXPECT(result == -COIR_ECLOSED || result == -COIR_ECANCELEDTASK);
     COIR_EXPECT_CODE(read_some(b), 0);
     (void)coir_group_errors(&group);
+}
+
+/* ---- filters that cannot be opened ---- */
+
+static size_t told; /* by captures */
+
+static void count_told(const coir_captured *captured, void *arg)
+{
+    (void)captured, (void)arg;
+    told++;
+}
+
+static int open_fast(coir_stream *lower, coir_stream **ret_stream)
+{
+    return coir_throttle_open(lower, NULL, ret_stream);
+}
+
+static int open_too_early(coir_stream *lower, coir_stream **ret_stream)
+{
+    return coir_throttle_open(lower, &(coir_throttle_opts){.latency = -1}, ret_stream);
+}
+
+static int open_secret(coir_stream *lower, coir_stream **ret_stream)
+{
+    return coir_capture_open(lower, count_told, NULL, ret_stream);
+}
+
+static int open_deaf(coir_stream *lower, coir_stream **ret_stream)
+{
+    return coir_capture_open(lower, NULL, NULL, ret_stream);
+}
+
+static int open_fault(coir_stream *lower, coir_stream **ret_stream)
+{
+    return coir_fault_stream_open(lower, NULL, ret_stream);
+}
+
+/* Opens a filter over one end of a new pair; expects it to fail, and the other end to be told. */
+static void expect_refused(int (*open)(coir_stream *lower, coir_stream **ret_stream), int code)
+{
+    COIR_AUTO(coir_stream) *stream = NULL;
+    COIR_AUTO(coir_stream) *peer = NULL;
+    COIR_REQUIRE_OK(coir_stream_pair(0, &stream, &peer));
+    COIR_EXPECT_CODE(open(COIR_TAKE(stream), &stream), code);
+    COIR_EXPECT_PTR(stream, NULL);
+    COIR_EXPECT_CODE(read_some(peer), -ECONNRESET);
+}
+
+COIR_TEST(a_filter_takes_over_also_when_it_is_refused)
+{
+    expect_refused(open_too_early, -EINVAL);
+    expect_refused(open_deaf, -EINVAL);
+}
+
+static int (*const openings[])(coir_stream *lower,
+                               coir_stream **ret_stream) = {open_fast, open_secret, open_fault};
+
+/* Torture fails each of their allocations, and looks for what is left. */
+COIR_TEST(filters_are_opened_or_nothing_is_left)
+{
+    for (size_t i = 0; i < COIR_COUNT(openings); i++) {
+        COIR_AUTO(coir_stream) *stream = NULL;
+        COIR_AUTO(coir_stream) *peer = NULL;
+        COIR_REQUIRE_OK(coir_stream_pair(0, &stream, &peer));
+        int r = openings[i](COIR_TAKE(stream), &stream);
+        COIR_EXPECT(r == 0 ? stream != NULL : stream == NULL);
+        COIR_REQUIRE_OK(r);
+    }
+}
+
+static size_t calls_left; /* to the allocator, that succeed; SIZE_MAX: all */
+
+static bool is_spent(void)
+{
+    return calls_left != SIZE_MAX && calls_left-- == 0;
+}
+
+static void *scarce_take(size_t size, void *arg)
+{
+    (void)arg;
+    return is_spent() ? NULL : malloc(size);
+}
+
+static void *scarce_resize(void *block, size_t size, void *arg)
+{
+    (void)arg;
+    return is_spent() ? NULL : realloc(block, size);
+}
+
+static void scarce_release(void *block, void *arg)
+{
+    (void)arg;
+    free(block);
+}
+
+/* Each opening with room for none of its two blocks, then for one. */
+static int open_with_little_memory(void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < 2 * COIR_COUNT(openings); i++) {
+        COIR_AUTO(coir_stream) *stream = NULL;
+        COIR_AUTO(coir_stream) *peer = NULL;
+        COIR_TRY(coir_stream_pair(0, &stream, &peer));
+        calls_left = i % 2;
+        COIR_EXPECT_CODE(openings[i / 2](COIR_TAKE(stream), &stream), -ENOMEM);
+        calls_left = SIZE_MAX;
+        COIR_EXPECT_PTR(stream, NULL);
+        COIR_EXPECT_CODE(read_some(peer), -ECONNRESET);
+    }
+    return 0;
+}
+
+COIR_TEST_TAGGED(a_filter_takes_over_also_without_memory, "own_loop,no_torture")
+{
+    calls_left = SIZE_MAX;
+    told = 0;
+    coir_allocator scarce = {scarce_take, scarce_resize, scarce_release, NULL};
+    coir_loop_opts opts = coir_test_loop_opts();
+    COIR_REQUIRE_OK(coir_set_allocator(&scarce));
+    COIR_EXPECT_OK(coir_run(open_with_little_memory, NULL, &opts, NULL));
+    COIR_EXPECT_OK(coir_set_allocator(NULL));
+    COIR_EXPECT_EQ(told, 0);
 }

@@ -86,10 +86,7 @@ struct layer {
 
 static int put_on(coir_stream **stream, int (*open)(coir_stream *lower, coir_stream **ret_stream))
 {
-    coir_stream *filter;
-    COIR_TRY(open(*stream, &filter));
-    *stream = filter;
-    return 0;
+    return open(COIR_TAKE(*stream), stream);
 }
 
 static int make_layered(void *arg, coir_stream **ret_a, coir_stream **ret_b)

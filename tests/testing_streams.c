@@ -128,8 +128,7 @@ static int open_faulty(const coir_fault_opts *opts, coir_stream **ret_stream,
     COIR_AUTO(coir_stream) *lower = NULL;
     COIR_AUTO(coir_stream) *peer = NULL;
     COIR_TRY(coir_stream_pair(0, &lower, &peer));
-    COIR_TRY(coir_fault_stream_open(lower, opts, ret_stream));
-    (void)COIR_TAKE(lower);
+    COIR_TRY(coir_fault_stream_open(COIR_TAKE(lower), opts, ret_stream));
     *ret_peer = COIR_TAKE(peer);
     return 0;
 }

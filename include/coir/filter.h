@@ -1,16 +1,17 @@
 /* coir/filter.h: streams over another stream, which they own: one that is slow, one that listens
  * in.
  *
- * A filter takes the stream that it is over, and is used in its place; closing it closes both.
- * Filters can stand on filters, and on streams of one's own (coir_stream_open).
+ * A filter takes over the stream that it is given as lower, and is used in its place; closing it
+ * closes both. It is the rule for all filters, also for one's own, that lower is theirs from the
+ * call on whatever comes of it: when opening the filter fails, lower is closed abruptly
+ * (coir_stream_abort). So it is given away in the argument:
  *
  *     COIR_AUTO(coir_stream) *stream = NULL;
  *     COIR_TRY(coir_tcp_connect(address, NULL, &stream));
  *     coir_throttle_opts slow = {.read_rate = 56000 / 8, .latency = COIR_MS(150)};
- *     coir_stream *filtered;
- *     COIR_TRY(coir_throttle_open(stream, &slow, &filtered));
- *     (void)COIR_TAKE(stream);                              (it is the filter's now)
- *     stream = filtered;
+ *     COIR_TRY(coir_throttle_open(COIR_TAKE(stream), &slow, &stream));
+ *
+ * Filters can stand on filters, and on streams of one's own (coir_stream_open).
  */
 #ifndef COIR_FILTER_H
 #define COIR_FILTER_H
@@ -28,11 +29,11 @@ typedef struct coir_throttle_opts {
     size_t coir__reserved[4];
 } coir_throttle_opts;
 
-/* Opens a stream that is as slow as opts say. At a rate bytes pass in pieces of a hundredth of a
- * second. The latency is taken for each read, one after the other.
- * Returns 0, and writes *ret_stream, which owns lower. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK
- * where no loop runs; then lower stays the caller's. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+/* Opens a stream that is as slow as opts say (NULL: not at all). At a rate bytes pass in pieces of
+ * a hundredth of a second. The latency is taken for each read, one after the other. lower is taken
+ * over, also on failure.
+ * Returns 0, and writes *ret_stream. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK where no loop runs.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_throttle_open(coir_stream *lower, const coir_throttle_opts *opts,
                                      coir_stream **ret_stream);
 
@@ -61,10 +62,10 @@ typedef struct coir_captured {
 typedef void (*coir_capture_fn)(const coir_captured *captured, void *arg);
 
 /* Opens a stream that tells fn of everything that passes. Bytes are passed on as they are; arg must
- * live until fn was told of the end (CLOSED or ABORTED).
- * Returns 0, and writes *ret_stream, which owns lower. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK
- * where no loop runs; then lower stays the caller's. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+ * live until fn was told of the end (CLOSED or ABORTED). lower is taken over, also on failure; then
+ * fn is told of nothing.
+ * Returns 0, and writes *ret_stream. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK where no loop runs.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_capture_open(coir_stream *lower, coir_capture_fn fn, void *arg,
                                     coir_stream **ret_stream);
 

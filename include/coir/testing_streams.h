@@ -66,10 +66,10 @@ typedef struct coir_fault_opts {
     size_t coir__reserved[4];
 } coir_fault_opts;
 
-/* Opens a stream over lower that fails as opts say.
- * Returns 0, and writes *ret_stream, which owns lower. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK
- * where no loop runs; then lower stays the caller's. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+/* Opens a stream over lower that fails as opts say (NULL: not at all). lower is taken over, also on
+ * failure, as by all filters.
+ * Returns 0, and writes *ret_stream. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK where no loop runs.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_fault_stream_open(coir_stream *lower, const coir_fault_opts *opts,
                                          coir_stream **ret_stream);
 

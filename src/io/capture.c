@@ -94,7 +94,7 @@ static const coir_stream_ops capture_ops = {
     .query = capture_query,
 };
 
-int coir_capture_open(coir_stream *lower, coir_capture_fn fn, void *arg, coir_stream **ret_stream)
+static int open_over(coir_stream *lower, coir_capture_fn fn, void *arg, coir_stream **ret_stream)
 {
     if (lower == NULL || fn == NULL || ret_stream == NULL)
         return -EINVAL;
@@ -105,6 +105,14 @@ int coir_capture_open(coir_stream *lower, coir_capture_fn fn, void *arg, coir_st
     int r = coir_stream_open(&capture_ops, capture, ret_stream);
     if (r < 0)
         coir_free(capture);
+    return r;
+}
+
+int coir_capture_open(coir_stream *lower, coir_capture_fn fn, void *arg, coir_stream **ret_stream)
+{
+    int r = open_over(lower, fn, arg, ret_stream);
+    if (r < 0)
+        coir_stream_abort(lower);
     return r;
 }
 

@@ -113,7 +113,7 @@ static const coir_stream_ops throttle_ops = {
     .query = throttle_query,
 };
 
-int coir_throttle_open(coir_stream *lower, const coir_throttle_opts *opts, coir_stream **ret_stream)
+static int open_over(coir_stream *lower, const coir_throttle_opts *opts, coir_stream **ret_stream)
 {
     if (lower == NULL || ret_stream == NULL || (opts != NULL && opts->latency < 0))
         return -EINVAL;
@@ -129,5 +129,13 @@ int coir_throttle_open(coir_stream *lower, const coir_throttle_opts *opts, coir_
     int r = coir_stream_open(&throttle_ops, throttle, ret_stream);
     if (r < 0)
         coir_free(throttle);
+    return r;
+}
+
+int coir_throttle_open(coir_stream *lower, const coir_throttle_opts *opts, coir_stream **ret_stream)
+{
+    int r = open_over(lower, opts, ret_stream);
+    if (r < 0)
+        coir_stream_abort(lower);
     return r;
 }

@@ -122,8 +122,7 @@ static const coir_stream_ops faulty_ops = {
     .query = faulty_query,
 };
 
-int coir_fault_stream_open(coir_stream *lower, const coir_fault_opts *opts,
-                           coir_stream **ret_stream)
+static int open_over(coir_stream *lower, const coir_fault_opts *opts, coir_stream **ret_stream)
 {
     if (lower == NULL || ret_stream == NULL)
         return -EINVAL;
@@ -139,5 +138,14 @@ int coir_fault_stream_open(coir_stream *lower, const coir_fault_opts *opts,
     int r = coir_stream_open(&faulty_ops, faulty, ret_stream);
     if (r < 0)
         coir_free(faulty);
+    return r;
+}
+
+int coir_fault_stream_open(coir_stream *lower, const coir_fault_opts *opts,
+                           coir_stream **ret_stream)
+{
+    int r = open_over(lower, opts, ret_stream);
+    if (r < 0)
+        coir_stream_abort(lower);
     return r;
 }
