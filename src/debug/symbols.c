@@ -102,6 +102,16 @@ static const char *look_up(const struct coir__symbols_file *file, uintptr_t addr
     return NULL;
 }
 
+/* The slow half of a public function, to which it has jumped, has its name and this after it. */
+static void cut_slowly(char *name)
+{
+    static const char slowly[] = "__slowly";
+    size_t length = strlen(name), tail = sizeof slowly - 1;
+    if (strncmp(name, "coir_", 5) == 0 && length > tail &&
+        strcmp(name + length - tail, slowly) == 0)
+        name[length - tail] = '\0';
+}
+
 void coir__symbol_find(struct coir__symbols *symbols, uintptr_t address,
                        struct coir__symbol *ret_symbol)
 {
@@ -124,4 +134,5 @@ void coir__symbol_find(struct coir__symbols *symbols, uintptr_t address,
     else /* "work.part.0" is work */
         (void)snprintf(ret_symbol->name, sizeof ret_symbol->name, "%.*s",
                        (int)strcspn(name, name[0] == '.' ? "" : "."), name);
+    cut_slowly(ret_symbol->name);
 }

@@ -65,26 +65,35 @@ static const struct coir__wait lock_wait = {"waits for lock", coir__abort_waiter
 
 /* ---- the public calls ---- */
 
-int coir_lock_acquire(coir_lock *lock)
+/* An acquisition that waits, is refused, or that debug mode wants to see. */
+static __attribute__((noinline)) int coir_lock_acquire__slowly(coir_lock *lock)
 {
     struct coir_task *self = coir__self();
     int r = coir__begin(self, &lock->coir__loop);
     if (coir__unlikely(r < 0))
         return r;
-    if (coir__likely(lock->coir__owner == NULL)) {
-        lock->coir__owner = self;
-        lock->coir__owner_id = self->id;
-        if (coir__debugs(self->loop)) {
-            coir__debugger.lock_wanted(self, &lock->coir__order);
-            coir__debugger.lock_taken(self, &lock->coir__order);
-        }
-        return 0;
-    }
     if (coir__lock_mine(lock, self))
         return coir_fail(-EDEADLK, "the lock is held by this task already");
     if (coir__debugs(self->loop))
         coir__debugger.lock_wanted(self, &lock->coir__order);
+    if (lock->coir__owner == NULL) {
+        coir__lock_give(lock, self);
+        return 0;
+    }
     return coir__wait_in(self, &lock->coir__waiters, &lock_wait, lock, NULL);
+}
+
+/* The short way, to a lock that is free, calls nothing and so needs no frame. */
+int coir_lock_acquire(coir_lock *lock)
+{
+    struct coir_task *self = coir__self();
+    if (coir__unlikely(self == NULL || self->pending != 0 || lock->coir__loop != self->loop ||
+                       lock->coir__owner != NULL || self->loop->slow != 0 ||
+                       --self->loop->charges <= 0))
+        return coir_lock_acquire__slowly(lock);
+    lock->coir__owner = self;
+    lock->coir__owner_id = self->id;
+    return 0;
 }
 
 int coir_lock_try(coir_lock *lock)
@@ -102,11 +111,21 @@ int coir_lock_try(coir_lock *lock)
     return coir__lock_mine(lock, self) ? -EDEADLK : -EAGAIN;
 }
 
-int coir_lock_release(coir_lock *lock)
+static __attribute__((noinline)) int coir_lock_release__slowly(coir_lock *lock)
 {
-    if (coir__unlikely(!coir__lock_mine(lock, coir__self())))
+    if (!coir__lock_mine(lock, coir__self()))
         return -COIR_ENOTHELD;
     coir__lock_hand_over(lock);
+    return 0;
+}
+
+int coir_lock_release(coir_lock *lock)
+{
+    const struct coir_task *self = coir__self();
+    if (coir__unlikely(!coir__lock_mine(lock, self) || lock->coir__waiters.first != NULL ||
+                       self->loop->slow != 0))
+        return coir_lock_release__slowly(lock);
+    lock->coir__owner = NULL;
     return 0;
 }
 

@@ -139,7 +139,14 @@ static int try_to(coir_rwlock *lock, bool writing)
 
 /* ---- the public calls ---- */
 
-int coir_rwlock_acquire_read(coir_rwlock *lock)
+/* Whether a call of self has no reason to begin slowly: debug mode wants to see it, for one. */
+static inline bool is_usual(const coir_rwlock *lock, const struct coir_task *self)
+{
+    return self != NULL && self->pending == 0 && lock->coir__loop == self->loop &&
+           self->loop->slow == 0;
+}
+
+static __attribute__((noinline)) int acquire_read_slowly(coir_rwlock *lock)
 {
     struct coir_task *self = coir__self();
     int r = begin(self, lock, false);
@@ -151,12 +158,23 @@ int coir_rwlock_acquire_read(coir_rwlock *lock)
     return 0;
 }
 
+/* The short ways call nothing and so need no frame. */
+int coir_rwlock_acquire_read(coir_rwlock *lock)
+{
+    const struct coir_task *self = coir__self();
+    if (coir__unlikely(!is_usual(lock, self) || lock->coir__writer != NULL ||
+                       lock->coir__waiters.first != NULL || --self->loop->charges <= 0))
+        return acquire_read_slowly(lock);
+    lock->coir__readers++;
+    return 0;
+}
+
 int coir_rwlock_try_read(coir_rwlock *lock)
 {
     return try_to(lock, false);
 }
 
-int coir_rwlock_acquire_write(coir_rwlock *lock)
+static __attribute__((noinline)) int acquire_write_slowly(coir_rwlock *lock)
 {
     struct coir_task *self = coir__self();
     int r = begin(self, lock, true);
@@ -165,6 +183,18 @@ int coir_rwlock_acquire_write(coir_rwlock *lock)
     if (r > 0)
         return coir__wait_in(self, &lock->coir__waiters, &write_wait, lock, &writer_mark);
     give_to_writer(lock, self);
+    return 0;
+}
+
+int coir_rwlock_acquire_write(coir_rwlock *lock)
+{
+    struct coir_task *self = coir__self();
+    if (coir__unlikely(!is_usual(lock, self) || lock->coir__writer != NULL ||
+                       lock->coir__readers > 0 || --self->loop->charges <= 0))
+        return acquire_write_slowly(lock);
+    lock->coir__writer = self;
+    lock->coir__writer_id = self->id;
+    lock->coir__downgraded_id = 0;
     return 0;
 }
 
@@ -180,7 +210,7 @@ static void release_read(coir_rwlock *lock)
         grant(lock);
 }
 
-int coir_rwlock_release_read(coir_rwlock *lock)
+static __attribute__((noinline)) int release_read_slowly(coir_rwlock *lock)
 {
     int r = coir__bind(&lock->coir__loop, coir__loop);
     if (r < 0)
@@ -194,13 +224,34 @@ int coir_rwlock_release_read(coir_rwlock *lock)
     return 0;
 }
 
-int coir_rwlock_release_write(coir_rwlock *lock)
+int coir_rwlock_release_read(coir_rwlock *lock)
+{
+    const struct coir_loop *loop = coir__loop;
+    if (coir__unlikely(loop == NULL || lock->coir__loop != loop || loop->slow != 0 ||
+                       lock->coir__readers == 0 || lock->coir__waiters.first != NULL ||
+                       lock->coir__downgraded_id != 0))
+        return release_read_slowly(lock);
+    lock->coir__readers--;
+    return 0;
+}
+
+static __attribute__((noinline)) int release_write_slowly(coir_rwlock *lock)
 {
     if (coir__unlikely(!writes(lock, coir__self())))
         return -COIR_ENOTHELD;
     tell_left(lock);
     lock->coir__writer = NULL;
     grant(lock);
+    return 0;
+}
+
+int coir_rwlock_release_write(coir_rwlock *lock)
+{
+    const struct coir_task *self = coir__self();
+    if (coir__unlikely(!writes(lock, self) || lock->coir__waiters.first != NULL ||
+                       self->loop->slow != 0))
+        return release_write_slowly(lock);
+    lock->coir__writer = NULL;
     return 0;
 }
 
