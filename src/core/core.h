@@ -644,13 +644,12 @@ struct coir__debugger {
     void (*attach)(struct coir_loop *loop);      /* a run begins on this thread */
     void (*detach)(struct coir_loop *loop);
     void (*idle)(struct coir_loop *loop, bool begins); /* around the loop's wait for the kernel */
-    void (*born)(struct coir_task *task);              /* before its context is made */
-    /* It is about to switch away from the function with this frame. */
+    int (*born)(struct coir_task *task); /* before it is switched to; 0, for a tail call */
+    /* It is about to switch away from the function with this frame. Whose the next step is, is told
+     * when that ends. */
     void (*left)(struct coir_task *task, const void *frame);
-    /* It is about to be switched to; directly: by the task that has just left. The one that runs
-     * after the end of another is not told of before it leaves. */
-    void (*entered)(struct coir_task *task, bool directly);
-    void (*ended)(struct coir_task *task); /* its function has returned; the last of its steps */
+    void (*entered)(struct coir_task *task); /* the loop is about to switch to it */
+    void (*ended)(struct coir_task *task);   /* its function has returned; the last of its steps */
     /* A lock, known by *id (0: not yet): somebody is going to wait for it, has it, or lets go. */
     void (*lock_wanted)(struct coir_task *task, uint64_t *id);
     void (*lock_taken)(struct coir_task *task, uint64_t *id);

@@ -210,7 +210,7 @@ static struct coir__ready *pop_shuffled(struct coir_loop *loop)
 static __attribute__((noinline)) void enter_slowly(struct coir_loop *loop, struct coir_task *task)
 {
     if (coir__debugs(loop))
-        coir__debugger.entered(task, false);
+        coir__debugger.entered(task);
     if (loop->slow & COIR__SLOW_FP)
         (void)coir__switch_fp(&loop->context, &task->context);
     else

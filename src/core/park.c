@@ -18,13 +18,13 @@ static __attribute__((noinline)) int leave_watched(struct coir_task *self)
     coir__debugger.left(self, __builtin_frame_address(0));
     struct coir__context *next = coir__next(loop);
     if (loop->current != NULL)
-        coir__debugger.entered(loop->current, true);
+        loop->current->flags |= COIR__TASK_WATCHED; /* debug mode is told of its end */
     return loop->slow & COIR__SLOW_FP ? coir__switch_fp(&self->context, next)
                                       : coir__switch(&self->context, next);
 }
 
 /* Switches away from a task that is parked or ready. */
-static int leave(struct coir_task *self)
+static inline int leave(struct coir_task *self)
 {
     struct coir_loop *loop = self->loop;
     if (coir__debugs(loop))

@@ -46,7 +46,7 @@ static struct coir_task *make(struct coir_loop *loop, struct coir_group *group, 
         return NULL;
     birth(task, loop, group, fn, arg, site);
     if (coir__debugs(loop))
-        coir__debugger.born(task);
+        (void)coir__debugger.born(task);
     if (loop->current != NULL && loop->current->locals != NULL)
         coir__locals_inherit(task, loop->current);
     return task;
@@ -97,7 +97,7 @@ struct coir_task *coir__spawn_deferred(struct coir_group *group, coir_fn fn, voi
         return NULL;
     birth(task, loop, group, fn, arg, site);
     if (coir__debugs(loop))
-        coir__debugger.born(task);
+        (void)coir__debugger.born(task);
     publish(task, loop, NULL, reserve_of(task));
     return task;
 }
@@ -147,31 +147,49 @@ int coir__group_resolve(struct coir_group *group, const void *arg, struct coir_g
     return usable(group) ? 0 : refused(group);
 }
 
-/* A spawn that meets anything unusual: another loop's group, no cached stack, values to inherit. */
-static __attribute__((noinline)) int spawn_slow(coir_group *group, coir_fn fn, void *arg,
-                                                coir_task **ret_task, const coir_site *site)
+/* Whether a spawn has everything at hand, so that it can do without a call. */
+static inline bool is_plain(const coir_group *group, unsigned class_index)
 {
-    if (coir__likely(usable(group) && fn != NULL)) /* debug mode */
-        return coir__spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
+    const struct coir_loop *loop = group->coir__loop;
+    return loop->stack_free[class_index] != NULL &&
+           (loop->current == NULL || loop->current->locals == NULL);
+}
+
+/* A spawn in debug mode that has everything at hand. */
+static inline int spawn_debugged(struct coir_loop *loop, coir_group *group, coir_fn fn, void *arg,
+                                 coir_task **ret_task, const coir_site *site)
+{
+    struct coir_task *task = coir__stack_pop(loop, loop->stack_class);
+    birth(task, loop, group, fn, arg, site);
+    publish(task, loop, ret_task, COIR__DEBUG_RESERVE);
+    return coir__debugger.born(task);
+}
+
+/* A spawn that meets anything unusual: another loop's group, no cached stack, values to inherit. */
+static __attribute__((noinline)) int spawn_unusually(coir_group *group, coir_fn fn, void *arg,
+                                                     coir_task **ret_task, const coir_site *site)
+{
     int r = coir__group_resolve(group, arg, &group);
     if (r < 0)
         return r;
     return fn == NULL ? -EINVAL : coir__spawn(group->coir__loop, group, fn, arg, 0, site, ret_task);
 }
 
-/* Whether a spawn has everything at hand, so that it can do without a call. */
-static inline bool is_plain(const coir_group *group)
+static __attribute__((noinline)) int coir_spawn__slowly(coir_group *group, coir_fn fn, void *arg,
+                                                        coir_task **ret_task, const coir_site *site)
 {
-    const struct coir_loop *loop = group->coir__loop;
-    return loop->stack_free[loop->quick_class] != NULL &&
-           (loop->current == NULL || loop->current->locals == NULL);
+    if (usable(group) && fn != NULL && coir__debugs(group->coir__loop) &&
+        is_plain(group, group->coir__loop->stack_class))
+        return spawn_debugged(group->coir__loop, group, fn, arg, ret_task, site);
+    return spawn_unusually(group, fn, arg, ret_task, site);
 }
 
 int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task,
                   const coir_site *site)
 {
-    if (coir__unlikely(!usable(group) || fn == NULL || !is_plain(group)))
-        return spawn_slow(group, fn, arg, ret_task, site);
+    if (coir__unlikely(!usable(group) || fn == NULL ||
+                       !is_plain(group, group->coir__loop->quick_class)))
+        return coir_spawn__slowly(group, fn, arg, ret_task, site);
     struct coir_loop *loop = group->coir__loop;
     struct coir_task *task = coir__stack_pop(loop, loop->quick_class);
     birth(task, loop, group, fn, arg, site);
@@ -226,8 +244,6 @@ static void run_eagerly(struct coir_task *self, struct coir_task *task)
     if (coir__debugs(loop))
         coir__debugger.left(self, __builtin_frame_address(0));
     loop->current = task;
-    if (coir__debugs(loop))
-        coir__debugger.entered(task, true);
     if (loop->slow & COIR__SLOW_FP)
         (void)coir__switch_fp(&self->context, &task->context);
     else
@@ -394,10 +410,8 @@ static inline void settle_joiner(struct coir_task *task, struct coir_task *joine
 }
 
 /* Tells whoever else waits for this end. */
-static __attribute__((noinline)) void tell_watchers(struct coir_task *task)
+static __attribute__((noinline)) void tell_others(struct coir_task *task)
 {
-    if (coir__debugs(task->loop))
-        coir__debugger.ended(task);
     if (task->starter != NULL)
         coir__wake(task->starter, 0);
     task->starter = NULL;
@@ -405,6 +419,14 @@ static __attribute__((noinline)) void tell_watchers(struct coir_task *task)
         coir__waiter_wake(task->watchers.first, task->result);
     if (task->on_done != NULL)
         coir__done_callbacks(task);
+}
+
+static __attribute__((noinline)) void tell_watchers(struct coir_task *task)
+{
+    if (coir__debugs(task->loop))
+        coir__debugger.ended(task);
+    if (task->starter != NULL || task->watchers.first != NULL || task->on_done != NULL)
+        tell_others(task);
 }
 
 /* A task's own group is joined when its function has returned; a failure cancels it first. */

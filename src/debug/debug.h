@@ -109,22 +109,37 @@ void coir__order_left(struct coir_task *task, uint64_t id);
 
 /* ---- a task ---- */
 
-/* Lies right below the record of a task that was spawned in debug mode. */
+/* Lies right below the record of a task that was spawned in debug mode: what every step touches is
+ * the cache line next to the record. */
 struct coir__debug_task {
-    struct coir_task *spawner; /* its argument is on this one's stack; NULL: no such thing */
-    uintptr_t lowest;          /* of the arguments of others on its own stack; 0: none */
     uint64_t held[COIR__HELD_MOST];
-    uint32_t held_count;
-    uint32_t kinds;
     struct {
         const struct coir__wait *wait;
         uint64_t time, times;
     } waits[COIR__WAIT_KINDS];
-    coir_time ended;               /* on the loop's clock; 0: not yet */
+
+    struct coir_task *spawner;     /* its argument is on this one's stack; NULL: no such thing */
+    uintptr_t lowest;              /* of the arguments of others on its own stack; 0: none */
     uint64_t left;                 /* when its last step ended: ticks, or the virtual clock */
     const struct coir__wait *wait; /* what it left for; NULL: others ran */
-    uint64_t running, ready, longest, steps;
+    uint64_t running, ready, longest;
+    uint64_t counts; /* steps, and how many of held and of waits are in use: see below */
 };
+/* In one word, since parts of one that was just written are slow to read and to change. */
+#define COIR__COUNT_KIND UINT64_C(1)
+#define COIR__COUNT_HELD (UINT64_C(1) << 8)
+#define COIR__COUNT_STEP (UINT64_C(1) << 16)
+
+static inline unsigned coir__debug_kinds(const struct coir__debug_task *data)
+{
+    return data->counts & 0xff;
+}
+
+static inline unsigned coir__debug_held(const struct coir__debug_task *data)
+{
+    return (data->counts >> 8) & 0xff;
+}
+
 _Static_assert(sizeof(struct coir__debug_task) <= COIR__DEBUG_RESERVE, "room below the record");
 
 /* How many bytes below its record are the stack of a task. */
@@ -151,11 +166,12 @@ void coir__arguments_check(struct coir_task *task, struct coir__debug_task *data
 
 struct coir__debug {
     struct coir_loop *loop;
-    _Atomic uint64_t since;    /* ticks at which the step began that runs now; 0: none does */
-    uint64_t start;            /* the same, for the loop's thread */
-    uint64_t slow;             /* ticks; longer steps are reported */
-    struct coir_task *task;    /* whose step it is known to be; NULL: of the loop, or not known */
-    int (*held_mutexes)(void); /* of the calling thread; NULL: nobody counts them */
+    _Atomic uint64_t since;       /* ticks at which the step began that runs now; 0: none does */
+    uint64_t start;               /* the same, for the loop's thread */
+    uint64_t slow;                /* ticks; longer steps are reported */
+    const struct coir_task *task; /* whose step it is, once that is noted; else NULL */
+    const uint64_t *clock;        /* what figures count in: start, or the virtual clock */
+    int (*held_mutexes)(void);    /* of the calling thread; NULL: nobody counts them */
     struct coir__orders *orders;
 
     uintptr_t thread_low, thread_high; /* the stack of the loop's thread */

@@ -52,63 +52,75 @@ static inline void begin_step(struct coir__debug *debug, uint64_t now)
     atomic_store_explicit(&debug->since, now, memory_order_relaxed);
 }
 
+/* Reports a step of task that was too long, and reads the counter again. */
+static __attribute__((noinline, cold)) uint64_t was_slow(struct coir__debug *debug,
+                                                         struct coir_task *task, uint64_t took)
+{
+    coir__report_slow_step(debug, task, took);
+    return coir__ticks();
+}
+
 /* Ends the step that runs, of task or of the loop; gives its ticks, and begins what comes next. */
 static inline uint64_t end_step(struct coir__debug *debug, struct coir_task *task)
 {
     uint64_t now = coir__ticks(), took = now - debug->start;
-    if (coir__unlikely(took > debug->slow && (int64_t)took > 0)) {
-        coir__report_slow_step(debug, task, took);
-        now = coir__ticks();
-    }
+    if (coir__unlikely(took > debug->slow && (int64_t)took > 0))
+        now = was_slow(debug, task, took);
     begin_step(debug, now);
     return took;
 }
 
-static inline uint64_t stamp(const struct coir_loop *loop, const struct coir__debug *debug)
-{
-    return loop->opts.virtual_clock ? (uint64_t)loop->now : debug->start;
-}
-
-static void count_step(struct coir_loop *loop, struct coir__debug_task *data, uint64_t took)
+static void count_step(const struct coir__debug *debug, struct coir__debug_task *data,
+                       uint64_t took)
 {
     data->running += took;
-    data->steps++;
+    data->counts += COIR__COUNT_STEP;
     if (took > data->longest)
         data->longest = took;
-    data->left = stamp(loop, loop->debug);
+    data->left = *debug->clock;
 }
 
 /* Where time of a kind of waiting is counted. */
 static unsigned kind_of(struct coir__debug_task *data, const struct coir__wait *wait)
 {
-    for (unsigned i = 0; i < data->kinds; i++)
+    unsigned kind = coir__debug_kinds(data);
+    for (unsigned i = 0; i < kind; i++)
         if (data->waits[i].wait == wait || i == COIR__WAIT_KINDS - 1)
             return i;
-    unsigned kind = data->kinds++;
+    data->counts += COIR__COUNT_KIND;
     data->waits[kind].wait = kind < COIR__WAIT_KINDS - 1 ? wait : NULL;
     data->waits[kind].time = data->waits[kind].times = 0;
     return kind;
 }
 
-static void entered(struct coir_task *task, bool directly)
+/* Counts a wait of a kind. */
+static __attribute__((noinline)) void count_wait(struct coir__debug_task *data, uint64_t waited)
 {
-    struct coir_loop *loop = task->loop;
-    struct coir__debug *debug = loop->debug;
-    if (!directly)
-        (void)end_step(debug, NULL);
-    debug->task = task;
-    task->flags |= COIR__TASK_WATCHED; /* its end is told */
-    struct coir__debug_task *data = coir__debug_of(task);
-    if (coir__unlikely(data == NULL))
-        return;
-    uint64_t waited = stamp(loop, debug) - data->left;
-    if (data->wait == NULL) {
-        data->ready += waited;
-        return;
-    }
     unsigned kind = kind_of(data, data->wait);
     data->waits[kind].time += waited;
     data->waits[kind].times++;
+}
+
+/* Notes that the step that has begun is of task. */
+static inline void begin_step_of(const struct coir_task *task, struct coir__debug *debug,
+                                 struct coir__debug_task *data)
+{
+    debug->task = task;
+    if (coir__unlikely(data == NULL))
+        return;
+    uint64_t waited = *debug->clock - data->left;
+    if (data->wait == NULL)
+        data->ready += waited;
+    else
+        count_wait(data, waited);
+}
+
+static void entered(struct coir_task *task)
+{
+    struct coir__debug *debug = task->loop->debug;
+    (void)end_step(debug, NULL);
+    task->flags |= COIR__TASK_WATCHED; /* its end is told */
+    begin_step_of(task, debug, coir__debug_of(task));
 }
 
 static __attribute__((noinline)) void report_mutexes(struct coir_task *task, int count,
@@ -132,12 +144,12 @@ static void left(struct coir_task *task, const void *frame)
 {
     struct coir_loop *loop = task->loop;
     struct coir__debug *debug = loop->debug;
-    if (debug->task != task)
-        entered(task, true);
-    uint64_t took = end_step(debug, task);
     struct coir__debug_task *data = coir__debug_of(task);
+    if (debug->task != task)
+        begin_step_of(task, debug, data);
+    uint64_t took = end_step(debug, task);
     if (coir__likely(data != NULL)) {
-        count_step(loop, data, took);
+        count_step(debug, data, took);
         data->wait = task->wait;
         if (coir__unlikely(data->lowest != 0))
             coir__arguments_check(task, data, (uintptr_t)frame + 2 * sizeof frame);
@@ -147,36 +159,36 @@ static void left(struct coir_task *task, const void *frame)
     debug->task = NULL;
 }
 
-static void born(struct coir_task *task)
+static int born(struct coir_task *task)
 {
     task->flags |= COIR__TASK_DEBUGGED | COIR__TASK_WATCHED;
     struct coir__debug_task *data = coir__debug_of(task);
     data->lowest = 0;
-    data->held_count = data->kinds = 0;
-    data->ended = 0;
-    data->left = stamp(task->loop, task->loop->debug);
+    data->left = *task->loop->debug->clock;
     data->wait = NULL;
-    data->running = data->ready = data->longest = data->steps = 0;
+    data->running = data->ready = data->longest = 0;
+    data->counts = 0;
     data->spawner = NULL;
     struct coir_task *self = task->loop->current;
     if (self != NULL && (uintptr_t)self - (uintptr_t)task->arg < coir__debug_reach(self))
         coir__argument_note(task, data, self);
+    return 0;
 }
 
 static void ended(struct coir_task *task)
 {
     struct coir_loop *loop = task->loop;
-    if (loop->debug->task != task)
-        entered(task, true);
-    uint64_t took = end_step(loop->debug, task);
+    struct coir__debug *debug = loop->debug;
     struct coir__debug_task *data = coir__debug_of(task);
+    if (debug->task != task)
+        begin_step_of(task, debug, data);
+    uint64_t took = end_step(debug, task);
     if (coir__likely(data != NULL)) {
-        count_step(loop, data, took);
-        data->ended = loop->opts.virtual_clock ? loop->now : 1;
+        count_step(debug, data, took);
         if (coir__unlikely(data->lowest != 0))
             coir__arguments_check(task, data, UINTPTR_MAX);
     }
-    loop->debug->task = NULL;
+    debug->task = NULL;
 }
 
 static void idle(struct coir_loop *loop, bool begins)
@@ -218,6 +230,7 @@ static int switch_on(struct coir_loop *loop)
         return -ENOMEM;
     memset(debug, 0, sizeof *debug);
     debug->loop = loop;
+    debug->clock = loop->opts.virtual_clock ? (const uint64_t *)&loop->now : &debug->start;
     debug->orders = coir__orders_open();
     void *counter = dlsym(RTLD_DEFAULT, "coir_debug_held_mutexes");
     memcpy(&debug->held_mutexes, &counter, sizeof counter);
@@ -307,8 +320,8 @@ static coir_time time_of(const struct coir_loop *loop, uint64_t stamps)
 static void add_waits(const struct coir_loop *loop, const struct coir__debug_task *data,
                       struct coir_task_figures *figures)
 {
-    figures->wait_count = data->kinds;
-    for (unsigned i = 0; i < data->kinds; i++) {
+    figures->wait_count = coir__debug_kinds(data);
+    for (size_t i = 0; i < figures->wait_count; i++) {
         const struct coir__wait *wait = data->waits[i].wait;
         figures->waits[i].what = wait != NULL ? wait->verb : "others";
         figures->waits[i].time = time_of(loop, data->waits[i].time);
@@ -326,10 +339,13 @@ int coir_task_figures(const coir_task *task, struct coir_task_figures *ret_figur
     const struct coir__debug_task *data = coir__debug_of(task);
     if (data == NULL)
         return -ENODATA;
-    *ret_figures =
-        (struct coir_task_figures){.steps = data->steps, .ready = time_of(loop, data->ready)};
+    bool runs = task == coir__self() && loop->debug != NULL;
+    if (runs && loop->debug->task != task)
+        begin_step_of(task, loop->debug, coir__debug_of(task));
+    *ret_figures = (struct coir_task_figures){.steps = data->counts / COIR__COUNT_STEP,
+                                              .ready = time_of(loop, data->ready)};
     uint64_t running = data->running, longest = data->longest;
-    if (task == coir__self() && loop->debug != NULL) {
+    if (runs) {
         uint64_t step = coir__ticks() - loop->debug->start;
         running += step;
         longest = step > longest ? step : longest;
@@ -341,6 +357,7 @@ int coir_task_figures(const coir_task *task, struct coir_task_figures *ret_figur
     if (!loop->opts.virtual_clock)
         ret_figures->wall = ret_figures->running + ret_figures->ready + ret_figures->waiting;
     else
-        ret_figures->wall = (data->ended != 0 ? data->ended : loop->now) - task->born;
+        ret_figures->wall =
+            (task->flags & COIR__TASK_DONE ? (coir_time)data->left : loop->now) - task->born;
     return 0;
 }

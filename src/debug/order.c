@@ -128,7 +128,7 @@ static uint64_t number(uint64_t *id)
 void coir__order_wanted(struct coir_task *task, uint64_t *id)
 {
     const struct coir__debug_task *data = coir__debug_of(task);
-    for (uint32_t i = 0; data != NULL && i < data->held_count; i++)
+    for (unsigned i = 0; data != NULL && i < coir__debug_held(data); i++)
         if (data->held[i] != number(id))
             note(task, task->loop->debug->orders, data->held[i], *id);
 }
@@ -136,18 +136,22 @@ void coir__order_wanted(struct coir_task *task, uint64_t *id)
 void coir__order_taken(struct coir_task *task, uint64_t *id)
 {
     struct coir__debug_task *data = coir__debug_of(task);
-    if (data != NULL && data->held_count < COIR__HELD_MOST)
-        data->held[data->held_count++] = number(id);
+    unsigned count = data != NULL ? coir__debug_held(data) : COIR__HELD_MOST;
+    if (count == COIR__HELD_MOST)
+        return;
+    data->held[count] = number(id);
+    data->counts += COIR__COUNT_HELD;
 }
 
 void coir__order_left(struct coir_task *task, uint64_t id)
 {
     struct coir__debug_task *data = task != NULL ? coir__debug_of(task) : NULL;
-    for (uint32_t i = data != NULL ? data->held_count : 0; i-- > 0;) {
+    unsigned count = data != NULL ? coir__debug_held(data) : 0;
+    for (unsigned i = count; i-- > 0;) {
         if (data->held[i] != id)
             continue;
-        data->held_count--;
-        memmove(&data->held[i], &data->held[i + 1], (data->held_count - i) * sizeof data->held[0]);
+        data->counts -= COIR__COUNT_HELD;
+        memmove(&data->held[i], &data->held[i + 1], (count - 1 - i) * sizeof data->held[0]);
         return;
     }
 }

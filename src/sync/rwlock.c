@@ -146,7 +146,7 @@ static inline bool is_usual(const coir_rwlock *lock, const struct coir_task *sel
            self->loop->slow == 0;
 }
 
-static __attribute__((noinline)) int acquire_read_slowly(coir_rwlock *lock)
+static __attribute__((noinline)) int coir_rwlock_acquire_read__slowly(coir_rwlock *lock)
 {
     struct coir_task *self = coir__self();
     int r = begin(self, lock, false);
@@ -164,7 +164,7 @@ int coir_rwlock_acquire_read(coir_rwlock *lock)
     const struct coir_task *self = coir__self();
     if (coir__unlikely(!is_usual(lock, self) || lock->coir__writer != NULL ||
                        lock->coir__waiters.first != NULL || --self->loop->charges <= 0))
-        return acquire_read_slowly(lock);
+        return coir_rwlock_acquire_read__slowly(lock);
     lock->coir__readers++;
     return 0;
 }
@@ -174,7 +174,7 @@ int coir_rwlock_try_read(coir_rwlock *lock)
     return try_to(lock, false);
 }
 
-static __attribute__((noinline)) int acquire_write_slowly(coir_rwlock *lock)
+static __attribute__((noinline)) int coir_rwlock_acquire_write__slowly(coir_rwlock *lock)
 {
     struct coir_task *self = coir__self();
     int r = begin(self, lock, true);
@@ -191,7 +191,7 @@ int coir_rwlock_acquire_write(coir_rwlock *lock)
     struct coir_task *self = coir__self();
     if (coir__unlikely(!is_usual(lock, self) || lock->coir__writer != NULL ||
                        lock->coir__readers > 0 || --self->loop->charges <= 0))
-        return acquire_write_slowly(lock);
+        return coir_rwlock_acquire_write__slowly(lock);
     lock->coir__writer = self;
     lock->coir__writer_id = self->id;
     lock->coir__downgraded_id = 0;
@@ -210,7 +210,7 @@ static void release_read(coir_rwlock *lock)
         grant(lock);
 }
 
-static __attribute__((noinline)) int release_read_slowly(coir_rwlock *lock)
+static __attribute__((noinline)) int coir_rwlock_release_read__slowly(coir_rwlock *lock)
 {
     int r = coir__bind(&lock->coir__loop, coir__loop);
     if (r < 0)
@@ -230,12 +230,12 @@ int coir_rwlock_release_read(coir_rwlock *lock)
     if (coir__unlikely(loop == NULL || lock->coir__loop != loop || loop->slow != 0 ||
                        lock->coir__readers == 0 || lock->coir__waiters.first != NULL ||
                        lock->coir__downgraded_id != 0))
-        return release_read_slowly(lock);
+        return coir_rwlock_release_read__slowly(lock);
     lock->coir__readers--;
     return 0;
 }
 
-static __attribute__((noinline)) int release_write_slowly(coir_rwlock *lock)
+static __attribute__((noinline)) int coir_rwlock_release_write__slowly(coir_rwlock *lock)
 {
     if (coir__unlikely(!writes(lock, coir__self())))
         return -COIR_ENOTHELD;
@@ -250,7 +250,7 @@ int coir_rwlock_release_write(coir_rwlock *lock)
     const struct coir_task *self = coir__self();
     if (coir__unlikely(!writes(lock, self) || lock->coir__waiters.first != NULL ||
                        self->loop->slow != 0))
-        return release_write_slowly(lock);
+        return coir_rwlock_release_write__slowly(lock);
     lock->coir__writer = NULL;
     return 0;
 }
