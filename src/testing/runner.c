@@ -242,7 +242,8 @@ static coir_time enforce_limits(void)
         struct coir__job *job = &runner.jobs[i];
         if (job->pid == 0)
             continue;
-        coir_time grace = job->limit / 10; /* between asking what it waits for, and killing it */
+        /* between asking what it waits for, and killing it; a busy machine is slow to tell */
+        coir_time grace = job->limit / 10 > COIR_SEC(2) ? job->limit / 10 : COIR_SEC(2);
         coir_time due = job->started + job->limit + job->signals * grace;
         if (now >= due && job->signals < 2) {
             (void)kill(job->signals == 0 ? job->pid : -job->pid,
