@@ -43,17 +43,17 @@ COIR_TEST(peek_has_a_limit)
     COIR_EXPECT_CODE(coir_stream_peek(b, 0, &bytes), -EINVAL);
     COIR_EXPECT_CODE(coir_stream_peek(b, 1, NULL), -EINVAL);
     COIR_EXPECT_CODE(coir_stream_peek(NULL, 1, &bytes), -EINVAL);
-    COIR_EXPECT_CODE(coir_stream_peek(b, COIR_STREAM_PEEK_MOST + 1, &bytes), -COIR_ETOOLONG);
-    struct message out = {.stream = a, .size = COIR_STREAM_PEEK_MOST, .chunk = 60000};
+    COIR_EXPECT_CODE(coir_stream_peek(b, COIR_STREAM_PEEK_LIMIT + 1, &bytes), -COIR_ETOOLONG);
+    struct message out = {.stream = a, .size = COIR_STREAM_PEEK_LIMIT, .chunk = 60000};
     COIR_GROUP(group);
     COIR_REQUIRE_OK(coir_spawn(&group, send_message, &out, NULL));
-    COIR_REQUIRE_OK(coir_stream_peek(b, COIR_STREAM_PEEK_MOST, &bytes));
-    COIR_EXPECT_EQ(bytes.length, COIR_STREAM_PEEK_MOST);
+    COIR_REQUIRE_OK(coir_stream_peek(b, COIR_STREAM_PEEK_LIMIT, &bytes));
+    COIR_EXPECT_EQ(bytes.length, COIR_STREAM_PEEK_LIMIT);
     const unsigned char *data = bytes.data;
     size_t same = 0;
     while (same < bytes.length && data[same] == pattern(same))
         same++;
-    COIR_EXPECT_EQ(same, COIR_STREAM_PEEK_MOST);
+    COIR_EXPECT_EQ(same, COIR_STREAM_PEEK_LIMIT);
     COIR_REQUIRE_OK(coir_group_wait(&group));
 }
 
@@ -116,10 +116,10 @@ COIR_TEST(readuntil_limit_by_default)
     struct message out = {.stream = a, .size = 0};
     memset(data, 'x', sizeof data);
     COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_stream_write(a, data, COIR_STREAM_LIMIT));
+    COIR_REQUIRE_OK(coir_stream_write(a, data, COIR_STREAM_DEFAULT_LIMIT));
     COIR_EXPECT_CODE(coir_stream_read_line(b, 0, &bytes), -COIR_ETOOLONG);
     COIR_REQUIRE_OK(coir_spawn(&group, send_message, &out, NULL));
-    COIR_REQUIRE_OK(coir_stream_read_exactly(b, data, COIR_STREAM_LIMIT));
+    COIR_REQUIRE_OK(coir_stream_read_exactly(b, data, COIR_STREAM_DEFAULT_LIMIT));
     COIR_EXPECT_CODE(coir_stream_read_line(b, 0, &bytes), 0);
     COIR_REQUIRE_OK(coir_group_wait(&group));
 }

@@ -52,7 +52,7 @@ COIR_TEST_TAGGED(tcp, "slow,limit=60")
 COIR_TEST_TAGGED(unix_socket, "slow,limit=60")
 {
     coir_stream_maker maker = {.name = "unix", .make = make_unix};
-    maker.traits = COIR_STREAM_SOFT_ABORT;
+    maker.traits = COIR_TRAIT_SOFT_ABORT;
     coir_check_stream(&maker);
 }
 
@@ -71,7 +71,7 @@ COIR_TEST(narrow_memory)
 COIR_TEST(pipes)
 {
     coir_stream_maker maker = {.name = "pipe", .make = make_pipe, .big = 300000};
-    maker.traits = COIR_STREAM_ONE_WAY | COIR_STREAM_SOFT_ABORT;
+    maker.traits = COIR_TRAIT_ONE_WAY | COIR_TRAIT_SOFT_ABORT;
     coir_check_stream(&maker);
 }
 
@@ -165,7 +165,7 @@ COIR_TEST_TAGGED(capture_over_memory, "slow")
 COIR_TEST_TAGGED(capture_over_unix, "no_torture,limit=60")
 {
     check_layer("capture over unix", (struct layer){make_unix, open_captured, false, NULL},
-                COIR_STREAM_SOFT_ABORT, 0);
+                COIR_TRAIT_SOFT_ABORT, 0);
 }
 
 COIR_TEST_TAGGED(faults_that_are_harmless, "slow")
@@ -182,7 +182,7 @@ COIR_TEST_TAGGED(faults_that_make_pieces, "slow")
 COIR_TEST_TAGGED(faults_that_make_pieces_of_tcp, "no_torture,limit=60")
 {
     check_layer("pieces over tcp", (struct layer){make_tcp, open_pieces, false, NULL},
-                COIR_STREAM_UNBOUNDED, 0);
+                COIR_TRAIT_UNBOUNDED, 0);
 }
 
 COIR_TEST_TAGGED(filters_over_filters, "slow")

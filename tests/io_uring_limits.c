@@ -10,7 +10,7 @@
 #include <coir/descriptor.h>
 #include <coir/group.h>
 #include <coir/memory.h>
-#include <coir/pipe.h>
+#include <coir/stream.h>
 #include <coir/select.h>
 
 #include "child.h"

@@ -1,4 +1,4 @@
-/* coir/pipe.h: pipes, and other descriptors that become streams.
+/* coir/pipe.h: pipes: two streams, of which one reads what is written to the other.
  *
  *     COIR_AUTO(coir_stream) *reader = NULL;
  *     COIR_AUTO(coir_stream) *writer = NULL;
@@ -20,14 +20,6 @@ COIR__BEGIN
  * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's thread.
  */
 COIR__CHECKED int coir_pipe_open(coir_stream **ret_reader, coir_stream **ret_writer);
-
-/* Makes a stream of an open descriptor: a connected socket, a pipe, a terminal. It becomes
- * non-blocking, for everybody who shares it, and is closed with the stream. To keep standard input
- * open, give a duplicate: coir_stream_adopt(dup(0), &input).
- * Returns 0, and writes *ret_stream. Errors: -EBADF, -ENOMEM, -EINVAL, -EOPNOTSUPP on the simulated
- * backend, -COIR_ENOTASK where no loop runs; then fd stays the caller's. Cancel safety: never
- * waits. Thread safety: the loop's thread. */
-COIR__CHECKED int coir_stream_adopt(int fd, coir_stream **ret_stream);
 
 COIR__END
 #endif

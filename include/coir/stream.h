@@ -14,10 +14,10 @@
  *     }
  *
  * Streams are made by coir_tcp_connect and coir_listener_accept (<coir/tcp.h>), of sockets
- * (<coir/socket.h>), as pipes (<coir/pipe.h>), as pairs in memory (<coir/stream_pair.h>), as
- * filters over other streams (<coir/filter.h>), or by coir_stream_open from functions of one's own.
- * All of them keep what stands here; coir_check_stream (<coir/testing_streams.h>) says whether one
- * does.
+ * (<coir/socket.h>) and other descriptors (coir_stream_adopt), as pipes (<coir/pipe.h>), as pairs
+ * in memory (<coir/stream_pair.h>), as filters over other streams (<coir/filter.h>), or by
+ * coir_stream_open from functions of one's own. All of them keep what stands here;
+ * coir_check_stream (<coir/testing_streams.h>) says whether one does.
  */
 #ifndef COIR_STREAM_H
 #define COIR_STREAM_H
@@ -54,8 +54,8 @@ COIR__CHECKED int coir_stream_read_exactly(coir_stream *stream, void *data, size
  * they show or give are borrowed until the next call that reads or consumes. */
 
 /* What limit 0 means, and the most that coir_stream_peek can be asked for. */
-#define COIR_STREAM_LIMIT ((size_t)64 << 10)
-#define COIR_STREAM_PEEK_MOST ((size_t)1 << 20)
+#define COIR_STREAM_DEFAULT_LIMIT ((size_t)64 << 10)
+#define COIR_STREAM_PEEK_LIMIT ((size_t)1 << 20)
 
 /* Waits until at least least bytes (1 or more) are there, and shows all that are. They stay.
  *
@@ -67,7 +67,7 @@ COIR__CHECKED int coir_stream_read_exactly(coir_stream *stream, void *data, size
  *     }
  *
  * Returns 1, and writes *ret_bytes; 0 at the end of the stream. Errors: -COIR_EEOF when it ends
- * with fewer bytes, which can still be read, -COIR_ETOOLONG for more than COIR_STREAM_PEEK_MOST,
+ * with fewer bytes, which can still be read, -COIR_ETOOLONG for more than COIR_STREAM_PEEK_LIMIT,
  * -ENOMEM, else as coir_stream_read. Cancel safety: no byte is lost. Thread safety: the loop's
  * thread. */
 COIR__CHECKED int coir_stream_peek(coir_stream *stream, size_t least, coir_bytes *ret_bytes);
@@ -77,7 +77,7 @@ COIR__CHECKED int coir_stream_peek(coir_stream *stream, size_t least, coir_bytes
 COIR__PUBLIC void coir_stream_consume(coir_stream *stream, size_t n);
 
 /* Reads up to a separator of length bytes, which is given with the rest. limit bounds both together
- * (0: COIR_STREAM_LIMIT).
+ * (0: COIR_STREAM_DEFAULT_LIMIT).
  * Returns 1, and writes *ret_bytes; 0 at the end of the stream. Errors: -COIR_EEOF when it ends
  * without a separator, -COIR_ETOOLONG when limit bytes have none (in both cases nothing was taken:
  * all can still be read), -EINVAL for no separator or one longer than limit, -ENOMEM, else as
@@ -86,7 +86,7 @@ COIR__CHECKED int coir_stream_read_until(coir_stream *stream, const void *separa
                                          size_t limit, coir_bytes *ret_bytes);
 
 /* Reads a line, and gives it without its "\n" or "\r\n"; the last one may lack it. limit bounds the
- * whole line, its end included (0: COIR_STREAM_LIMIT).
+ * whole line, its end included (0: COIR_STREAM_DEFAULT_LIMIT).
  *
  *     coir_bytes line;
  *     while ((r = coir_stream_read_line(stream, 0, &line)) > 0)
@@ -203,6 +203,16 @@ COIR__CHECKED int coir_spawn_on_readable_with_at(coir_group *group, coir_stream 
 /* Whether the last coir_spawn_on_readable for stream started its task because nothing came in time.
  * Returns true or false. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC bool coir_stream_was_idle(const coir_stream *stream);
+
+/* ---- streams over descriptors ---- */
+
+/* Makes a stream of an open descriptor: a connected socket, a pipe, a terminal. It becomes
+ * non-blocking, for everybody who shares it, and is closed with the stream. To keep standard input
+ * open, give a duplicate: coir_stream_adopt(dup(0), &input).
+ * Returns 0, and writes *ret_stream. Errors: -EBADF, -ENOMEM, -EINVAL, -EOPNOTSUPP on the simulated
+ * backend, -COIR_ENOTASK where no loop runs; then fd stays the caller's. Cancel safety: never
+ * waits. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_stream_adopt(int fd, coir_stream **ret_stream);
 
 /* ---- streams of one's own ---- */
 

@@ -21,11 +21,11 @@ COIR__BEGIN
 /* ---- any stream ---- */
 
 /* What a kind of stream need not do. */
-enum coir_stream_trait {
-    COIR_STREAM_ONE_WAY = 1 << 0,       /* the first only writes, the second only reads */
-    COIR_STREAM_NO_HALF_CLOSE = 1 << 1, /* coir_stream_shutdown does not work */
-    COIR_STREAM_SOFT_ABORT = 1 << 2,    /* the peer of an aborted one reads the end, no reset */
-    COIR_STREAM_UNBOUNDED = 1 << 3,     /* a writer never waits */
+enum coir_trait {
+    COIR_TRAIT_ONE_WAY = 1 << 0,       /* the first only writes, the second only reads */
+    COIR_TRAIT_NO_HALF_CLOSE = 1 << 1, /* coir_stream_shutdown does not work */
+    COIR_TRAIT_SOFT_ABORT = 1 << 2,    /* the peer of an aborted one reads the end, no reset */
+    COIR_TRAIT_UNBOUNDED = 1 << 3,     /* a writer never waits */
 };
 
 /* How two connected streams of a kind are made, and how the kind differs from a TCP connection. */
@@ -34,7 +34,7 @@ typedef struct coir_stream_maker {
     /* Makes both ends. When it fails it leaves nothing behind. */
     int (*make)(void *arg, coir_stream **ret_a, coir_stream **ret_b);
     void *arg;
-    unsigned traits; /* enum coir_stream_trait */
+    unsigned traits; /* enum coir_trait */
     size_t big;      /* more bytes than fit between both ends; 0: 16 MiB */
     size_t coir__reserved[4];
 } coir_stream_maker;

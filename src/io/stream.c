@@ -13,7 +13,6 @@
 #include <limits.h>
 #include <string.h>
 
-#include <coir/pipe.h>
 #include <coir/socket.h>
 
 #include "io/stream.h"

@@ -252,7 +252,7 @@ int coir_stream_peek(coir_stream *stream, size_t least, coir_bytes *ret_bytes)
 {
     if (least == 0 || ret_bytes == NULL)
         return -EINVAL;
-    if (least > COIR_STREAM_PEEK_MOST)
+    if (least > COIR_STREAM_PEEK_LIMIT)
         return -COIR_ETOOLONG;
     struct coir_task *self = coir__self();
     int r = coir__stream_check(stream, self);
@@ -283,7 +283,7 @@ static int read_record(struct coir_stream *stream, struct goal *goal, bool last,
                        coir_bytes *ret_bytes)
 {
     if (goal->size == 0)
-        goal->size = COIR_STREAM_LIMIT;
+        goal->size = COIR_STREAM_DEFAULT_LIMIT;
     if (goal->separator == NULL || goal->length == 0 || goal->size < goal->length ||
         ret_bytes == NULL)
         return -EINVAL;

@@ -266,9 +266,9 @@ const struct coir__check coir__checks_data[] = {
     {"lines, separators and peeks", lines_and_separators, 0, false},
     {"queries", queries, 0, false},
     {"one reader", one_reader, 0, false},
-    {"one writer", one_writer, COIR_STREAM_UNBOUNDED, true},
-    {"back-pressure", back_pressure, COIR_STREAM_UNBOUNDED, true},
-    {"both directions at once", both_directions, COIR_STREAM_ONE_WAY, true},
+    {"one writer", one_writer, COIR_TRAIT_UNBOUNDED, true},
+    {"back-pressure", back_pressure, COIR_TRAIT_UNBOUNDED, true},
+    {"both directions at once", both_directions, COIR_TRAIT_ONE_WAY, true},
     {NULL, NULL, 0, false},
 };
 
@@ -305,7 +305,7 @@ static bool run_checks(const coir_stream_maker *maker, const struct coir__check 
     for (const struct coir__check *check = checks; check->name != NULL; check++) {
         if ((check->traits & maker->traits) != 0 || (check->heavy && coir_test_tortured()))
             continue;
-        for (int i = 0; i < ((maker->traits & COIR_STREAM_ONE_WAY) != 0 ? 1 : 2); i++)
+        for (int i = 0; i < ((maker->traits & COIR_TRAIT_ONE_WAY) != 0 ? 1 : 2); i++)
             if (!run_check(maker, check, i > 0) && (coir_test_tortured() || coir_pending() != 0))
                 return false; /* what follows would show nothing more */
     }

@@ -190,14 +190,14 @@ static void a_cancelled_write_breaks_the_stream(struct coir__pair *pair)
     }
     COIR_EXPECT_CODE(coir_stream_write(pair->a, "x", 1), -COIR_EBROKENSTREAM);
     COIR_EXPECT_CODE(coir_stream_shutdown(pair->a), -COIR_EBROKENSTREAM);
-    if (!coir__has(pair, COIR_STREAM_ONE_WAY)) {
+    if (!coir__has(pair, COIR_TRAIT_ONE_WAY)) {
         char data[8];
         COIR_REQUIRE_OK(coir_stream_write(pair->b, "read", 4));
         COIR_REQUIRE_OK(coir_stream_read_exactly(pair->a, data, 4));
         COIR_EXPECT_BYTES(data, "read", 4);
     }
     coir_stream_close(COIR_TAKE(pair->a));
-    COIR_EXPECT_CODE(read_on(pair->b), coir__has(pair, COIR_STREAM_SOFT_ABORT) ? 0 : -ECONNRESET);
+    COIR_EXPECT_CODE(read_on(pair->b), coir__has(pair, COIR_TRAIT_SOFT_ABORT) ? 0 : -ECONNRESET);
 }
 
 /* ---- closing under a waiter ---- */
@@ -231,7 +231,7 @@ static void closing_ends_writes(struct coir__pair *pair)
     COIR_REQUIRE_OK(coir_join(task, &result));
     COIR_EXPECT_EQ(result, -COIR_ECLOSED);
     (void)coir_group_errors(&group);
-    COIR_EXPECT_CODE(read_on(pair->b), coir__has(pair, COIR_STREAM_SOFT_ABORT) ? 0 : -ECONNRESET);
+    COIR_EXPECT_CODE(read_on(pair->b), coir__has(pair, COIR_TRAIT_SOFT_ABORT) ? 0 : -ECONNRESET);
 }
 
 static void a_cancelled_task_closes_at_once(struct coir__pair *pair)
@@ -241,7 +241,7 @@ static void a_cancelled_task_closes_at_once(struct coir__pair *pair)
     coir_stream_close(COIR_TAKE(pair->a));
     coir_scope_leave(&scope);
     COIR_EXPECT_CODE(coir__read_some(pair->b),
-                     coir__has(pair, COIR_STREAM_SOFT_ABORT) ? 0 : -ECONNRESET);
+                     coir__has(pair, COIR_TRAIT_SOFT_ABORT) ? 0 : -ECONNRESET);
 }
 
 static void closing_takes_no_time(struct coir__pair *pair)
@@ -272,8 +272,8 @@ static void an_abort_is_a_reset(struct coir__pair *pair)
     COIR_REQUIRE_OK(coir_stream_read_exactly(pair->b, data, 4));
     coir_stream_abort(COIR_TAKE(pair->a));
     COIR_EXPECT_CODE(coir__read_some(pair->b),
-                     coir__has(pair, COIR_STREAM_SOFT_ABORT) ? 0 : -ECONNRESET);
-    if (!coir__has(pair, COIR_STREAM_ONE_WAY))
+                     coir__has(pair, COIR_TRAIT_SOFT_ABORT) ? 0 : -ECONNRESET);
+    if (!coir__has(pair, COIR_TRAIT_ONE_WAY))
         expect_dead_end(pair->b);
 }
 
@@ -286,7 +286,7 @@ static void an_abort_wakes_a_reader(struct coir__pair *pair)
     COIR_REQUIRE_OK(coir_test_wait_all_blocked());
     coir_stream_abort(COIR_TAKE(pair->a));
     COIR_REQUIRE_OK(coir_join(task, &result));
-    COIR_EXPECT_EQ(result, coir__has(pair, COIR_STREAM_SOFT_ABORT) ? 0 : -ECONNRESET);
+    COIR_EXPECT_EQ(result, coir__has(pair, COIR_TRAIT_SOFT_ABORT) ? 0 : -ECONNRESET);
     (void)coir_group_errors(&group);
 }
 
@@ -362,32 +362,32 @@ static void closing_outside_a_task(struct coir__pair *pair)
     COIR_REQUIRE_OK(coir_join(task, &result));
     COIR_EXPECT_EQ(result, -COIR_ECLOSED);
     (void)coir_group_errors(&group);
-    if (!coir__has(pair, COIR_STREAM_ONE_WAY))
+    if (!coir__has(pair, COIR_TRAIT_ONE_WAY))
         COIR_EXPECT_CODE(coir__read_some(pair->a), 0);
 }
 
-#define HALF (COIR_STREAM_ONE_WAY | COIR_STREAM_NO_HALF_CLOSE)
+#define HALF (COIR_TRAIT_ONE_WAY | COIR_TRAIT_NO_HALF_CLOSE)
 
 const struct coir__check coir__checks_ends[] = {
     {"the end lasts", the_end_lasts, 0, false},
     {"the end wakes a reader", the_end_wakes_a_reader, 0, false},
     {"half close", half_close, HALF, false},
-    {"closing with unread bytes", closing_with_unread_bytes, COIR_STREAM_ONE_WAY, false},
+    {"closing with unread bytes", closing_with_unread_bytes, COIR_TRAIT_ONE_WAY, false},
     {"reading is cancelled", reading_is_cancelled, 0, false},
     {"cancelled reads lose nothing", cancelled_reads_lose_nothing, 0, false},
     {"cancelled gatherings lose nothing", cancelled_gatherings_lose_nothing, 0, false},
     {"reading has a deadline", reading_has_a_deadline, 0, false},
     {"a write that did nothing breaks nothing", a_write_that_did_nothing_breaks_nothing, 0, false},
     {"a cancelled write breaks the stream", a_cancelled_write_breaks_the_stream,
-     COIR_STREAM_UNBOUNDED, true},
+     COIR_TRAIT_UNBOUNDED, true},
     {"closing ends reads", closing_ends_reads, 0, false},
-    {"closing ends writes", closing_ends_writes, COIR_STREAM_UNBOUNDED, true},
+    {"closing ends writes", closing_ends_writes, COIR_TRAIT_UNBOUNDED, true},
     {"closing outside a task", closing_outside_a_task, 0, false},
     {"a cancelled task closes at once", a_cancelled_task_closes_at_once, 0, false},
     {"closing takes no time", closing_takes_no_time, 0, false},
     {"an abort is a reset", an_abort_is_a_reset, 0, false},
     {"an abort wakes a reader", an_abort_wakes_a_reader, 0, false},
-    {"an abort wakes a writer", an_abort_wakes_a_writer, COIR_STREAM_UNBOUNDED, true},
+    {"an abort wakes a writer", an_abort_wakes_a_writer, COIR_TRAIT_UNBOUNDED, true},
     {"writing to a closed peer fails", writing_to_a_closed_peer_fails, 0, false},
     {"no call without a task", no_call_without_a_task, 0, false},
     {NULL, NULL, 0, false},
