@@ -34,7 +34,8 @@ static int app(void *arg)
     (void)arg;
     COIR_AUTO(coir_broadcast) *news = NULL;
     COIR_AUTO(coir_subscription) *one = NULL, *two = NULL;
-    COIR_TRY(coir_broadcast_open(int, 2, COIR_BROADCAST_LAG, &news));
+    coir_broadcast_opts opts = {.policy = COIR_BROADCAST_LAG};
+    COIR_TRY(coir_broadcast_open(int, 2, &opts, &news));
     COIR_TRY(coir_broadcast_subscribe(news, &one));
     COIR_TRY(coir_broadcast_subscribe(news, &two));
     struct listener fast = {one, "fast", 0}, slow = {two, "slow", COIR_MS(35)};

@@ -6,9 +6,11 @@
 
 #include "sync.h"
 
+#define POLICY(value) (&(coir_broadcast_opts){.policy = (value)})
+
 #define BROADCAST(name, capacity, policy)                                                          \
     COIR_AUTO(coir_broadcast) *name = NULL;                                                        \
-    COIR_REQUIRE_OK(coir_broadcast_open(int, (capacity), (policy), &name))
+    COIR_REQUIRE_OK(coir_broadcast_open(int, (capacity), POLICY(policy), &name))
 
 #define SUBSCRIBE(name, broadcast)                                                                 \
     COIR_AUTO(coir_subscription) *name = NULL;                                                     \
@@ -75,14 +77,23 @@ COIR_TEST(send_two_recv)
 COIR_TEST(open_validates)
 {
     coir_broadcast *news = NULL;
-    COIR_EXPECT_CODE(coir_broadcast_open_at(0, 1, COIR_BROADCAST_LAG, &news, COIR_SITE(NULL)),
-                     -EINVAL);
-    COIR_EXPECT_CODE(coir_broadcast_open(int, 0, COIR_BROADCAST_LAG, &news), -EINVAL);
-    COIR_EXPECT_CODE(coir_broadcast_open(int, 1, (coir_broadcast_policy)7, &news), -EINVAL);
-    COIR_EXPECT_CODE(coir_broadcast_open(int, SIZE_MAX / 4, COIR_BROADCAST_LAG, &news), -EOVERFLOW);
+    COIR_EXPECT_CODE(coir_broadcast_open_at(0, 1, NULL, &news, COIR_SITE(NULL)), -EINVAL);
+    COIR_EXPECT_CODE(coir_broadcast_open(int, 0, NULL, &news), -EINVAL);
+    COIR_EXPECT_CODE(coir_broadcast_open(int, 1, POLICY((coir_broadcast_policy)7), &news), -EINVAL);
+    COIR_EXPECT_CODE(coir_broadcast_open(int, SIZE_MAX / 4, NULL, &news), -EOVERFLOW);
     COIR_EXPECT_PTR(news, NULL);
     coir_broadcast_close(NULL);
     coir_subscription_close(NULL);
+}
+
+COIR_TEST(it_blocks_without_options)
+{
+    COIR_AUTO(coir_broadcast) *news = NULL;
+    COIR_REQUIRE_OK(coir_broadcast_open(int, 1, NULL, &news));
+    SUBSCRIBE(a, news);
+    COIR_EXPECT_OK(coir_broadcast_try_send(news, &(int){1}));
+    COIR_EXPECT_CODE(coir_broadcast_try_send(news, &(int){2}), -EAGAIN);
+    expect_value(a, 1);
 }
 
 COIR_TEST(wrong_size)

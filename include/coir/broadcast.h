@@ -7,7 +7,8 @@
  * should know in its latest state, use coir_watch.
  *
  *     COIR_AUTO(coir_broadcast) *news = NULL;
- *     COIR_TRY(coir_broadcast_open(struct line, 64, COIR_BROADCAST_LAG, &news));
+ *     coir_broadcast_opts opts = {.policy = COIR_BROADCAST_LAG};
+ *     COIR_TRY(coir_broadcast_open(struct line, 64, &opts, &news));
  *     COIR_TRY(coir_broadcast_send(news, &line));
  *
  *     COIR_AUTO(coir_subscription) *mine = NULL;       // for each listener
@@ -38,14 +39,22 @@ typedef enum coir_broadcast_policy {
     COIR_BROADCAST_DROP,  /* closes the subscriptions that are the slowest */
 } coir_broadcast_policy;
 
-/* Opens a broadcast for values of type (a C type, as in sizeof), of which the ring holds capacity.
+/* Zero means the default for each field. */
+typedef struct coir_broadcast_opts {
+    coir_broadcast_policy policy; /* COIR_BROADCAST_BLOCK */
+    size_t coir__reserved[4];
+} coir_broadcast_opts;
+
+/* Opens a broadcast for values of type (a C type, as in sizeof), of which the ring holds capacity;
+ * opts may be NULL.
  * Returns 0, and writes *ret_broadcast, which is the caller's to close. Errors: -EINVAL for a type
  * without size, no capacity or an unknown policy, -EOVERFLOW for too large a capacity, -ENOMEM,
  * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's
  * thread. */
-#define coir_broadcast_open(type, capacity, policy, ret_broadcast)                                 \
-    coir_broadcast_open_at(sizeof(type), (capacity), (policy), (ret_broadcast), COIR_SITE(#type))
-COIR__CHECKED int coir_broadcast_open_at(size_t size, size_t capacity, coir_broadcast_policy policy,
+#define coir_broadcast_open(type, capacity, opts, ret_broadcast)                                   \
+    coir_broadcast_open_at(sizeof(type), (capacity), (opts), (ret_broadcast), COIR_SITE(#type))
+COIR__CHECKED int coir_broadcast_open_at(size_t size, size_t capacity,
+                                         const coir_broadcast_opts *opts,
                                          coir_broadcast **ret_broadcast, const coir_site *site);
 
 /* Closes the sending side; NULL is accepted. Subscriptions get what is left and then 0; tasks that

@@ -232,9 +232,10 @@ int coir__subscription_receive(coir_subscription *subscription, void *ret_value,
 
 /* ---- opening and closing ---- */
 
-int coir_broadcast_open_at(size_t size, size_t capacity, coir_broadcast_policy policy,
+int coir_broadcast_open_at(size_t size, size_t capacity, const coir_broadcast_opts *opts,
                            coir_broadcast **ret_broadcast, const coir_site *site)
 {
+    coir_broadcast_policy policy = opts != NULL ? opts->policy : COIR_BROADCAST_BLOCK;
     bool known = policy == COIR_BROADCAST_BLOCK || policy == COIR_BROADCAST_LAG ||
                  policy == COIR_BROADCAST_DROP;
     if (size == 0 || capacity == 0 || !known)
