@@ -21,7 +21,7 @@ static int app(void *arg)
     (void)arg;
     static const struct job jobs[] = {
         {3, "sweep the floor"}, {1, "put out the fire"}, {2, "feed the cat"}, {2, "feed the dog"}};
-    coir_queue_opts opts = {.kind = COIR_PRIORITY, .compare = by_urgency};
+    coir_queue_opts opts = {.kind = COIR_QUEUE_PRIORITY, .compare = by_urgency};
     COIR_AUTO(coir_queue) *queue = NULL;
     COIR_TRY(coir_queue_open(struct job, &opts, &queue));
     for (size_t i = 0; i < COIR_COUNT(jobs); i++)

@@ -24,11 +24,11 @@ static int work_until_signal(void)
 {
     COIR_GROUP(workers); /* left after the signals are given back */
     COIR_AUTO(coir_signals) *signals = NULL;
-    COIR_TRY(coir_signal_open((const int[]){SIGTERM, SIGINT}, 2, &signals));
+    COIR_TRY(coir_signals_open((const int[]){SIGTERM, SIGINT}, 2, &signals));
     for (int i = 0; i < 3; i++)
         COIR_TRY(coir_spawn_copy(&workers, worker, &i, sizeof i, NULL));
     int number;
-    COIR_TRY(coir_signal_wait(signals, &number));
+    COIR_TRY(coir_signals_wait(signals, &number));
     printf("Received signal %d, shutting down...\n", number);
     return 0;
 }

@@ -15,17 +15,17 @@ static const char *name_of(int number)
 static int wait_for_both(void)
 {
     COIR_AUTO(coir_signals) *signals = NULL;
-    COIR_TRY(coir_signal_open((const int[]){SIGHUP, SIGUSR1}, 2, &signals));
+    COIR_TRY(coir_signals_open((const int[]){SIGHUP, SIGUSR1}, 2, &signals));
     raise(SIGHUP);
     raise(SIGHUP); /* before anybody waits: the same as one */
     for (int i = 0; i < 2; i++) {
         int number;
-        COIR_TRY(coir_signal_wait(signals, &number));
+        COIR_TRY(coir_signals_wait(signals, &number));
         printf("%s\n", name_of(number));
         raise(SIGUSR1);
     }
     int number;
-    return coir_signal_wait(signals, &number);
+    return coir_signals_wait(signals, &number);
 }
 
 static int wait_for_one_of(void)

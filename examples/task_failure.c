@@ -25,7 +25,7 @@ static int app(void *arg)
 
     COIR_TRY(coir_sleep(COIR_SEC(2)));
     if (coir_task_done(task) && coir_task_result(task) < 0)
-        printf("Task failed with: %s\n", coir_error_message(coir_task_failure(task)));
+        printf("Task failed with: %s\n", coir_error_message(coir_task_error(task)));
 
     int result; /* joined all the same: every handle is given up once */
     return coir_join(task, &result);

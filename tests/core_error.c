@@ -374,7 +374,7 @@ COIR_TEST(reason_of_a_groups_end_is_told)
     COIR_REQUIRE_OK(coir_spawn(&group, sleep_for_ever, NULL, &task));
     COIR_REQUIRE_OK(coir_spawn(&group, fail_later, &seconds, NULL));
     COIR_EXPECT_CODE(coir_group_wait(&group), -EIO);
-    const coir_error *error = coir_task_failure(task);
+    const coir_error *error = coir_task_error(task);
     COIR_REQUIRE(error != NULL);
     COIR_EXPECT_STR(coir_error_message(error),
                     "cancelled: task 'fail_later' of the group failed: EIO");
@@ -495,7 +495,7 @@ COIR_TEST(codes_travel_without_records)
     COIR_EXPECT_EQ(coir_group_failures(&group), MANY);
     int with_record = 0;
     for (int i = 0; i < MANY; i++) {
-        with_record += coir_task_failure(tasks[i]) != NULL;
+        with_record += coir_task_error(tasks[i]) != NULL;
         COIR_EXPECT_CODE(coir_join(tasks[i], NULL), -numbers[i]);
     }
     COIR_EXPECT_GE(with_record, 100);

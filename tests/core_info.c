@@ -73,7 +73,7 @@ COIR_TEST_TAGGED(simulation_is_no_fallback, "own_loop,no_torture")
 static int look_at_info(void *arg)
 {
     (void)arg;
-    const coir_information *info = coir_info();
+    const struct coir_info *info = coir_info();
     COIR_EXPECT_STR(info->version, "0.1.0");
     COIR_EXPECT_STR(info->backend, coir_test_backend());
     COIR_EXPECT_CONTAINS(info->backend_why, "asked for");

@@ -49,8 +49,8 @@ COIR_TEST(the_joiner_gets_the_record)
     coir_task *task;
     COIR_GROUP_COLLECT(group);
     START(&group, work, &job, &task);
-    COIR_REQUIRE(coir_task_failure(task) != NULL);
-    COIR_EXPECT_CODE(coir_error_code(coir_task_failure(task)), -EIO);
+    COIR_REQUIRE(coir_task_error(task) != NULL);
+    COIR_EXPECT_CODE(coir_error_code(coir_task_error(task)), -EIO);
     COIR_EXPECT_CODE(joined(task), -EIO);
     COIR_REQUIRE(coir_last_error() != NULL);
     coir_error_format(coir_last_error(), 0, text, sizeof text);

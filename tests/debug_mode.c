@@ -309,7 +309,7 @@ COIR_TEST(dump_shows_the_tree_with_stacks)
     COIR_REQUIRE_OK(coir_test_wait_all_blocked());
     COIR_DEADLINE(COIR_SEC(5));
     text.length = 0;
-    COIR_EXPECT_OK(coir_dump_with(NULL, keep_line, &text));
+    COIR_EXPECT_OK(coir_dump_lines(NULL, keep_line, &text));
     COIR_EXPECT_CONTAINS(text.all, ": 2 tasks, ");
     COIR_EXPECT_CONTAINS(text.all, "\n  'dump_shows_the_tree_with_stacks' runs (0 s old, spawned");
     COIR_EXPECT_CONTAINS(text.all, "\n    group 'group' (debug_mode.c:");
@@ -331,5 +331,5 @@ COIR_TEST(dump_goes_to_a_descriptor)
     COIR_EXPECT_CONTAINS(text, "loop on ");
     (void)close(fds[0]);
     (void)close(fds[1]);
-    COIR_EXPECT_CODE(coir_dump_with(NULL, NULL, NULL), -EINVAL);
+    COIR_EXPECT_CODE(coir_dump_lines(NULL, NULL, NULL), -EINVAL);
 }

@@ -191,10 +191,10 @@ static int take_signal(void *arg)
 {
     (void)arg;
     COIR_AUTO(coir_signals) *signals = NULL;
-    COIR_TRY(coir_signal_open((const int[]){SIGTERM}, 1, &signals));
+    COIR_TRY(coir_signals_open((const int[]){SIGTERM}, 1, &signals));
     COIR_TRY(say());
     int number;
-    COIR_TRY(coir_signal_wait(signals, &number));
+    COIR_TRY(coir_signals_wait(signals, &number));
     COIR_TRY(coir_yield()); /* not cancelled */
     return number == SIGTERM ? 5 : 6;
 }

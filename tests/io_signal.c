@@ -39,8 +39,8 @@ static void (*handler_of(int number))(int)
 
 #define SIGNALS(name, ...)                                                                         \
     COIR_AUTO(coir_signals) *name = NULL;                                                          \
-    COIR_REQUIRE_OK(coir_signal_open((const int[]){__VA_ARGS__},                                   \
-                                     COIR_COUNT(((const int[]){__VA_ARGS__})), &name))
+    COIR_REQUIRE_OK(coir_signals_open((const int[]){__VA_ARGS__},                                  \
+                                      COIR_COUNT(((const int[]){__VA_ARGS__})), &name))
 
 COIR_TEST(a_signal_arrives)
 {
@@ -48,7 +48,7 @@ COIR_TEST(a_signal_arrives)
     SIGNALS(signals, SIGUSR1);
     int number = 0;
     raise(SIGUSR1);
-    COIR_EXPECT_OK(coir_signal_wait(signals, &number));
+    COIR_EXPECT_OK(coir_signals_wait(signals, &number));
     COIR_EXPECT_EQ(number, SIGUSR1);
 }
 
@@ -59,7 +59,7 @@ static int wait_at_the_end_of_a_turn(void *arg)
     coir_signals *signals = *(coir_signals **)arg;
     int number = 0;
     coir__self()->loop->charges = coir__self()->loop->hooked_charges = 1;
-    COIR_TRY(coir_signal_wait(signals, &number));
+    COIR_TRY(coir_signals_wait(signals, &number));
     COIR_EXPECT_EQ(number, SIGUSR1);
     COIR_EXPECT_PTR(*(coir_signals **)arg, NULL); /* it did give way */
     return 0;
@@ -68,7 +68,7 @@ static int wait_at_the_end_of_a_turn(void *arg)
 static int close_signals(void *arg)
 {
     coir_signals **signals = arg;
-    coir_signal_close(COIR_TAKE(*signals));
+    coir_signals_close(COIR_TAKE(*signals));
     return 0;
 }
 
@@ -94,7 +94,7 @@ static int wait_for_it(void *arg)
 {
     struct wait *wait = arg;
     for (int i = wait->times; i > 0; i--)
-        COIR_TRY(coir_signal_wait(wait->signals, &wait->number));
+        COIR_TRY(coir_signals_wait(wait->signals, &wait->number));
     return 0;
 }
 
@@ -109,7 +109,7 @@ COIR_TEST(a_signal_wakes_who_waits)
     int number;
     {
         COIR_DEADLINE(COIR_SEC(1));
-        COIR_EXPECT_CODE(coir_signal_wait(signals, &number), -EBUSY);
+        COIR_EXPECT_CODE(coir_signals_wait(signals, &number), -EBUSY);
     }
     raise(SIGUSR2);
     COIR_EXPECT_OK(coir_group_wait(&group));
@@ -124,9 +124,9 @@ COIR_TEST(signals_coalesce)
     int number = 0;
     for (int i = 0; i < 5; i++)
         raise(SIGUSR1);
-    COIR_EXPECT_OK(coir_signal_wait(signals, &number));
+    COIR_EXPECT_OK(coir_signals_wait(signals, &number));
     COIR_SCOPE(scope, COIR_SEC(1));
-    COIR_EXPECT_CODE(coir_signal_wait(signals, &number), -ETIME);
+    COIR_EXPECT_CODE(coir_signals_wait(signals, &number), -ETIME);
 }
 
 /* A flood of one signal does not hide the others. */
@@ -140,7 +140,7 @@ COIR_TEST(open_signal_receiver_no_starvation)
         raise(all[i]);
     for (size_t i = 0; i < COIR_COUNT(all); i++) {
         int number = 0;
-        COIR_REQUIRE_OK(coir_signal_wait(signals, &number));
+        COIR_REQUIRE_OK(coir_signals_wait(signals, &number));
         got[number] = true;
         raise(SIGHUP);
         COIR_REQUIRE_OK(coir_yield());
@@ -149,7 +149,7 @@ COIR_TEST(open_signal_receiver_no_starvation)
     for (size_t i = 0; i < COIR_COUNT(all); i++)
         COIR_EXPECT(got[all[i]]);
     int number;
-    COIR_EXPECT_OK(coir_signal_wait(signals, &number)); /* what was raised last */
+    COIR_EXPECT_OK(coir_signals_wait(signals, &number)); /* what was raised last */
 }
 
 /* Every set gets what it asks for, and only that. */
@@ -161,11 +161,11 @@ COIR_TEST(every_set_gets_it)
     int number = 0;
     raise(SIGUSR1);
     raise(SIGUSR2);
-    COIR_EXPECT_OK(coir_signal_wait(one, &number));
+    COIR_EXPECT_OK(coir_signals_wait(one, &number));
     COIR_EXPECT_EQ(number, SIGUSR1);
-    COIR_EXPECT_OK(coir_signal_wait(both, &number));
+    COIR_EXPECT_OK(coir_signals_wait(both, &number));
     COIR_EXPECT_EQ(number, SIGUSR1);
-    COIR_EXPECT_OK(coir_signal_wait(both, &number));
+    COIR_EXPECT_OK(coir_signals_wait(both, &number));
     COIR_EXPECT_EQ(number, SIGUSR2);
 }
 
@@ -174,17 +174,17 @@ COIR_TEST(dispositions_come_back)
     set_handler(SIGUSR1, note);
     set_handler(SIGUSR2, SIG_IGN);
     coir_signals *first = NULL, *second = NULL;
-    COIR_REQUIRE_OK(coir_signal_open((const int[]){SIGUSR1, SIGUSR2}, 2, &first));
-    if (COIR_EXPECT_OK(coir_signal_open((const int[]){SIGUSR1, SIGUSR1}, 2, &second))) {
-        coir_signal_close(first);
+    COIR_REQUIRE_OK(coir_signals_open((const int[]){SIGUSR1, SIGUSR2}, 2, &first));
+    if (COIR_EXPECT_OK(coir_signals_open((const int[]){SIGUSR1, SIGUSR1}, 2, &second))) {
+        coir_signals_close(first);
         COIR_EXPECT(handler_of(SIGUSR1) != note);
-        coir_signal_close(second);
+        coir_signals_close(second);
     } else {
-        coir_signal_close(first);
+        coir_signals_close(first);
     }
     COIR_EXPECT(handler_of(SIGUSR1) == note);
     COIR_EXPECT(handler_of(SIGUSR2) == SIG_IGN);
-    coir_signal_close(NULL);
+    coir_signals_close(NULL);
     COIR_EXPECT_EQ(seen, 0);
 }
 
@@ -194,13 +194,13 @@ COIR_TEST(catch_signals_race_condition_on_exit)
     set_handler(SIGUSR1, note);
     set_handler(SIGUSR2, note);
     coir_signals *signals = NULL;
-    COIR_REQUIRE_OK(coir_signal_open((const int[]){SIGUSR1, SIGUSR2}, 2, &signals));
+    COIR_REQUIRE_OK(coir_signals_open((const int[]){SIGUSR1, SIGUSR2}, 2, &signals));
     int number = 0;
     raise(SIGUSR2);
-    COIR_EXPECT_OK(coir_signal_wait(signals, &number));
+    COIR_EXPECT_OK(coir_signals_wait(signals, &number));
     raise(SIGUSR1);
     COIR_EXPECT_EQ(seen, 0);
-    coir_signal_close(signals);
+    coir_signals_close(signals);
     COIR_EXPECT_EQ(seen, SIGUSR1);
 }
 
@@ -218,13 +218,13 @@ COIR_TEST(cancelled_wait_loses_no_signal)
     raise(SIGUSR1);
     COIR_REQUIRE_OK(coir_join(task, &result));
     COIR_EXPECT_EQ(result, -COIR_ECANCELEDTASK);
-    COIR_EXPECT_OK(coir_signal_wait(signals, &number));
+    COIR_EXPECT_OK(coir_signals_wait(signals, &number));
 }
 
 COIR_TEST(closing_ends_a_wait)
 {
     coir_signals *signals = NULL;
-    COIR_REQUIRE_OK(coir_signal_open((const int[]){SIGUSR1}, 1, &signals));
+    COIR_REQUIRE_OK(coir_signals_open((const int[]){SIGUSR1}, 1, &signals));
     struct wait wait = {.signals = signals, .times = 1};
     COIR_GROUP_COLLECT(group);
     coir_task *task = NULL;
@@ -232,7 +232,7 @@ COIR_TEST(closing_ends_a_wait)
     int r = coir_spawn(&group, wait_for_it, &wait, &task);
     if (r == 0)
         r = coir_test_wait_all_blocked();
-    coir_signal_close(signals);
+    coir_signals_close(signals);
     COIR_REQUIRE_OK(r);
     COIR_REQUIRE_OK(coir_join(task, &result));
     COIR_EXPECT_EQ(result, -COIR_ECLOSED);
@@ -243,7 +243,7 @@ COIR_TEST(closing_ends_a_wait)
 
 static int wait_for_one(void *arg)
 {
-    return coir_signal_wait_for(*(int *)arg);
+    return coir_signal_wait(*(int *)arg);
 }
 
 COIR_TEST(all_who_wait_for_one_signal_are_woken)
@@ -275,7 +275,7 @@ COIR_TEST(a_signal_between_two_waits_is_kept)
     COIR_EXPECT_CODE(coir_select(cases, 2), 0);
     COIR_EXPECT_EQ(cases[0].result, SIGHUP);
     raise(SIGHUP);
-    COIR_EXPECT_OK(coir_signal_wait_for(SIGHUP));
+    COIR_EXPECT_OK(coir_signal_wait(SIGHUP));
     COIR_EXPECT_CODE(coir_try_select(cases, 1), -EAGAIN);
 }
 
@@ -306,13 +306,13 @@ COIR_TEST(what_cannot_be_waited_for)
     static const int bad[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGFPE, SIGILL, SIGBUS, 0, -1, 65};
     coir_signals *signals = NULL;
     for (size_t i = 0; i < COIR_COUNT(bad); i++) {
-        COIR_EXPECT_CODE(coir_signal_open(&bad[i], 1, &signals), -EINVAL);
-        COIR_EXPECT_CODE(coir_signal_wait_for(bad[i]), -EINVAL);
+        COIR_EXPECT_CODE(coir_signals_open(&bad[i], 1, &signals), -EINVAL);
+        COIR_EXPECT_CODE(coir_signal_wait(bad[i]), -EINVAL);
         coir_case cases[] = {COIR_ON_SIGNAL(bad[i])};
         COIR_EXPECT_CODE(coir_select(cases, 1), -EINVAL);
     }
-    COIR_EXPECT_CODE(coir_signal_open(NULL, 1, &signals), -EINVAL);
-    COIR_EXPECT_CODE(coir_signal_open(bad, 0, &signals), -EINVAL);
+    COIR_EXPECT_CODE(coir_signals_open(NULL, 1, &signals), -EINVAL);
+    COIR_EXPECT_CODE(coir_signals_open(bad, 0, &signals), -EINVAL);
 }
 
 /* ---- other threads and loops ---- */
@@ -333,7 +333,7 @@ COIR_TEST_TAGGED(waiting_for_a_signal_is_no_deadlock, "no_torture")
     SIGNALS(signals, SIGUSR1);
     COIR_REQUIRE_EQ(pthread_create(&thread, NULL, kill_later, NULL), 0);
     int number = 0;
-    COIR_EXPECT_OK(coir_signal_wait(signals, &number));
+    COIR_EXPECT_OK(coir_signals_wait(signals, &number));
     pthread_join(thread, NULL);
 }
 
@@ -344,9 +344,9 @@ static int wait_in_loop(void *arg)
     COIR_AUTO(coir_signals) *signals = NULL;
     int number;
     (void)arg;
-    int r = coir_signal_open((const int[]){SIGUSR1}, 1, &signals);
+    int r = coir_signals_open((const int[]){SIGUSR1}, 1, &signals);
     pthread_barrier_wait(&ready);
-    return r < 0 ? r : coir_signal_wait(signals, &number);
+    return r < 0 ? r : coir_signals_wait(signals, &number);
 }
 
 static void *run_loop(void *arg)
@@ -384,7 +384,7 @@ static int leave_open(void *arg)
 {
     int number = SIGUSR1;
     if (arg != NULL)
-        return coir_signal_open(&number, 1, arg);
+        return coir_signals_open(&number, 1, arg);
     coir_case cases[] = {COIR_ON_SIGNAL(SIGUSR2)};
     (void)!coir_try_select(cases, 1);
     return 0;
@@ -403,6 +403,6 @@ COIR_TEST_TAGGED(the_loop_gives_signals_back, "own_loop")
     coir_signals *left = NULL;
     COIR_REQUIRE_OK(coir_run(leave_open, &left, &opts, NULL));
     COIR_EXPECT(handler_of(SIGUSR1) == SIG_DFL);
-    coir_signal_close(left);
-    COIR_EXPECT_CODE(coir_signal_open((const int[]){SIGUSR1}, 1, &left), -COIR_ENOTASK);
+    coir_signals_close(left);
+    COIR_EXPECT_CODE(coir_signals_open((const int[]){SIGUSR1}, 1, &left), -COIR_ENOTASK);
 }

@@ -103,7 +103,7 @@ static int listen_here(coir_socket **ret_socket, struct sockaddr_in *ret_address
     COIR_TRY(coir_socket_open(AF_INET, SOCK_STREAM, &socket));
     COIR_TRY(coir_socket_bind(socket, (struct sockaddr *)ret_address, length));
     COIR_TRY(coir_socket_listen(socket, 4));
-    COIR_TRY(coir_socket_name(socket, false, (struct sockaddr *)ret_address, &length));
+    COIR_TRY(coir_socket_address(socket, false, (struct sockaddr *)ret_address, &length));
     *ret_socket = COIR_TAKE(socket);
     return 0;
 }
@@ -211,7 +211,7 @@ COIR_TEST_TAGGED(descriptor_that_was_withdrawn_can_be_waited_for_again, "fifo")
     }
     uint64_t one = 1;
     (void)!write(fd, &one, sizeof one);
-    COIR_EXPECT_EQ(coir_fd_wait(fd, POLLIN), POLLIN);
+    COIR_EXPECT_EQ(coir_descriptor_wait(fd, POLLIN), POLLIN);
     close(fd);
 }
 

@@ -35,7 +35,7 @@ static uint16_t port_of(coir_socket *socket)
 {
     struct sockaddr_in in = {0};
     socklen_t length = sizeof in;
-    return coir_socket_name(socket, false, (struct sockaddr *)&in, &length) == 0
+    return coir_socket_address(socket, false, (struct sockaddr *)&in, &length) == 0
                ? ntohs(in.sin_port)
                : 0;
 }
@@ -149,7 +149,7 @@ static int bind_elsewhere(void)
 static int set_flag(coir_socket *socket, int level, int name)
 {
     int on = 1;
-    return coir_socket_option(socket, level, name, &on, sizeof on);
+    return coir_socket_set_option(socket, level, name, &on, sizeof on);
 }
 
 /* SO_REUSEADDR lets two sockets have a port, but not listen both. */

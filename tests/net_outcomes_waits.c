@@ -65,7 +65,7 @@ static int connect_op(struct waiting *w)
 
 static int poll_op(struct waiting *w)
 {
-    return coir_fd_wait(w->fd, POLLIN);
+    return coir_descriptor_wait(w->fd, POLLIN);
 }
 
 static int read_in_time_op(struct waiting *w)
@@ -216,7 +216,7 @@ static int listen_with(struct waiting *w, int backlog)
     COIR_TRY(coir_socket_open(AF_INET, SOCK_STREAM, &w->connecting));
     COIR_TRY(coir_socket_bind(w->listener, (struct sockaddr *)&w->address, length));
     COIR_TRY(coir_socket_listen(w->listener, backlog));
-    return coir_socket_name(w->listener, false, (struct sockaddr *)&w->address, &length);
+    return coir_socket_address(w->listener, false, (struct sockaddr *)&w->address, &length);
 }
 
 static int with_listener(struct waiting *w)

@@ -249,10 +249,10 @@ static int serve_until_signal(struct service *service)
 {
     COIR_GROUP(workers);
     COIR_AUTO(coir_signals) *signals = NULL;
-    COIR_TRY(coir_signal_open((const int[]){SIGTERM, SIGINT}, 2, &signals));
+    COIR_TRY(coir_signals_open((const int[]){SIGTERM, SIGINT}, 2, &signals));
     COIR_TRY(spawn_workers(&workers, service));
     int number;
-    COIR_TRY(coir_signal_wait(signals, &number));
+    COIR_TRY(coir_signals_wait(signals, &number));
     service->over = coir_now();
     return 0;
 }

@@ -72,7 +72,7 @@ COIR_TEST(fifo_order)
 COIR_TEST(lifo_order)
 {
     COIR_AUTO(coir_queue) *queue = NULL;
-    COIR_REQUIRE_OK(coir_queue_open(int, &((coir_queue_opts){.kind = COIR_LIFO}), &queue));
+    COIR_REQUIRE_OK(coir_queue_open(int, &((coir_queue_opts){.kind = COIR_QUEUE_LIFO}), &queue));
     put_all(queue, (int[]){1, 3, 2}, 3);
     expect_all(queue, (int[]){2, 3, 1}, 3);
 }
@@ -80,7 +80,7 @@ COIR_TEST(lifo_order)
 COIR_TEST(priority_order)
 {
     COIR_AUTO(coir_queue) *queue = NULL;
-    coir_queue_opts opts = {.kind = COIR_PRIORITY, .compare = by_value};
+    coir_queue_opts opts = {.kind = COIR_QUEUE_PRIORITY, .compare = by_value};
     COIR_REQUIRE_OK(coir_queue_open(int, &opts, &queue));
     put_all(queue, (int[]){5, 1, 4, 3, 9, 2}, 6);
     expect_all(queue, (int[]){1, 2, 3, 4, 5, 9}, 6);
@@ -90,7 +90,7 @@ COIR_TEST(priority_order)
 COIR_TEST(priority_is_stable)
 {
     COIR_AUTO(coir_queue) *queue = NULL;
-    coir_queue_opts opts = {.kind = COIR_PRIORITY, .compare = by_tens};
+    coir_queue_opts opts = {.kind = COIR_QUEUE_PRIORITY, .compare = by_tens};
     COIR_REQUIRE_OK(coir_queue_open(int, &opts, &queue));
     put_all(queue, (int[]){21, 12, 22, 11, 23, 13, 1}, 7);
     expect_all(queue, (int[]){1, 12, 11, 13, 21, 22, 23}, 7);
@@ -99,7 +99,8 @@ COIR_TEST(priority_is_stable)
 /* Rings grow while they are wrapped round, heaps while they are full; nothing is mixed up. */
 COIR_TEST(many_items)
 {
-    coir_queue_opts kinds[] = {{.kind = COIR_FIFO}, {.kind = COIR_PRIORITY, .compare = by_value}};
+    coir_queue_opts kinds[] = {{.kind = COIR_QUEUE_FIFO},
+                               {.kind = COIR_QUEUE_PRIORITY, .compare = by_value}};
     for (size_t k = 0; k < COIR_COUNT(kinds); k++) {
         COIR_AUTO(coir_queue) *queue = NULL;
         COIR_REQUIRE_OK(coir_queue_open(int, &kinds[k], &queue));
@@ -121,7 +122,8 @@ COIR_TEST(many_items)
 COIR_TEST(open_validates)
 {
     COIR_AUTO(coir_queue) *queue = NULL;
-    coir_queue_opts no_compare = {.kind = COIR_PRIORITY}, no_kind = {.kind = (coir_queue_kind)7};
+    coir_queue_opts no_compare = {.kind = COIR_QUEUE_PRIORITY},
+                    no_kind = {.kind = (coir_queue_kind)7};
     COIR_EXPECT_CODE(coir_queue_open(int, &no_compare, &queue), -EINVAL);
     COIR_EXPECT_CODE(coir_queue_open(int, &no_kind, &queue), -EINVAL);
     COIR_EXPECT_PTR(queue, NULL);
@@ -150,7 +152,7 @@ COIR_TEST(maxsize)
 COIR_TEST(get_with_waiting_putters)
 {
     COIR_AUTO(coir_queue) *queue = NULL;
-    coir_queue_opts opts = {.kind = COIR_PRIORITY, .compare = by_value, .max_size = 1};
+    coir_queue_opts opts = {.kind = COIR_QUEUE_PRIORITY, .compare = by_value, .max_size = 1};
     COIR_REQUIRE_OK(coir_queue_open(int, &opts, &queue));
     struct user a = {queue, 5, 1}, b = {queue, 1, 1};
     COIR_GROUP(group);

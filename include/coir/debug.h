@@ -44,8 +44,8 @@ COIR__PUBLIC int coir_dump(coir_loop *loop, int fd);
 /* As coir_dump, and calls fn with each line, which has no newline and is borrowed. fn must not
  * wait, start or end a task. Returns 0. Errors: -EINVAL for no loop or function. Cancel safety:
  * never waits. Thread safety: the loop's thread. */
-COIR__PUBLIC int coir_dump_with(coir_loop *loop, void (*fn)(const char *line, void *arg),
-                                void *arg);
+COIR__PUBLIC int coir_dump_lines(coir_loop *loop, void (*fn)(const char *line, void *arg),
+                                 void *arg);
 
 /* One kind of waiting. */
 struct coir_task_figures_wait {

@@ -32,8 +32,9 @@ typedef struct coir_throttle_opts {
 /* Opens a stream that is as slow as opts say (NULL: not at all). At a rate bytes pass in pieces of
  * a hundredth of a second. The latency is taken for each read, one after the other. lower is taken
  * over, also on failure.
- * Returns 0, and writes *ret_stream. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK where no loop runs.
- * Cancel safety: never waits. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -ENOMEM, -EINVAL,
+ * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
 COIR__CHECKED int coir_throttle_open(coir_stream *lower, const coir_throttle_opts *opts,
                                      coir_stream **ret_stream);
 
@@ -64,8 +65,9 @@ typedef void (*coir_capture_fn)(const coir_captured *captured, void *arg);
 /* Opens a stream that tells fn of everything that passes. Bytes are passed on as they are; arg must
  * live until fn was told of the end (CLOSED or ABORTED). lower is taken over, also on failure; then
  * fn is told of nothing.
- * Returns 0, and writes *ret_stream. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK where no loop runs.
- * Cancel safety: never waits. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -ENOMEM, -EINVAL,
+ * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
 COIR__CHECKED int coir_capture_open(coir_stream *lower, coir_capture_fn fn, void *arg,
                                     coir_stream **ret_stream);
 

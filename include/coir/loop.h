@@ -67,10 +67,10 @@ typedef struct coir_loop_opts {
 /* Runs fn(arg) as the main task of a loop of its own, and the process around it: SIGINT and SIGTERM
  * cancel the main task, a second one ends the process at once (signals that the program ignores or
  * handles already are left alone); SIGQUIT prints all tasks (see debug.h); a failure prints its
- * trace on standard error. Exactly one call
- * in a process, from main. Returns the exit code: 0 after SIGTERM with 0 or -ECANCELED; 0..125 as
- * fn returned them; 1 for other failures. After SIGINT with 0 or -ECANCELED it raises SIGINT again
- * with its default action. Cancel safety: not called in a task. Thread safety: the main thread. */
+ * trace on standard error. Exactly one call in a process, from main. Returns the exit code: 0 after
+ * SIGTERM with 0 or -ECANCELED; 0..125 as fn returned them; 1 for other failures. After SIGINT with
+ * 0 or -ECANCELED it raises SIGINT again with its default action. Cancel safety: not called in a
+ * task. Thread safety: the main thread. */
 COIR__PUBLIC int coir_main(coir_fn fn, void *arg);
 
 /* As coir_main, with options for its loop (NULL: none): a program whose tasks wait for posts of
@@ -85,10 +85,10 @@ COIR__PUBLIC int coir_main_with(coir_fn fn, void *arg, const coir_loop_opts *opt
  * Cancel safety: not called in a task. Thread safety: any thread. */
 COIR__PUBLIC int coir_run(coir_fn fn, void *arg, const coir_loop_opts *opts, int *ret_result);
 
-/* Opens a loop for the calling thread; opts may be NULL. Returns 0, and writes *ret_loop. Errors:
- * as coir_run. Cancel safety: never waits. Thread safety: any thread; the loop is then used by the
- * thread that runs it. After fork(2) a child must only exec or _exit: it shares the loop's
- * descriptors with its parent. */
+/* Opens a loop for the calling thread; opts may be NULL. Returns 0, and writes *ret_loop, which is
+ * the caller's to close. Errors: as coir_run. Cancel safety: never waits. Thread safety: any
+ * thread; the loop is then used by the thread that runs it. After fork(2) a child must only exec or
+ * _exit: it shares the loop's descriptors with its parent. */
 COIR__CHECKED int coir_loop_open(const coir_loop_opts *opts, coir_loop **ret_loop);
 
 /* Cancels and joins what still runs, reports what was left, and frees the loop. NULL is accepted.
@@ -241,8 +241,9 @@ struct coir_loop_stats {
 };
 COIR__PUBLIC void coir_loop_stats(const coir_loop *loop, struct coir_loop_stats *ret_stats);
 
-/* What this build and machine offer. */
-typedef struct coir_information {
+/* What this build and machine offer. Returns a pointer to a thread's own static struct, refreshed
+ * by each call. Cancel safety: never waits. Thread safety: any thread. */
+struct coir_info {
     const char *version;     /* "0.1.0" */
     const char *backend;     /* of the current loop, or what a loop would get */
     const char *backend_why; /* how it was chosen */
@@ -251,11 +252,8 @@ typedef struct coir_information {
     size_t stack_limit; /* how many guarded stacks this kernel allows; 0: no limit of its own */
     const char *text;   /* all of it as lines */
     void *coir__reserved[8];
-} coir_information;
-
-/* What this build and machine offer. Returns a pointer to a thread's own static struct, refreshed
- * by each call. Cancel safety: never waits. Thread safety: any thread. */
-COIR__PUBLIC const coir_information *coir_info(void);
+};
+COIR__PUBLIC const struct coir_info *coir_info(void);
 
 /* Functions that the library takes its memory from. */
 typedef struct coir_allocator {

@@ -16,9 +16,9 @@ COIR__BEGIN
  * reading from the writer and writing to the reader give -EBADF, coir_stream_shutdown gives
  * -ENOTSOCK (close the writer instead), and an abort is seen as the end. On the simulated backend
  * it is in memory.
- * Returns 0, and writes *ret_reader and *ret_writer. Errors: -EMFILE, -ENFILE, -ENOMEM, -EINVAL,
- * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's thread.
- */
+ * Returns 0, and writes *ret_reader and *ret_writer, which are the caller's to close. Errors:
+ * -EMFILE, -ENFILE, -ENOMEM, -EINVAL, -COIR_ENOTASK where no loop runs. Cancel safety: never waits.
+ * Thread safety: the loop's thread. */
 COIR__CHECKED int coir_pipe_open(coir_stream **ret_reader, coir_stream **ret_writer);
 
 COIR__END

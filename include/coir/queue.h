@@ -31,9 +31,9 @@ typedef struct coir_queue coir_queue;
 
 /* Which item is taken next. */
 typedef enum coir_queue_kind {
-    COIR_FIFO,     /* first in, first out */
-    COIR_LIFO,     /* last in, first out */
-    COIR_PRIORITY, /* the least by opts.compare; equal ones first in, first out */
+    COIR_QUEUE_FIFO,     /* first in, first out */
+    COIR_QUEUE_LIFO,     /* last in, first out */
+    COIR_QUEUE_PRIORITY, /* the least by opts.compare; equal ones first in, first out */
 } coir_queue_kind;
 
 /* Zero means the default for each field. */
@@ -46,8 +46,8 @@ typedef struct coir_queue_opts {
 
 /* Opens a queue for items of type (a C type, as in sizeof); opts may be NULL.
  * Returns 0, and writes *ret_queue, which is the caller's to close. Errors: -EINVAL for a type
- * without size, an unknown kind, or COIR_PRIORITY without compare; -ENOMEM; -COIR_ENOTASK where no
- * loop runs. Cancel safety: never waits. Thread safety: the loop's thread. */
+ * without size, an unknown kind, or COIR_QUEUE_PRIORITY without compare; -ENOMEM; -COIR_ENOTASK
+ * where no loop runs. Cancel safety: never waits. Thread safety: the loop's thread. */
 #define coir_queue_open(type, opts, ret_queue)                                                     \
     coir_queue_open_at(sizeof(type), (opts), (ret_queue), COIR_SITE(#type))
 COIR__CHECKED int coir_queue_open_at(size_t size, const coir_queue_opts *opts,

@@ -23,14 +23,15 @@ COIR__BEGIN
 typedef struct coir_socket coir_socket;
 
 /* Makes a socket, as socket(2): AF_INET, AF_INET6 or AF_UNIX, and SOCK_STREAM.
- * Returns 0, and writes *ret_socket. Errors: those of socket(2), -ENOMEM, -COIR_ENOTASK where no
- * loop runs. Cancel safety: never waits. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_socket, which is the caller's to close. Errors: those of socket(2),
+ * -ENOMEM, -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
 COIR__CHECKED int coir_socket_open(int domain, int type, coir_socket **ret_socket);
 
 /* Takes over an open descriptor, a socket or a pipe, and makes it non-blocking.
- * Returns 0, and writes *ret_socket; fd is closed with it. Errors: -EBADF, -ENOMEM, -EOPNOTSUPP on
- * the simulated backend, -COIR_ENOTASK where no loop runs; then fd stays the caller's. Cancel
- * safety: never waits. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_socket, which is the caller's to close; fd is closed with it. Errors:
+ * -EBADF, -ENOMEM, -EOPNOTSUPP on the simulated backend, -COIR_ENOTASK where no loop runs; then fd
+ * stays the caller's. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_socket_adopt(int fd, coir_socket **ret_socket);
 
 /* Binds socket to an address of this host, as bind(2).
@@ -44,13 +45,14 @@ COIR__CHECKED int coir_socket_bind(coir_socket *socket, const struct sockaddr *a
  * safety: the loop's thread. */
 COIR__CHECKED int coir_socket_listen(coir_socket *socket, int backlog);
 
-/* Waits for a connection. With address, the peer's is written there, *length bytes at most;
+/* Waits for a connection. With ret_address, the peer's is written there, *length bytes at most;
  * *length becomes its whole size, 0 when the peer has gone already. Both may be NULL.
- * Returns 0, and writes *ret_socket. Errors: those of accept(2), -EBUSY while another task
- * accepts, -COIR_ECLOSED when socket is closed meanwhile, -COIR_EWRONGLOOP, -COIR_ENOTASK,
- * -ECANCELED, -ETIME. Cancel safety: no connection is lost. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_socket, which is the caller's to close. Errors: those of accept(2),
+ * -EBUSY while another task accepts, -COIR_ECLOSED when socket is closed meanwhile,
+ * -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no connection is lost. Thread
+ * safety: the loop's thread. */
 COIR__CHECKED int coir_socket_accept(coir_socket *socket, coir_socket **ret_socket,
-                                     struct sockaddr *address, socklen_t *length);
+                                     struct sockaddr *ret_address, socklen_t *length);
 
 /* Connects socket to address, as connect(2), and waits for it.
  * Returns 0. Errors: those of connect(2), -EBUSY, -COIR_ECLOSED, -COIR_EWRONGLOOP, -COIR_ENOTASK,
@@ -62,21 +64,21 @@ COIR__CHECKED int coir_socket_connect(coir_socket *socket, const struct sockaddr
 /* Sets an option, as setsockopt(2).
  * Returns 0. Errors: those of setsockopt(2), -COIR_EWRONGLOOP. Cancel safety: never waits. Thread
  * safety: the loop's thread. */
-COIR__CHECKED int coir_socket_option(coir_socket *socket, int level, int name, const void *value,
-                                     socklen_t length);
+COIR__CHECKED int coir_socket_set_option(coir_socket *socket, int level, int name,
+                                         const void *value, socklen_t length);
 
 /* The address of socket or of its peer, written to *ret_address, *length bytes at most; *length
  * becomes its whole size.
  * Returns 0. Errors: -ENOTCONN, -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the
  * loop's thread. */
-COIR__CHECKED int coir_socket_name(coir_socket *socket, bool peer, struct sockaddr *ret_address,
-                                   socklen_t *length);
+COIR__CHECKED int coir_socket_address(coir_socket *socket, bool peer, struct sockaddr *ret_address,
+                                      socklen_t *length);
 
-/* As coir_socket_name for a stream that was made of a socket.
+/* As coir_socket_address for a stream that was made of a socket.
  * Returns 0. Errors: -ENOTCONN, -ENOTSOCK for other streams, -COIR_EWRONGLOOP. Cancel safety:
  * never waits. Thread safety: the loop's thread. */
-COIR__CHECKED int coir_stream_name(coir_stream *stream, bool peer, struct sockaddr *ret_address,
-                                   socklen_t *length);
+COIR__CHECKED int coir_stream_address(coir_stream *stream, bool peer, struct sockaddr *ret_address,
+                                      socklen_t *length);
 
 /* Removes the name of a Unix socket from the file system. With a socket, only when path is still
  * what it was bound to; with NULL whoever made it.
@@ -97,9 +99,9 @@ COIR__PUBLIC void coir_socket_close(coir_socket *socket);
 COIR_CLOSER(coir_socket, coir_socket_close);
 
 /* Makes a stream of a connected socket, which belongs to the stream from here.
- * Returns 0, and writes *ret_stream. Errors: -ENOMEM, -EINVAL, -EBUSY while a task waits for it,
- * -COIR_EWRONGLOOP; then socket stays the caller's. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -ENOMEM, -EINVAL,
+ * -EBUSY while a task waits for it, -COIR_EWRONGLOOP; then socket stays the caller's. Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_stream_from_socket(coir_socket *socket, coir_stream **ret_stream);
 
 COIR__END

@@ -209,9 +209,9 @@ COIR__PUBLIC bool coir_stream_was_idle(const coir_stream *stream);
 /* Makes a stream of an open descriptor: a connected socket, a pipe, a terminal. It becomes
  * non-blocking, for everybody who shares it, and is closed with the stream. To keep standard input
  * open, give a duplicate: coir_stream_adopt(dup(0), &input).
- * Returns 0, and writes *ret_stream. Errors: -EBADF, -ENOMEM, -EINVAL, -EOPNOTSUPP on the simulated
- * backend, -COIR_ENOTASK where no loop runs; then fd stays the caller's. Cancel safety: never
- * waits. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -EBADF, -ENOMEM,
+ * -EINVAL, -EOPNOTSUPP on the simulated backend, -COIR_ENOTASK where no loop runs; then fd stays
+ * the caller's. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_stream_adopt(int fd, coir_stream **ret_stream);
 
 /* ---- streams of one's own ---- */
@@ -240,9 +240,9 @@ typedef struct coir_stream_ops {
 
 /* Opens a stream over functions of the caller's. ops must outlive it; state is the stream's from
  * here.
- * Returns 0, and writes *ret_stream. Errors: -ENOMEM, -EINVAL when a function is missing,
- * -COIR_ENOTASK where no loop runs; then state stays the caller's. Cancel safety: never waits.
- * Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -ENOMEM, -EINVAL when
+ * a function is missing, -COIR_ENOTASK where no loop runs; then state stays the caller's. Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_stream_open(const coir_stream_ops *ops, void *state,
                                    coir_stream **ret_stream);
 

@@ -21,8 +21,9 @@ COIR__BEGIN
  * They behave as a TCP connection does: when one end was closed, the other reads what is under way,
  * then the end, and its writes give -EPIPE; when one was aborted, the other reads what is under
  * way, then -ECONNRESET.
- * Returns 0, and writes *ret_a and *ret_b. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK where no loop
- * runs. Cancel safety: never waits. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_a and *ret_b, which are the caller's to close. Errors: -ENOMEM,
+ * -EINVAL, -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
 COIR__CHECKED int coir_stream_pair(size_t capacity, coir_stream **ret_a, coir_stream **ret_b);
 
 COIR__END

@@ -101,7 +101,7 @@ COIR__PUBLIC int coir_task_result(coir_task *task);
 
 /* The record of the failure of a task that has ended; borrowed until the handle dies.
  * Returns it or NULL. Cancel safety: never waits. Thread safety: the loop's thread. */
-COIR__PUBLIC const coir_error *coir_task_failure(coir_task *task);
+COIR__PUBLIC const coir_error *coir_task_error(coir_task *task);
 
 /* Calls fn(arg) once on the loop, outside any task, when task has ended (at the next turn when it
  * has already). Returns 0. Errors: -EINVAL for no function, -ENOMEM, -COIR_EWRONGLOOP. Cancel

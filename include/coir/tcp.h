@@ -32,16 +32,16 @@ typedef struct coir_connect_opts {
 } coir_connect_opts;
 
 /* Connects to a TCP server. For localhost ::1 is tried, then 127.0.0.1. opts may be NULL.
- * Returns 0, and writes *ret_stream. Errors: -COIR_EADDRESS, -ECONNREFUSED and others of
- * connect(2), -EMFILE, -ENOMEM, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no connection is
- * left. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -COIR_EADDRESS,
+ * -ECONNREFUSED and others of connect(2), -EMFILE, -ENOMEM, -COIR_ENOTASK, -ECANCELED, -ETIME.
+ * Cancel safety: no connection is left. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_tcp_connect(const char *address, const coir_connect_opts *opts,
                                    coir_stream **ret_stream);
 
 /* Connects to a Unix socket: a path, or an abstract name after '@'. opts may be NULL. While the
  * server's queue is full it is tried again.
- * Returns 0, and writes *ret_stream. Errors: as coir_tcp_connect, and -ENOENT. Cancel safety: no
- * connection is left. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: as coir_tcp_connect,
+ * and -ENOENT. Cancel safety: no connection is left. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_unix_connect(const char *path, const coir_connect_opts *opts,
                                     coir_stream **ret_stream);
 
@@ -68,26 +68,27 @@ typedef struct coir_listen_opts {
 
 /* Listens for TCP connections. localhost is 127.0.0.1. The address can be taken again at once
  * after a server that had it (SO_REUSEADDR). opts may be NULL.
- * Returns 0, and writes *ret_listener. Errors: -COIR_EADDRESS, -EADDRINUSE and others of bind(2),
- * -EMFILE, -ENOMEM, -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety:
- * the loop's thread. */
+ * Returns 0, and writes *ret_listener, which is the caller's to close. Errors: -COIR_EADDRESS,
+ * -EADDRINUSE and others of bind(2), -EMFILE, -ENOMEM, -COIR_ENOTASK where no loop runs. Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_tcp_listen(const char *address, const coir_listen_opts *opts,
                                   coir_listener **ret_listener);
 
 /* Listens on a Unix socket: a path, or an abstract name after '@'. A socket that a dead server has
  * left at path is replaced; one that somebody listens on is not (-EADDRINUSE), nor is any other
  * file. The path is removed when the listener is closed. opts may be NULL.
- * Returns 0, and writes *ret_listener. Errors: as coir_tcp_listen, -ECANCELED, -ETIME. Cancel
- * safety: nothing is left. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_listener, which is the caller's to close. Errors: as coir_tcp_listen,
+ * -ECANCELED, -ETIME. Cancel safety: nothing is left. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_unix_listen(const char *path, const coir_listen_opts *opts,
                                    coir_listener **ret_listener);
 
 /* Waits for a connection. One that was given up before it could be accepted is passed over. While
  * the process has no descriptor left for it, it tries again after a pause of 5 ms up to 1 s; while
  * there is no memory it does so for half a second.
- * Returns 0, and writes *ret_stream. Errors: -EBUSY while another task accepts, -ENOMEM,
- * -COIR_ECLOSED when the listener is closed meanwhile, -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED,
- * -ETIME. Cancel safety: no connection is lost. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -EBUSY while another
+ * task accepts, -ENOMEM, -COIR_ECLOSED when the listener is closed meanwhile, -COIR_EWRONGLOOP,
+ * -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no connection is lost. Thread safety: the
+ * loop's thread. */
 COIR__CHECKED int coir_listener_accept(coir_listener *listener, coir_stream **ret_stream);
 
 /* Accepts connections and calls handler(stream, arg) for each in a task of its own, named after

@@ -68,8 +68,9 @@ typedef struct coir_fault_opts {
 
 /* Opens a stream over lower that fails as opts say (NULL: not at all). lower is taken over, also on
  * failure, as by all filters.
- * Returns 0, and writes *ret_stream. Errors: -ENOMEM, -EINVAL, -COIR_ENOTASK where no loop runs.
- * Cancel safety: never waits. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -ENOMEM, -EINVAL,
+ * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
 COIR__CHECKED int coir_fault_stream_open(coir_stream *lower, const coir_fault_opts *opts,
                                          coir_stream **ret_stream);
 

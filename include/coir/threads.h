@@ -81,8 +81,8 @@ typedef struct coir_threads_opts {
 /* Opens a pool of threads of one's own: to bound the work of one kind, or to keep it from waiting
  * behind other work. No thread starts before the first job. opts may be NULL. A child of fork has a
  * copy without threads, which it can only close; the default pool starts its own there.
- * Returns 0, and writes *ret_pool. Errors: -ENOMEM, -EINVAL for a negative idle. Cancel safety:
- * never waits. Thread safety: any thread. */
+ * Returns 0, and writes *ret_pool, which is the caller's to close. Errors: -ENOMEM, -EINVAL for a
+ * negative idle. Cancel safety: never waits. Thread safety: any thread. */
 COIR__CHECKED int coir_threads_open(const coir_threads_opts *opts, coir_threads **ret_pool);
 
 /* Closes a pool; NULL is accepted. Jobs that have not begun end with -COIR_ECLOSED; those that run

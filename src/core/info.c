@@ -9,7 +9,7 @@
 
 #define VERSION "0.1.0"
 
-static _Thread_local coir_information information;
+static _Thread_local struct coir_info information;
 static _Thread_local char text[768], why[320];
 
 /* Opens a backend as a loop would, to see which it is. */
@@ -26,7 +26,7 @@ static void try_backend(void)
         loop.backend->close(&loop);
 }
 
-const coir_information *coir_info(void)
+const struct coir_info *coir_info(void)
 {
     const struct coir_loop *loop = coir__loop;
     information.version = VERSION;

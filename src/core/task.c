@@ -595,7 +595,7 @@ int coir_task_result(coir_task *task)
     return task->result;
 }
 
-const coir_error *coir_task_failure(coir_task *task)
+const coir_error *coir_task_error(coir_task *task)
 {
     if (!(task->flags & COIR__TASK_DONE) || task->result >= 0)
         return NULL;

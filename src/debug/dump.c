@@ -131,7 +131,7 @@ int coir_dump(coir_loop *loop, int fd)
     return 0;
 }
 
-int coir_dump_with(coir_loop *loop, void (*fn)(const char *line, void *arg), void *arg)
+int coir_dump_lines(coir_loop *loop, void (*fn)(const char *line, void *arg), void *arg)
 {
     loop = loop != NULL ? loop : coir__loop;
     if (loop == NULL || fn == NULL)

@@ -296,7 +296,7 @@ static void set_free(struct coir_signals *set)
         coir__free(set);
 }
 
-int coir_signal_open(const int *numbers, size_t count, coir_signals **ret_signals)
+int coir_signals_open(const int *numbers, size_t count, coir_signals **ret_signals)
 {
     if (coir__loop == NULL)
         return -COIR_ENOTASK;
@@ -322,7 +322,7 @@ int coir_signal_open(const int *numbers, size_t count, coir_signals **ret_signal
     return r;
 }
 
-void coir_signal_close(coir_signals *signals)
+void coir_signals_close(coir_signals *signals)
 {
     if (signals == NULL)
         return;
@@ -411,7 +411,7 @@ static int wait_in(struct coir_signals *set, struct coir_task *self, void *slot)
     return coir__wait_in(self, &set->waiters, &signal_wait, set, slot);
 }
 
-int coir_signal_wait(coir_signals *signals, int *ret_number)
+int coir_signals_wait(coir_signals *signals, int *ret_number)
 {
     struct coir_task *self = coir__self();
     int r = coir__look(self);
@@ -430,7 +430,7 @@ int coir_signal_wait(coir_signals *signals, int *ret_number)
     return coir__charge(self, 0);
 }
 
-int coir_signal_wait_for(int number)
+int coir_signal_wait(int number)
 {
     struct coir_task *self = coir__self();
     int r = coir__look(self);

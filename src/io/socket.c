@@ -59,8 +59,8 @@ int coir_socket_listen(coir_socket *socket, int backlog)
     return r < 0 ? r : coir__loop->backend->file_listen(coir__loop, file_of(socket), backlog);
 }
 
-int coir_socket_option(coir_socket *socket, int level, int name, const void *value,
-                       socklen_t length)
+int coir_socket_set_option(coir_socket *socket, int level, int name, const void *value,
+                           socklen_t length)
 {
     int r = check(socket);
     if (r < 0)
@@ -69,8 +69,8 @@ int coir_socket_option(coir_socket *socket, int level, int name, const void *val
                                             length);
 }
 
-int coir_socket_name(coir_socket *socket, bool peer, struct sockaddr *ret_address,
-                     socklen_t *length)
+int coir_socket_address(coir_socket *socket, bool peer, struct sockaddr *ret_address,
+                        socklen_t *length)
 {
     int r = check(socket);
     if (r < 0)
@@ -149,17 +149,18 @@ static int accept_one(struct coir__file *file, struct coir_task *self, coir_sock
     return coir__park(self, &coir__wait_accept, file);
 }
 
-int coir_socket_accept(coir_socket *socket, coir_socket **ret_socket, struct sockaddr *address,
+int coir_socket_accept(coir_socket *socket, coir_socket **ret_socket, struct sockaddr *ret_address,
                        socklen_t *length)
 {
-    if (socket == NULL || ret_socket == NULL || (address != NULL && length == NULL))
+    if (socket == NULL || ret_socket == NULL || (ret_address != NULL && length == NULL))
         return -EINVAL;
     struct coir_task *self = coir__self();
     int r = begin(file_of(socket), self, &file_of(socket)->read);
     if (r < 0)
         return r;
     r = accept_one(file_of(socket), self, ret_socket);
-    if (r == 0 && address != NULL && coir_socket_name(*ret_socket, true, address, length) < 0)
+    if (r == 0 && ret_address != NULL &&
+        coir_socket_address(*ret_socket, true, ret_address, length) < 0)
         *length = 0;
     return r;
 }

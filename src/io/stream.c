@@ -452,8 +452,8 @@ int coir_stream_query(coir_stream *stream, int key, void *ret_value)
     return r;
 }
 
-int coir_stream_name(coir_stream *stream, bool peer, struct sockaddr *ret_address,
-                     socklen_t *length)
+int coir_stream_address(coir_stream *stream, bool peer, struct sockaddr *ret_address,
+                        socklen_t *length)
 {
     coir_stream *lower;
     while (stream != NULL && stream->file == NULL &&
@@ -461,7 +461,7 @@ int coir_stream_name(coir_stream *stream, bool peer, struct sockaddr *ret_addres
         stream = lower;
     if (stream == NULL || stream->file == NULL)
         return stream == NULL ? -EINVAL : -ENOTSOCK;
-    return coir_socket_name((coir_socket *)stream->file, peer, ret_address, length);
+    return coir_socket_address((coir_socket *)stream->file, peer, ret_address, length);
 }
 
 /* ---- closing ---- */

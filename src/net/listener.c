@@ -52,7 +52,7 @@ static int listener_new(const coir_listen_opts *opts, coir_listener **ret_listen
 static int set_flag(coir_socket *socket, int level, int name)
 {
     int on = 1;
-    return coir_socket_option(socket, level, name, &on, sizeof on);
+    return coir_socket_set_option(socket, level, name, &on, sizeof on);
 }
 
 /* What is set on the listener holds for the connections that it accepts. */
@@ -182,8 +182,8 @@ int coir_listener_address(coir_listener *listener, char *text, size_t size)
     coir_address address = {.length = sizeof address.storage};
     if (listener == NULL)
         return -EINVAL;
-    COIR_TRY(coir_socket_name(listener->socket, false, (struct sockaddr *)&address.storage,
-                              &address.length));
+    COIR_TRY(coir_socket_address(listener->socket, false, (struct sockaddr *)&address.storage,
+                                 &address.length));
     return coir__address_text(&address, text, size);
 }
 

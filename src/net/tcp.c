@@ -39,7 +39,7 @@ static int bind_local(coir_socket *socket, const coir_connect_opts *opts)
 static int set_no_delay(coir_socket *socket)
 {
     int on = 1;
-    return coir_socket_option(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return coir_socket_set_option(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 /* The text of a failure is added by the caller, who knows what the user has written. */
@@ -102,6 +102,7 @@ int coir_unix_connect(const char *path, const coir_connect_opts *opts, coir_stre
 int coir_stream_peer(coir_stream *stream, char *text, size_t size)
 {
     coir_address address = {.length = sizeof address.storage};
-    COIR_TRY(coir_stream_name(stream, true, (struct sockaddr *)&address.storage, &address.length));
+    COIR_TRY(
+        coir_stream_address(stream, true, (struct sockaddr *)&address.storage, &address.length));
     return coir__address_text(&address, text, size);
 }

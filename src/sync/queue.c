@@ -49,7 +49,7 @@ static void ring_add(coir_queue *queue, const void *item)
 
 static void ring_remove(coir_queue *queue, void *ret_item)
 {
-    bool last = queue->kind == COIR_LIFO;
+    bool last = queue->kind == COIR_QUEUE_LIFO;
     memcpy(ret_item, ring_cell(queue, last ? queue->count - 1 : 0), queue->size);
     if (!last)
         queue->head = (queue->head + 1) % queue->room;
@@ -144,7 +144,7 @@ static int reserve(coir_queue *queue)
 static void add(coir_queue *queue, const void *item)
 {
     queue->puts++;
-    if (queue->kind == COIR_PRIORITY)
+    if (queue->kind == COIR_QUEUE_PRIORITY)
         heap_add(queue, item);
     else
         ring_add(queue, item);
@@ -157,7 +157,7 @@ static int take(coir_queue *queue, void *ret_item)
 {
     if (queue->count == 0)
         return queue->shut ? -COIR_ECLOSED : -EAGAIN;
-    if (queue->kind == COIR_PRIORITY)
+    if (queue->kind == COIR_QUEUE_PRIORITY)
         heap_remove(queue, ret_item);
     else
         ring_remove(queue, ret_item);
@@ -291,8 +291,8 @@ int coir_queue_open_at(size_t size, const coir_queue_opts *opts, coir_queue **re
     static const coir_queue_opts defaults;
     if (opts == NULL)
         opts = &defaults;
-    bool heap = opts->kind == COIR_PRIORITY;
-    bool known = opts->kind == COIR_FIFO || opts->kind == COIR_LIFO || heap;
+    bool heap = opts->kind == COIR_QUEUE_PRIORITY;
+    bool known = opts->kind == COIR_QUEUE_FIFO || opts->kind == COIR_QUEUE_LIFO || heap;
     if (size == 0 || size > PTRDIFF_MAX / 2 || !known || (heap && opts->compare == NULL))
         return -EINVAL;
     if (coir__loop == NULL)

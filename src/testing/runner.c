@@ -460,7 +460,7 @@ static int show_backend(void)
     coir_loop *loop = NULL;
     int r = coir_loop_open(NULL, &loop);
     (void)coir_loop_close(loop);
-    const coir_information *info = coir_info();
+    const struct coir_info *info = coir_info();
     printf("%s: %s\n", info->backend, info->backend_why);
     return r < 0;
 }
