@@ -76,8 +76,8 @@ static int bench_spawn(const struct bench *bench)
     return 0;
 }
 
-/* debug_ratio: the same with debug mode on, against off, in many short turns, of which the best count:
- * a long one would be interrupted on a machine that has other work. */
+/* debug_ratio: the same with debug mode on, against off, in many short turns, of which the best
+ * count: a long one would be interrupted on a machine that has other work. */
 
 static int bench_debug(const struct bench *bench)
 {

@@ -1,7 +1,7 @@
 /* descriptor.c: waiting for a descriptor that belongs to somebody else, here a pipe.
  *
  * This is how a library with its own non-blocking calls is used from tasks: it does the reading,
- * coir_descriptor_wait only says when that is worth trying. COIR_ON_DESCRIPTOR is the same for
+ * coir_fd_wait only says when that is worth trying. COIR_ON_DESCRIPTOR is the same for
  * coir_select.
  */
 #include <coir/coir.h>
@@ -25,7 +25,7 @@ static int reads(void *arg)
     char letter;
     ssize_t n;
     do {
-        COIR_TRY(coir_descriptor_wait(*fd, POLLIN));
+        COIR_TRY(coir_fd_wait(*fd, POLLIN));
         n = read(*fd, &letter, 1);
         if (n > 0)
             printf("%c\n", letter);

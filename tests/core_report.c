@@ -185,7 +185,7 @@ COIR_TEST_TAGGED(operation_is_hope, "real,no_torture")
     pthread_t id;
     COIR_REQUIRE_EQ(pipe(ends), 0);
     COIR_REQUIRE_EQ(pthread_create(&id, NULL, write_soon, &ends[1]), 0);
-    COIR_EXPECT_EQ(coir_descriptor_wait(ends[0], POLLIN), POLLIN);
+    COIR_EXPECT_EQ(coir_fd_wait(ends[0], POLLIN), POLLIN);
     COIR_EXPECT_EQ(pthread_join(id, NULL), 0);
     close(ends[0]);
     close(ends[1]);

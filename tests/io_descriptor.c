@@ -17,7 +17,7 @@ COIR_TEST(there_are_none_in_the_simulation)
         COIR_SKIP("only the simulation has no foreign descriptors");
     coir_socket *socket;
     coir_case cases[] = {COIR_ON_DESCRIPTOR(0, POLLIN)};
-    COIR_EXPECT_CODE(coir_descriptor_wait(0, POLLIN), -EOPNOTSUPP);
+    COIR_EXPECT_CODE(coir_fd_wait(0, POLLIN), -EOPNOTSUPP);
     COIR_EXPECT_CODE(coir_socket_adopt(0, &socket), -EOPNOTSUPP);
     COIR_EXPECT_CODE(coir_select(cases, 1), -EOPNOTSUPP);
 }
@@ -57,7 +57,7 @@ struct wait {
 static int wait_for(void *arg)
 {
     struct wait *wait = arg;
-    return wait->result = coir_descriptor_wait(wait->fd, wait->events);
+    return wait->result = coir_fd_wait(wait->fd, wait->events);
 }
 
 static void put(int fd)
@@ -91,7 +91,7 @@ COIR_TEST_TAGGED(readable, "real")
         put(pipe.fds[1]);
         COIR_REQUIRE_OK(coir_group_wait(&group));
         COIR_EXPECT_EQ(wait.result, POLLIN);
-        COIR_EXPECT_CODE(coir_descriptor_wait(pipe.fds[0], POLLIN), POLLIN); /* at once */
+        COIR_EXPECT_CODE(coir_fd_wait(pipe.fds[0], POLLIN), POLLIN); /* at once */
         take(pipe.fds[0]);
     }
 }
@@ -100,7 +100,7 @@ COIR_TEST_TAGGED(writable, "real")
 {
     PATIENCE;
     COIR_AUTO(ends) pipe = open_pipe();
-    COIR_EXPECT_CODE(coir_descriptor_wait(pipe.fds[1], POLLOUT), POLLOUT);
+    COIR_EXPECT_CODE(coir_fd_wait(pipe.fds[1], POLLOUT), POLLOUT);
     fill(pipe.fds[1]);
     struct wait wait = {.fd = pipe.fds[1], .events = POLLOUT};
     COIR_GROUP(group);
@@ -123,9 +123,9 @@ COIR_TEST_TAGGED(both_directions, "real")
     COIR_REQUIRE_OK(coir_spawn(&group, wait_for, &in, NULL));
     COIR_REQUIRE_OK(coir_spawn(&group, wait_for, &out, NULL));
     COIR_REQUIRE_OK(coir_test_wait_all_blocked());
-    COIR_EXPECT_CODE(coir_descriptor_wait(pair.fds[0], POLLIN), -EBUSY);
-    COIR_EXPECT_CODE(coir_descriptor_wait(pair.fds[0], POLLOUT), -EBUSY);
-    COIR_EXPECT_CODE(coir_descriptor_wait(pair.fds[0], POLLIN | POLLOUT), -EBUSY);
+    COIR_EXPECT_CODE(coir_fd_wait(pair.fds[0], POLLIN), -EBUSY);
+    COIR_EXPECT_CODE(coir_fd_wait(pair.fds[0], POLLOUT), -EBUSY);
+    COIR_EXPECT_CODE(coir_fd_wait(pair.fds[0], POLLIN | POLLOUT), -EBUSY);
     put(pair.fds[1]);
     while (in.result == 0)
         COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
@@ -167,12 +167,12 @@ COIR_TEST_TAGGED(hang_up_is_an_event, "real")
 COIR_TEST_TAGGED(what_cannot_be_waited_for, "real")
 {
     PATIENCE;
-    COIR_EXPECT_CODE(coir_descriptor_wait(-1, POLLIN), -EBADF);
-    COIR_EXPECT_CODE(coir_descriptor_wait(987654, POLLIN), -EBADF);
-    COIR_EXPECT_CODE(coir_descriptor_wait(0, POLLIN | 0x4000), -EINVAL);
+    COIR_EXPECT_CODE(coir_fd_wait(-1, POLLIN), -EBADF);
+    COIR_EXPECT_CODE(coir_fd_wait(987654, POLLIN), -EBADF);
+    COIR_EXPECT_CODE(coir_fd_wait(0, POLLIN | 0x4000), -EINVAL);
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     COIR_REQUIRE_GE(fd, 0);
-    COIR_EXPECT_CODE(coir_descriptor_wait(fd, POLLIN), POLLIN); /* a file on disk is always ready */
+    COIR_EXPECT_CODE(coir_fd_wait(fd, POLLIN), POLLIN); /* a file on disk is always ready */
     close(fd);
 }
 
@@ -203,13 +203,13 @@ COIR_TEST_TAGGED(a_cancelled_wait_is_no_event_for_the_next, "real")
     PATIENCE;
     COIR_AUTO(ends) pipe = open_pipe();
     COIR_SCOPE(first, COIR_MS(1));
-    COIR_EXPECT_CODE(coir_descriptor_wait(pipe.fds[0], POLLIN), -ETIME);
+    COIR_EXPECT_CODE(coir_fd_wait(pipe.fds[0], POLLIN), -ETIME);
     coir_scope_leave(&first);
     put(pipe.fds[1]); /* the kernel has an armed registration that nobody waits for */
     COIR_REQUIRE_OK(coir_yield());
     take(pipe.fds[0]);
     COIR_SCOPE(second, COIR_MS(1));
-    COIR_EXPECT_CODE(coir_descriptor_wait(pipe.fds[0], POLLIN), -ETIME);
+    COIR_EXPECT_CODE(coir_fd_wait(pipe.fds[0], POLLIN), -ETIME);
 }
 
 /* ---- coir_select ---- */

@@ -211,7 +211,7 @@ COIR_TEST_TAGGED(descriptor_that_was_withdrawn_can_be_waited_for_again, "fifo")
     }
     uint64_t one = 1;
     (void)!write(fd, &one, sizeof one);
-    COIR_EXPECT_EQ(coir_descriptor_wait(fd, POLLIN), POLLIN);
+    COIR_EXPECT_EQ(coir_fd_wait(fd, POLLIN), POLLIN);
     close(fd);
 }
 

@@ -21,7 +21,7 @@
 
 static int wait_readable(void *arg)
 {
-    return coir_descriptor_wait(*(int *)arg, POLLIN);
+    return coir_fd_wait(*(int *)arg, POLLIN);
 }
 
 enum { MANY = 300 };

@@ -65,7 +65,7 @@ static int connect_op(struct waiting *w)
 
 static int poll_op(struct waiting *w)
 {
-    return coir_descriptor_wait(w->fd, POLLIN);
+    return coir_fd_wait(w->fd, POLLIN);
 }
 
 static int read_in_time_op(struct waiting *w)

@@ -69,7 +69,7 @@ int terminal_write(const char *text, size_t length)
 int output_write(const char *text, size_t length)
 {
     while (length > 0) {
-        (void)COIR_TRY(coir_descriptor_wait(terminal_descriptor(), POLLOUT));
+        (void)COIR_TRY(coir_fd_wait(terminal_descriptor(), POLLOUT));
         size_t n = (size_t)COIR_TRY(terminal_write(text, length));
         text += n;
         length -= n;

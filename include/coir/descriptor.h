@@ -3,7 +3,7 @@
  * A library that does its own non-blocking calls only has to be told when they are worth trying:
  *
  *     while (PQflush(connection) > 0)
- *         COIR_TRY(coir_descriptor_wait(PQsocket(connection), POLLIN | POLLOUT));
+ *         COIR_TRY(coir_fd_wait(PQsocket(connection), POLLIN | POLLOUT));
  *
  * COIR_ON_DESCRIPTOR of <coir/select.h> is the same as one of several cases. The simulated backend
  * has no kernel to ask: there both give -EOPNOTSUPP.
@@ -24,7 +24,7 @@ COIR__BEGIN
  * for the same direction, -ENOMEM, -EOPNOTSUPP on the simulated backend, -EINVAL for unknown
  * events, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: nothing happened. Thread safety: the
  * loop's thread. */
-COIR__CHECKED int coir_descriptor_wait(int fd, int events);
+COIR__CHECKED int coir_fd_wait(int fd, int events);
 
 COIR__END
 #endif

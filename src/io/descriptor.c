@@ -34,7 +34,7 @@ static void wait_done(struct coir__op *op)
     coir__wake(op->task, coir__late(op, op->result));
 }
 
-int coir_descriptor_wait(int fd, int events)
+int coir_fd_wait(int fd, int events)
 {
     struct coir_task *self = coir__self();
     int r = coir__enter(self);
