@@ -43,6 +43,7 @@ static void free_state(struct coir__uring *uring)
         (void)munmap((void *)(uintptr_t)uring->alive, PAGE);
     if (uring->wakefd >= 0)
         coir__sys_close(uring->wakefd);
+    coir__uring_pool_close(uring);
     coir__free_own(uring->slots);
     coir__free_own(uring->watches);
     coir__free_own(uring);
@@ -102,7 +103,7 @@ static void drain(struct coir__uring *uring)
 {
     coir__uring_cancel_all(uring);
     coir_time end = coir__clock() + LONGEST_CLOSING;
-    while (uring->loop->operations > 0 && coir__clock() < end) {
+    while ((uring->loop->operations > 0 || uring->receives > 0) && coir__clock() < end) {
         coir__uring_push(uring);
         int r = coir__uring_enter(uring, COIR_MS(20));
         (void)(r == 0 ? take_completions(uring) : coir__uring_go_without(uring, r));
@@ -191,7 +192,7 @@ const struct coir__backend coir__backend_uring = {
     .file_shutdown = coir__native_shutdown,
     .file_option = coir__native_option,
     .file_name = coir__native_name,
-    .file_unread = coir__native_unread,
+    .file_unread = coir__uring_unread,
     .file_close = coir__uring_close,
     .path_mode = coir__native_path_mode,
     .path_remove = coir__native_path_remove,

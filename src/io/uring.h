@@ -1,10 +1,11 @@
 /* uring.h: the inside of the io_uring backend, shared by uring.c (the table, polling), uring_ring.c
- * (the ring: probing, entries, entering, moving), uring_op.c (operations), uring_file.c
- * (descriptors of the library) and uring_watch.c (who waits for descriptors of others).
+ * (the ring: probing, entries, entering, moving), uring_op.c (operations), uring_receive.c (files
+ * that receive without being asked each time), uring_file.c (descriptors of the library) and
+ * uring_watch.c (who waits for descriptors of others).
  *
  * An operation under way has a slot. The kernel knows it by the slot's number and generation, so
- * that a completion which nobody expects finds nobody. Each entry has exactly one completion. A
- * slot waits in the backlog (no entry yet), is queued (its entry was not taken by the kernel: it
+ * that a completion which nobody expects finds nobody. Each entry has exactly one completion, but
+ * for a receive and the wake-up, which have one more each time something comes. A slot waits in the backlog (no entry yet), is queued (its entry was not taken by the kernel: it
  * can still be turned into nothing), or belongs to the kernel.
  */
 #ifndef COIR_IO_URING_H
@@ -17,17 +18,34 @@ enum coir__uring_flag {
     COIR__URING_DIRECT = 1 << 0, /* the ring cannot do it: calls that do not wait, and polling */
 };
 
+/* The kind of the operation of a receive, beside enum coir__op_kind. */
+#define COIR__URING_RECEIVE 32
+
+/* What a file receives without being asked each time. It is there from the first time on. */
+struct coir__uring_receive {
+    struct coir__op op;   /* active while it is the kernel's, or about to be; file NULL: closed */
+    uint32_t bytes;       /* that have come and were not read */
+    uint16_t first, last; /* the buffers that hold them */
+    uint16_t held;        /* how many */
+    bool over;            /* and what comes after them is result: 0 at the end, or an error */
+    int result;
+};
+
 struct coir__uring_file {
     struct coir__file file;
-    uint32_t flags;                 /* and enum coir__native_kind */
-    struct msghdr message;          /* of the write under way */
-    struct coir__uring_file *spare; /* of a listener: for its next connection */
+    uint32_t flags;                      /* and enum coir__native_kind */
+    uint16_t small;                      /* how many reads in a row were of few bytes */
+    uint16_t patience;                   /* how many there must be */
+    struct msghdr message;               /* of the write under way */
+    struct coir__uring_file *spare;      /* of a listener: for its next connection */
+    struct coir__uring_receive *receive; /* NULL: there was none yet */
 };
 
 enum coir__uring_stage {
     COIR__URING_FREE,
     COIR__URING_BACKLOG, /* no entry yet */
     COIR__URING_ENTERED, /* an entry: queued, or the kernel's */
+    COIR__URING_WAITING, /* for what the file receives */
 };
 
 struct coir__uring_slot {
@@ -52,6 +70,16 @@ struct coir__uring_slot {
 
 #define COIR__URING_NONE UINT32_MAX
 
+/* The buffers that the kernel fills for whoever receives. */
+struct coir__uring_pool {
+    struct coir__uring_buffers *buffers; /* NULL: not needed yet */
+    uint32_t count;                      /* of buffers in use */
+    uint32_t free;                       /* of those, the kernel's */
+    uint64_t grown;                      /* the turn in which there were more */
+    bool registered;                     /* with the ring */
+    bool refused;                        /* the kernel does not know this */
+};
+
 struct coir__uring {
     struct coir_loop *loop;
     struct io_uring ring;
@@ -67,6 +95,8 @@ struct coir__uring {
     struct coir__uring_slot *slots;
     uint32_t slot_count, slot_free; /* free ones are linked by next */
     uint32_t cancels;               /* slots whose cancels is set */
+    uint32_t receives;              /* slots of receives */
+    struct coir__uring_pool pool;
     struct coir__op *backlog_first, *backlog_last;
     uint32_t generation; /* of files */
     struct coir__uring_watch *watches;
@@ -108,10 +138,15 @@ bool coir__uring_has_entries(const struct coir__uring *uring);
 /* Takes the next completion. */
 bool coir__uring_next(struct coir__uring *uring, struct io_uring_cqe *ret_completion);
 bool coir__uring_has_next(const struct coir__uring *uring);
-/* Has the kernel work, without waiting, and copies the completion of that name if it comes: it
+/* Has the kernel work, without waiting, and copies the last completion of that name if it comes: it
  * stays in the queue, for nobody. */
 bool coir__uring_fetch(struct coir__uring *uring, uint64_t name,
                        struct io_uring_cqe *ret_completion);
+/* Copies the first completion of that name that is in the queue, or the first one from *at on, and
+ * sets *at behind it. */
+bool coir__uring_look(const struct coir__uring *uring, uint64_t name, unsigned *at,
+                      struct io_uring_cqe *ret_completion);
+unsigned coir__uring_look_from(const struct coir__uring *uring);
 /* The entry of that name at position when the kernel has not taken it yet, else NULL. */
 struct io_uring_sqe *coir__uring_queued(const struct coir__uring *uring, uint32_t position,
                                         uint64_t name);
@@ -138,6 +173,54 @@ void coir__uring_restart(struct coir__uring *uring);
 int coir__uring_go_without(struct coir__uring *uring, int code);
 /* Asks for the end of everything. */
 void coir__uring_cancel_all(struct coir__uring *uring);
+
+/* For uring_receive.c. The name by which the kernel knows a slot. */
+static inline uint64_t coir__uring_name(const struct coir__uring *uring,
+                                        const struct coir__uring_slot *slot)
+{
+    return (uint64_t)slot->generation << 32 | (uint32_t)(slot - uring->slots);
+}
+struct coir__uring_slot *coir__uring_slot_take(struct coir__uring *uring, struct coir__op *op);
+/* Makes the entry of a slot, in its turn. */
+void coir__uring_slot_enter(struct coir__uring *uring, struct coir__uring_slot *slot);
+/* Ends the operation of a slot, and does not tell its owner, or does. */
+void coir__uring_slot_release(struct coir__uring *uring, struct coir__uring_slot *slot);
+void coir__uring_slot_end(struct coir__uring *uring, struct coir__uring_slot *slot, long result);
+
+/* ---- uring_receive.c ---- */
+
+/* How many small reads make a file receive on its own. Tests change it. */
+extern uint16_t coir__uring_patience;
+
+/* Whether all that file reads comes by its receive, so that nothing else may read from it. */
+static inline bool coir__uring_receives(const struct coir__uring_file *file)
+{
+    const struct coir__uring_receive *receive = file->receive;
+    return receive != NULL && (receive->op.active || receive->held > 0 || receive->over);
+}
+
+/* Notes a read of n bytes out of length. */
+void coir__uring_receive_note(struct coir__uring_file *file, size_t n, size_t length);
+void coir__uring_receive_arm(struct coir__uring *uring, struct coir__uring_file *file);
+/* file is about to be read: lets the kernel receive for it from now on, if that is worthwhile. */
+static inline void coir__uring_receive_start(struct coir__uring *uring,
+                                             struct coir__uring_file *file)
+{
+    if (file->small >= file->patience && !coir__uring_receives(file))
+        coir__uring_receive_arm(uring, file);
+}
+/* What a read or a poll of a file that receives gets, or COIR__STARTED: it waits. */
+long coir__uring_receive_take(struct coir__uring *uring, struct coir__uring_slot *slot);
+/* Works off a completion of a receive. Returns how many operations it ended. */
+int coir__uring_receive_finish(struct coir__uring *uring, struct coir__uring_slot *slot,
+                               const struct io_uring_cqe *completion);
+/* The ring is gone, and perhaps (failure) what had come. */
+void coir__uring_receive_lose(struct coir__uring *uring, struct coir__uring_slot *slot,
+                              int failure);
+/* Ends it, and throws away what was not read. Returns whether there was any. */
+bool coir__uring_receive_close(struct coir__uring *uring, struct coir__uring_file *file);
+int coir__uring_unread(struct coir_loop *loop, struct coir__file *file);
+void coir__uring_pool_close(struct coir__uring *uring);
 
 /* ---- uring_file.c ---- */
 

@@ -11,7 +11,7 @@ struct coir__uring_file *coir__uring_file_new(struct coir_loop *loop)
     struct coir__uring_file *record = coir__alloc_own(sizeof *record);
     if (record == NULL)
         return NULL;
-    *record = (struct coir__uring_file){.file.loop = loop};
+    *record = (struct coir__uring_file){.file.loop = loop, .patience = coir__uring_patience};
     record->file.read.file = record->file.write.file = &record->file;
     return record;
 }
@@ -63,9 +63,10 @@ int coir__uring_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_fi
 void coir__uring_close(struct coir_loop *loop, struct coir__file *file, bool abrupt)
 {
     struct coir__uring_file *record = coir__uring_file_of(file);
+    struct coir__uring *uring = coir__uring_of(loop);
     assert(!file->read.active && !file->write.active);
-    coir__native_close(file->fd, record->flags,
-                       abrupt && !coir__uring_is_copy(coir__uring_of(loop)));
+    abrupt |= coir__uring_receive_close(uring, record);
+    coir__native_close(file->fd, record->flags, abrupt && !coir__uring_is_copy(uring));
     loop->descriptors--;
     coir__free_own(record->spare);
     coir__free_own(record);

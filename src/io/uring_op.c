@@ -50,13 +50,7 @@ static struct coir__uring_slot *slot_of(struct coir__uring *uring, const struct 
     return &uring->slots[op->slot];
 }
 
-/* The name by which the kernel knows a slot. */
-static uint64_t name_of(const struct coir__uring *uring, const struct coir__uring_slot *slot)
-{
-    return (uint64_t)slot->generation << 32 | index_of(uring, slot);
-}
-
-static struct coir__uring_slot *take_slot(struct coir__uring *uring, struct coir__op *op)
+struct coir__uring_slot *coir__uring_slot_take(struct coir__uring *uring, struct coir__op *op)
 {
     if (coir__unlikely(uring->slot_free == COIR__URING_NONE) && grow(uring) < 0)
         return NULL;
@@ -124,6 +118,10 @@ static void prepare_call(struct io_uring_sqe *entry, const struct coir__uring_sl
         io_uring_prep_recv(entry, fd_of(op), op->data, at_most(slot, op->length), 0);
         break;
     case COIR__OP_WRITE: prepare_write(entry, slot); break;
+    case COIR__URING_RECEIVE:
+        io_uring_prep_recv_multishot(entry, fd_of(op), NULL, 0, 0);
+        entry->flags |= IOSQE_BUFFER_SELECT; /* of group 0 */
+        break;
     case COIR__OP_ACCEPT:
         io_uring_prep_accept(entry, fd_of(op), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         break;
@@ -141,7 +139,7 @@ static void prepare(struct coir__uring *uring, struct coir__uring_slot *slot,
         io_uring_prep_poll_add(entry, fd_of(slot->op), events_of(slot->op));
     else
         prepare_call(entry, slot);
-    entry->user_data = name_of(uring, slot);
+    entry->user_data = coir__uring_name(uring, slot);
     slot->position = uring->ring.sq.sqe_tail - 1;
     slot->stage = COIR__URING_ENTERED;
 }
@@ -162,8 +160,7 @@ static void backlog_unlink(struct coir__uring *uring, struct coir__op *op)
     *(op->previous != NULL ? &op->previous->next : &uring->backlog_first) = op->next;
 }
 
-/* Makes the entry of a slot, in its turn. */
-static void enter(struct coir__uring *uring, struct coir__uring_slot *slot)
+void coir__uring_slot_enter(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
     struct io_uring_sqe *entry = NULL;
     if (coir__likely(uring->backlog_first == NULL))
@@ -182,7 +179,7 @@ static void ask(struct coir__uring *uring, struct coir__uring_slot *slot)
     slot->cancels = entry == NULL;
     if (entry == NULL)
         return;
-    io_uring_prep_cancel64(entry, name_of(uring, slot), 0);
+    io_uring_prep_cancel64(entry, coir__uring_name(uring, slot), 0);
     entry->user_data = COIR__URING_NOBODY;
 }
 
@@ -242,7 +239,11 @@ static long attempt(struct coir__uring_slot *slot)
     struct coir__uring_file *file = coir__uring_file_of(op->file);
     long result;
     switch (op->kind) {
-    case COIR__OP_READ: result = read_now(file, op); break;
+    case COIR__OP_READ:
+        if (coir__unlikely(coir__uring_receives(file)))
+            return COIR__STARTED; /* in its turn */
+        result = read_now(file, op);
+        break;
     case COIR__OP_WRITE: result = coir__native_write(file->file.fd, file->flags, op); break;
     case COIR__OP_ACCEPT:
         result = coir__native_accept(file->file.fd);
@@ -267,20 +268,28 @@ static long begin_connect(struct coir__uring_file *file, struct coir__uring_slot
     return r == -EINPROGRESS ? COIR__STARTED : r;
 }
 
+static long begin_read(struct coir__uring_slot *slot)
+{
+    struct coir__op *op = slot->op;
+    struct coir__uring_file *file = coir__uring_file_of(op->file);
+    slot->late = op->data == NULL;
+    if (!coir__uring_receives(file)) {
+        if (coir__unlikely(file->flags & COIR__URING_DIRECT))
+            return attempt(slot);
+        if (slot->late)
+            return COIR__STARTED;
+    }
+    meet_fault(slot, COIR__SYS_RECV, op->length);
+    return COIR__STARTED;
+}
+
 /* What the ring is to do for a slot, or the result when there is one at once. */
 static long begin(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
     struct coir__op *op = slot->op;
     struct coir__uring_file *file = coir__uring_file_of(op->file);
     switch (op->kind) {
-    case COIR__OP_READ:
-        if (coir__unlikely(file->flags & COIR__URING_DIRECT))
-            return attempt(slot);
-        slot->late = slot->polls = op->data == NULL;
-        if (slot->late)
-            return COIR__STARTED;
-        meet_fault(slot, COIR__SYS_RECV, op->length);
-        return COIR__STARTED;
+    case COIR__OP_READ: return begin_read(slot);
     case COIR__OP_WRITE:
         if (coir__unlikely(file->flags & COIR__URING_DIRECT))
             return attempt(slot);
@@ -322,16 +331,33 @@ static long begin_watch(struct coir__uring *uring, struct coir__op *op)
     return r < 0 ? r : COIR__STARTED;
 }
 
+/* Goes on with an operation that has no result yet: by an entry, or, with a file that receives, by
+ * what has come or will. Returns its result, or COIR__STARTED. */
+static long go_on(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    const struct coir__op *op = slot->op;
+    bool reads = op->kind == COIR__OP_READ || (op->kind == COIR__OP_POLL && op->file != NULL);
+    if (reads && !slot->known && coir__uring_receives(coir__uring_file_of(op->file)))
+        return coir__uring_receive_take(uring, slot);
+    slot->polls |= slot->late && !slot->known;
+    coir__uring_slot_enter(uring, slot);
+    return COIR__STARTED;
+}
+
 long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
 {
     struct coir__uring *uring = coir__uring_of(loop);
     assert(!op->active);
     if (coir__uring_is_copy(uring))
         return -COIR_EWRONGLOOP;
-    struct coir__uring_slot *slot = take_slot(uring, op);
+    if (op->kind == COIR__OP_READ)
+        coir__uring_receive_start(uring, coir__uring_file_of(op->file));
+    struct coir__uring_slot *slot = coir__uring_slot_take(uring, op);
     if (coir__unlikely(slot == NULL))
         return -ENOMEM;
     long result = coir__unlikely(op->file == NULL) ? begin_watch(uring, op) : begin(uring, slot);
+    if (result == COIR__STARTED)
+        result = go_on(uring, slot);
     if (result != COIR__STARTED) {
         free_slot(uring, slot);
         return result;
@@ -340,21 +366,22 @@ long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
     loop->operations++;
     if (coir__unlikely(coir__has_ledger()) && loop->current != NULL)
         loop->current->flags |= COIR__TASK_BELONGINGS; /* so that its end is looked at */
-    enter(uring, slot);
     return COIR__STARTED;
 }
 
 /* ---- cancelling ---- */
 
-/* Ends op, without telling its owner. */
-static void release(struct coir__uring *uring, struct coir__uring_slot *slot)
+void coir__uring_slot_release(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
     struct coir__op *op = slot->op;
-    if (op->file == NULL && !slot->cancelled)
+    if (op->kind == COIR__URING_RECEIVE)
+        uring->receives--; /* nobody waits for those */
+    else
+        uring->loop->operations--;
+    if (op->kind == COIR__OP_POLL && op->file == NULL && !slot->cancelled)
         coir__uring_watch_remove(uring, op);
     free_slot(uring, slot);
     op->active = false;
-    uring->loop->operations--;
 }
 
 /* Whether it has happened: a ring that was given up has brought the result. */
@@ -373,9 +400,10 @@ static bool withdraw(struct coir__uring *uring, struct coir__uring_slot *slot)
         backlog_unlink(uring, slot->op);
         return true;
     }
-    if (copy)
+    if (copy || slot->stage == COIR__URING_WAITING)
         return true;
-    struct io_uring_sqe *queued = coir__uring_queued(uring, slot->position, name_of(uring, slot));
+    struct io_uring_sqe *queued =
+        coir__uring_queued(uring, slot->position, coir__uring_name(uring, slot));
     if (queued == NULL)
         return false;
     io_uring_prep_nop(queued);
@@ -388,11 +416,11 @@ static bool withdraw(struct coir__uring *uring, struct coir__uring_slot *slot)
 static bool end_accept(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
     struct io_uring_cqe completion;
-    if (!coir__uring_fetch(uring, name_of(uring, slot), &completion))
+    if (!coir__uring_fetch(uring, coir__uring_name(uring, slot), &completion))
         return false;
     if (completion.res >= 0 && !slot->polls && !slot->known)
         coir__native_close(completion.res, coir__uring_file_of(slot->op->file)->flags, true);
-    release(uring, slot);
+    coir__uring_slot_release(uring, slot);
     return true;
 }
 
@@ -402,12 +430,12 @@ bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
     struct coir__uring_slot *slot = slot_of(uring, op);
     assert(op->active && slot->op == op);
     if (withdraw(uring, slot)) {
-        release(uring, slot);
+        coir__uring_slot_release(uring, slot);
         return true;
     }
     if (!slot->cancelled) {
         slot->cancelled = true;
-        if (op->file == NULL)
+        if (op->kind == COIR__OP_POLL && op->file == NULL)
             coir__uring_watch_remove(uring, op);
         if (!has_happened(slot))
             ask(uring, slot);
@@ -514,14 +542,14 @@ static struct coir__uring_slot *find(struct coir__uring *uring, uint64_t name)
     if (index >= uring->slot_count)
         return NULL;
     struct coir__uring_slot *slot = &uring->slots[index];
-    bool expected = slot->stage == COIR__URING_ENTERED && name_of(uring, slot) == name;
+    bool expected = slot->stage == COIR__URING_ENTERED && coir__uring_name(uring, slot) == name;
     return coir__likely(expected) ? slot : NULL;
 }
 
-static void end(struct coir__uring *uring, struct coir__uring_slot *slot, long result)
+void coir__uring_slot_end(struct coir__uring *uring, struct coir__uring_slot *slot, long result)
 {
     struct coir__op *op = slot->op;
-    release(uring, slot);
+    coir__uring_slot_release(uring, slot);
     op->result = result;
     op->done(op);
 }
@@ -534,12 +562,17 @@ int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *com
             coir__uring_wake_ended(uring, completion->res);
         return 0;
     }
+    struct coir__op *op = slot->op;
+    if (op->kind == COIR__URING_RECEIVE)
+        return coir__uring_receive_finish(uring, slot, completion);
     long result = after(slot, completion->res);
-    if (result == COIR__STARTED) {
-        enter(uring, slot);
+    if (result > 0 && op->kind == COIR__OP_READ)
+        coir__uring_receive_note(coir__uring_file_of(op->file), (size_t)result, op->length);
+    if (result == COIR__STARTED)
+        result = go_on(uring, slot);
+    if (result == COIR__STARTED)
         return 0;
-    }
-    end(uring, slot, result);
+    coir__uring_slot_end(uring, slot, result);
     return 1;
 }
 
@@ -550,15 +583,34 @@ void coir__uring_keep(struct coir__uring *uring, const struct io_uring_cqe *comp
     struct coir__uring_slot *slot = find(uring, completion->user_data);
     if (slot == NULL || slot->known)
         return;
+    if (slot->op->kind == COIR__URING_RECEIVE) {
+        (void)coir__uring_receive_finish(uring, slot, completion);
+        return;
+    }
     slot->known = true;
     slot->result = completion->res;
 }
 
+static bool is_receive(const struct coir__uring_slot *slot)
+{
+    return slot->op != NULL && slot->op->kind == COIR__URING_RECEIVE;
+}
+
+/* The kernel receives for nobody any more, without having said so. */
+static void lose_receive(struct coir__uring *uring, struct coir__uring_slot *slot, int failure)
+{
+    if (slot->stage == COIR__URING_BACKLOG)
+        backlog_unlink(uring, slot->op);
+    coir__uring_receive_lose(uring, slot, failure);
+}
+
 void coir__uring_restart(struct coir__uring *uring)
 {
+    int failure = uring->failure;
+    uring->pool.registered = false;
     for (uint32_t i = 0; i < uring->slot_count; i++) {
         struct coir__uring_slot *slot = &uring->slots[i];
-        if (slot->stage != COIR__URING_ENTERED)
+        if (slot->stage != COIR__URING_ENTERED || is_receive(slot))
             continue;
         uring->cancels -= slot->cancels;
         slot->cancels = false;
@@ -570,6 +622,10 @@ void coir__uring_restart(struct coir__uring *uring)
         backlog_link(uring, slot);
     }
     uring->failure = 0;
+    for (uint32_t i = 0; i < uring->slot_count;
+         i++) /* only now: readers get entries of their own */
+        if (is_receive(&uring->slots[i]))
+            lose_receive(uring, &uring->slots[i], failure);
 }
 
 static bool passes(int code)
@@ -600,9 +656,13 @@ int coir__uring_go_without(struct coir__uring *uring, int code)
             result = -ECANCELED;
         if (result == COIR__STARTED && passes(code))
             continue;
+        if (is_receive(slot)) {
+            lose_receive(uring, slot, 0);
+            continue;
+        }
         if (slot->stage == COIR__URING_BACKLOG)
             backlog_unlink(uring, slot->op);
-        end(uring, slot, result == COIR__STARTED ? code : result);
+        coir__uring_slot_end(uring, slot, result == COIR__STARTED ? code : result);
         ended++;
     }
     return ended;

@@ -254,14 +254,32 @@ bool coir__uring_wants_enter(const struct coir__uring *uring)
            !(uring->setup & IORING_SETUP_TASKRUN_FLAG);
 }
 
-static const struct io_uring_cqe *find_completion(const struct coir__uring *uring, uint64_t name)
+unsigned coir__uring_look_from(const struct coir__uring *uring)
+{
+    return *uring->ring.cq.khead;
+}
+
+bool coir__uring_look(const struct coir__uring *uring, uint64_t name, unsigned *at,
+                      struct io_uring_cqe *ret_completion)
 {
     const struct io_uring_cq *queue = &uring->ring.cq;
     unsigned end = __atomic_load_n(queue->ktail, __ATOMIC_ACQUIRE);
-    for (unsigned at = *queue->khead; at != end; at++)
-        if (queue->cqes[at & *queue->kring_mask].user_data == name)
-            return &queue->cqes[at & *queue->kring_mask];
-    return NULL;
+    while (*at != end) {
+        *ret_completion = queue->cqes[(*at)++ & *queue->kring_mask];
+        if (ret_completion->user_data == name)
+            return true;
+    }
+    return false;
+}
+
+static bool find_last(const struct coir__uring *uring, uint64_t name,
+                      struct io_uring_cqe *ret_completion)
+{
+    unsigned at = coir__uring_look_from(uring);
+    while (coir__uring_look(uring, name, &at, ret_completion))
+        if (!(ret_completion->flags & IORING_CQE_F_MORE))
+            return true;
+    return false;
 }
 
 bool coir__uring_fetch(struct coir__uring *uring, uint64_t name,
@@ -269,11 +287,9 @@ bool coir__uring_fetch(struct coir__uring *uring, uint64_t name,
 {
     for (int tries = 0; tries < LOOKS && !uring->broken; tries++) {
         int r = coir__sys_uring_enter(&uring->ring, offer(uring), 0, 0);
-        const struct io_uring_cqe *found = find_completion(uring, name);
-        if (found != NULL)
-            *ret_completion = *found;
-        if (found != NULL || (r < 0 && r != -EINTR))
-            return found != NULL;
+        bool found = find_last(uring, name, ret_completion);
+        if (found || (r < 0 && r != -EINTR))
+            return found;
     }
     return false;
 }

@@ -55,6 +55,16 @@ static inline int coir__sys_uring_limit_workers(struct io_uring *ring, unsigned 
     return io_uring_register_iowq_max_workers(ring, limits);
 }
 
+/* Makes count buffers known that ring, which is memory of the caller, tells of. */
+static inline int coir__sys_uring_register_buffers(struct io_uring *ring, void *buffers,
+                                                   unsigned count, uint16_t group)
+{
+    COIR__SYS_FAULT(COIR__SYS_URING_REGISTER, NULL);
+    struct io_uring_buf_reg request = {
+        .ring_addr = (uintptr_t)buffers, .ring_entries = count, .bgid = group};
+    return io_uring_register_buf_ring(ring, &request, 0);
+}
+
 /* A child of fork(2) must not see the memory that the kernel shares with the parent. */
 static inline int coir__sys_uring_hide_from_children(struct io_uring *ring)
 {
