@@ -45,6 +45,7 @@ COIR_TEST_TAGGED(what_the_kernel_has_not_seen_ends_at_once, "fifo")
 COIR_TEST_TAGGED(what_the_kernel_has_ends_when_it_says_so, "fifo")
 {
     ONLY_HERE;
+    coir__uring_patience = UINT16_MAX; /* reads of its own */
     PAIR(BY_TCP, a, b);
     coir_task *reader = NULL;
     COIR_GROUP(group);
@@ -64,6 +65,7 @@ COIR_TEST_TAGGED(what_the_kernel_has_ends_when_it_says_so, "fifo")
 COIR_TEST_TAGGED(what_waits_for_long_is_not_taken_for_new, "no_torture,fifo")
 {
     ONLY_HERE;
+    coir__uring_patience = UINT16_MAX; /* reads of its own */
     PAIR(BY_TCP, a, b);
     static const uint32_t later[] = {0x7fffffffU, 0x80000001U, 0xffffffffU};
     struct coir__uring *uring = ring_of(coir_loop_current());

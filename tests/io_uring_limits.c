@@ -230,16 +230,6 @@ static int accept_late(void *arg)
     return 0;
 }
 
-/* The kernel completes what it can, and then the loop needs another ring, before anybody has looked
- * at what is complete. */
-static void complete_and_move(struct coir__uring *uring)
-{
-    COIR_EXPECT_EQ(coir__uring_enter(uring, 0), 0);
-    FAULT(URING_ENTER, EEXIST, 1);
-    COIR_EXPECT_EQ(coir__uring_enter(uring, 0), 0);
-    coir__sys_fault = NULL;
-}
-
 /* In the backlog, and when its entry brings it: a result that has come is not withdrawn. */
 COIR_TEST_TAGGED(results_that_moved_with_the_loop_are_not_lost, "no_torture,fifo")
 {

@@ -415,6 +415,8 @@ static int query_file(struct coir_stream *stream, int key, void *ret_value)
     case COIR_QUERY_DESCRIPTOR:
         if (!loop->backend->simulated)
             r = *(int *)ret_value = file->fd;
+        if (loop->backend->file_show != NULL)
+            loop->backend->file_show(loop, file);
         return r < 0 ? r : 0;
     case COIR_QUERY_UNREAD:
         r = loop->backend->file_unread(loop, file);

@@ -193,6 +193,7 @@ const struct coir__backend coir__backend_uring = {
     .file_option = coir__native_option,
     .file_name = coir__native_name,
     .file_unread = coir__uring_unread,
+    .file_show = coir__uring_show,
     .file_close = coir__uring_close,
     .path_mode = coir__native_path_mode,
     .path_remove = coir__native_path_remove,

@@ -16,6 +16,7 @@
 
 enum coir__uring_flag {
     COIR__URING_DIRECT = 1 << 0, /* the ring cannot do it: calls that do not wait, and polling */
+    COIR__URING_SHOWN = 1 << 1,  /* others may read from it: no receive */
 };
 
 /* The kind of the operation of a receive, beside enum coir__op_kind. */
@@ -219,6 +220,8 @@ void coir__uring_receive_lose(struct coir__uring *uring, struct coir__uring_slot
                               int failure);
 /* Ends it, and throws away what was not read. Returns whether there was any. */
 bool coir__uring_receive_close(struct coir__uring *uring, struct coir__uring_file *file);
+/* Ends it, and begins none any more. */
+void coir__uring_show(struct coir_loop *loop, struct coir__file *file);
 int coir__uring_unread(struct coir_loop *loop, struct coir__file *file);
 void coir__uring_pool_close(struct coir__uring *uring);
 

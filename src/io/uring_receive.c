@@ -216,7 +216,8 @@ static int arm(struct coir__uring *uring, struct coir__uring_file *file)
 
 void coir__uring_receive_arm(struct coir__uring *uring, struct coir__uring_file *file)
 {
-    if (uring->pool.refused || uring->broken || (file->flags & COIR__URING_DIRECT))
+    uint32_t prevented = file->flags & (COIR__URING_DIRECT | COIR__URING_SHOWN);
+    if (uring->pool.refused || uring->broken || prevented)
         return;
     int r = arm(uring, file);
     if (r < 0)
@@ -366,7 +367,7 @@ void coir__uring_receive_lose(struct coir__uring *uring, struct coir__uring_slot
     (void)serve(uring, coir__uring_file_of(receive->op.file));
 }
 
-/* ---- closing ---- */
+/* ---- ending it at once ---- */
 
 /* Ends a receive before it returns, if the kernel does its part. */
 static void end_now(struct coir__uring *uring, struct coir__uring_receive *receive)
@@ -381,6 +382,14 @@ static void end_now(struct coir__uring *uring, struct coir__uring_receive *recei
     unsigned at = coir__uring_look_from(uring);
     while (receive->op.active && coir__uring_look(uring, name, &at, &completion))
         (void)coir__uring_receive_finish(uring, &uring->slots[number], &completion);
+}
+
+void coir__uring_show(struct coir_loop *loop, struct coir__file *file)
+{
+    struct coir__uring_file *record = coir__uring_file_of(file);
+    record->flags |= COIR__URING_SHOWN;
+    if (record->receive != NULL)
+        end_now(coir__uring_of(loop), record->receive);
 }
 
 bool coir__uring_receive_close(struct coir__uring *uring, struct coir__uring_file *file)
