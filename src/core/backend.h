@@ -142,8 +142,8 @@ struct coir__backend {
                      struct sockaddr *ret_address, socklen_t *length);
     /* How many bytes have arrived and were not read: closing with some resets the peer. */
     int (*file_unread)(struct coir_loop *loop, struct coir__file *file);
-    /* Others will know the descriptor of file, and may read from it: from now on the backend does so
-     * only for reads that are under way. NULL: it never does anything else. */
+    /* Others will know the descriptor of file, and may read from it: from now on the backend does
+     * so only for reads that are under way. NULL: it never does anything else. */
     void (*file_show)(struct coir_loop *loop, struct coir__file *file);
     /* Closes and frees file; no operation of it is under way. abrupt: reset the peer instead of a
      * goodbye. */

@@ -5,8 +5,9 @@
  *
  * An operation under way has a slot. The kernel knows it by the slot's number and generation, so
  * that a completion which nobody expects finds nobody. Each entry has exactly one completion, but
- * for a receive and the wake-up, which have one more each time something comes. A slot waits in the backlog (no entry yet), is queued (its entry was not taken by the kernel: it
- * can still be turned into nothing), or belongs to the kernel.
+ * for a receive and the wake-up, which have one more each time something comes. A slot waits in the
+ * backlog (no entry yet), is queued (its entry was not taken by the kernel: it can still be turned
+ * into nothing), or belongs to the kernel.
  */
 #ifndef COIR_IO_URING_H
 #define COIR_IO_URING_H
