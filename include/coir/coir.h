@@ -34,6 +34,7 @@
 #include <coir/task.h>
 #include <coir/tcp.h>
 #include <coir/threads.h>
+#include <coir/udp.h>
 #include <coir/watch.h>
 
 #endif

@@ -22,7 +22,7 @@ COIR__BEGIN
 /* A socket; opaque. */
 typedef struct coir_socket coir_socket;
 
-/* Makes a socket, as socket(2): AF_INET, AF_INET6 or AF_UNIX, and SOCK_STREAM.
+/* Makes a socket, as socket(2): AF_INET, AF_INET6 or AF_UNIX, and SOCK_STREAM or SOCK_DGRAM.
  * Returns 0, and writes *ret_socket, which is the caller's to close. Errors: those of socket(2),
  * -ENOMEM, -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's
  * thread. */
@@ -33,6 +33,13 @@ COIR__CHECKED int coir_socket_open(int domain, int type, coir_socket **ret_socke
  * -EBADF, -ENOMEM, -EOPNOTSUPP on the simulated backend, -COIR_ENOTASK where no loop runs; then fd
  * stays the caller's. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_socket_adopt(int fd, coir_socket **ret_socket);
+
+/* Makes two Unix sockets that are connected to each other, as socketpair(2): SOCK_STREAM or
+ * SOCK_DGRAM.
+ * Returns 0, and writes *ret_one and *ret_other. Errors: those of socketpair(2), -ENOMEM, -EINVAL,
+ * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's thread.
+ */
+COIR__CHECKED int coir_socket_pair(int type, coir_socket **ret_one, coir_socket **ret_other);
 
 /* Binds socket to an address of this host, as bind(2).
  * Returns 0. Errors: those of bind(2), -COIR_EWRONGLOOP. Cancel safety: never waits. Thread
@@ -60,6 +67,35 @@ COIR__CHECKED int coir_socket_accept(coir_socket *socket, coir_socket **ret_sock
  * loop's thread. */
 COIR__CHECKED int coir_socket_connect(coir_socket *socket, const struct sockaddr *address,
                                       socklen_t length);
+
+/* ---- messages ---- */
+
+/* A message with its address and what else belongs to it, as recvmmsg(2) and sendmmsg(2) have it.
+ * Everything is the caller's, and stays until the call has ended. */
+typedef struct coir_message {
+    struct msghdr header;
+    unsigned length; /* that was received or sent */
+} coir_message;
+
+/* Waits until a message has arrived, and receives as many as there are, count (1 to 1024) at most.
+ * Of flags, MSG_TRUNC makes the length that of the whole datagram when it was cut, and MSG_DONTWAIT
+ * gives -EAGAIN instead of waiting; others are refused. Descriptors that come along are
+ * close-on-exec.
+ * Returns 0, and writes *ret_count (at least 1), each message's length, and in its header what
+ * recvmsg(2) writes. A stream ends with length 0. Errors: those of recvmsg(2), -EBUSY while another
+ * task receives, reads or accepts, -EINVAL, -EAGAIN, -COIR_ECLOSED when it is closed meanwhile,
+ * -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: nothing is lost. Thread
+ * safety: the loop's thread. */
+COIR__CHECKED int coir_socket_receive(coir_socket *socket, coir_message *messages, size_t count,
+                                      int flags, size_t *ret_count);
+
+/* Sends count messages (1 to 1024), waiting while there is no room for the first. No SIGPIPE is
+ * raised. Of flags there is MSG_DONTWAIT, as above.
+ * Returns 0, and writes *ret_count: how many were sent, at least 1; what keeps the next one from
+ * being sent, the next call says. Errors: those of sendmsg(2), else as coir_socket_receive. Cancel
+ * safety: nothing was sent. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_socket_send(coir_socket *socket, coir_message *messages, size_t count,
+                                   int flags, size_t *ret_count);
 
 /* Sets an option, as setsockopt(2).
  * Returns 0. Errors: those of setsockopt(2), -COIR_EWRONGLOOP. Cancel safety: never waits. Thread

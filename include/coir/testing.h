@@ -187,6 +187,12 @@ COIR__PUBLIC void coir_sequencer_leave(coir_sequencer *sequencer);
  * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_test_cancel_at_park(coir_task *task, unsigned call);
 
+/* On the simulated backend: from now on, of each hundred UDP datagrams about so many are lost, come
+ * twice, or come after the next one, as the seed of the test decides. At first none are.
+ * Returns 0. Errors: -EOPNOTSUPP on other backends, -EINVAL above 100, -COIR_ENOTASK where no loop
+ * runs. Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_test_datagrams(unsigned lost, unsigned doubled, unsigned late);
+
 /* Whether this run is one of --torture: a fault is, was or will be injected, so that what a test
  * expects need not come true. For tests that would otherwise loop until something succeeds. Returns
  * true or false. Cancel safety: never waits. Thread safety: any thread. */

@@ -28,7 +28,12 @@ enum coir__op_kind {
     COIR__OP_CONNECT, /* result: 0 */
     COIR__OP_POLL,    /* wait until it is ready for events (POLLIN, POLLOUT…); result: the events
                          that are; with a file by its read */
+    COIR__OP_RECEIVE, /* receive up to count messages, with addresses and descriptors; result: how
+                         many, at least 1, each with its length (0: the end of a stream) */
+    COIR__OP_SEND,    /* send count messages; result: how many were sent, at least 1 */
 };
+
+struct coir_message; /* of <coir/socket.h> */
 
 /* One operation. Results are 0 or more, or a negative errno. Two of them are most of what an idle
  * connection costs, so what only one kind needs shares its place with what others need. */
@@ -47,6 +52,12 @@ struct coir__op {
         struct {                            /* COIR__OP_CONNECT */
             const struct sockaddr *address; /* lives until done */
             socklen_t address_length;
+        };
+        struct { /* COIR__OP_RECEIVE, COIR__OP_SEND: by the file's read or write */
+            struct coir_message *messages; /* with what they point to, live until done */
+            uint16_t message_count;
+            bool at_once; /* -EAGAIN instead of waiting */
+            int flags;    /* of recvmsg(2) */
         };
         struct coir__file *accepted; /* COIR__OP_ACCEPT: its result */
         int fd;                      /* COIR__OP_POLL without a file */
@@ -132,6 +143,8 @@ struct coir__backend {
     int (*file_socket)(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
     int (*file_adopt)(struct coir_loop *loop, int fd,
                       struct coir__file **ret_file); /* takes fd over; -EOPNOTSUPP in sim */
+    /* Two files that are connected to each other, of Unix sockets. */
+    int (*file_pair)(struct coir_loop *loop, int type, struct coir__file *ret_files[2]);
     int (*file_bind)(struct coir_loop *loop, struct coir__file *file,
                      const struct sockaddr *address, socklen_t length);
     int (*file_listen)(struct coir_loop *loop, struct coir__file *file, int backlog);

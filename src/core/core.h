@@ -212,6 +212,10 @@ struct coir_loop {
     void *fake;       /* of ASan */
     const void *thread_stack;
     size_t thread_stack_size;
+    /* In the simulation, what becomes of each hundred datagrams on the way, as a seed decides. */
+    struct {
+        unsigned lost, doubled, late;
+    } mishaps;
     struct coir_error *error;  /* last failure outside tasks */
     struct coir__debug *debug; /* NULL: debug mode is off */
 };

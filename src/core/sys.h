@@ -55,11 +55,14 @@
     X(POLL,         false, EINTR, ENOMEM)                                                          \
     X(READ,         true,  EINTR, EIO)                                                             \
     X(RECV,         true,  EINTR, ECONNRESET, ENOMEM, ETIMEDOUT)                                   \
+    X(RECVMSG,      true,  EINTR, ECONNREFUSED, ENOMEM)                                            \
     X(SEND,         true,  EINTR, EPIPE, ECONNRESET, ENOBUFS, ENOMEM)                              \
+    X(SENDMSG,      true,  EINTR, ECONNREFUSED, EINVAL, EMSGSIZE, ENOBUFS, ENOMEM, EPERM)          \
     X(SETSOCKOPT,   false, ENOMEM)                                                                 \
     X(SHUTDOWN,     false, ENOTCONN)                                                               \
     X(SIGACTION,    false, EINVAL)                                                                 \
     X(SOCKET,       false, EMFILE, ENFILE, ENOBUFS, ENOMEM)                                        \
+    X(SOCKETPAIR,   false, EMFILE, ENFILE, ENOMEM)                                                 \
     X(THREAD,       false, EAGAIN)                                                                 \
     X(UNLINK,       false, ENOENT, EACCES)                                                         \
     X(URING_ENTER,  false, EINTR, EAGAIN, EBUSY, ENOMEM)                                           \
@@ -105,6 +108,12 @@ static inline int coir__sys_socket(int domain, int type, int protocol)
     COIR__SYS_FAULT(COIR__SYS_SOCKET, NULL);
     int fd = socket(domain, type, protocol);
     return fd < 0 ? -errno : fd;
+}
+
+static inline int coir__sys_socketpair(int type, int ret_fds[2])
+{
+    COIR__SYS_FAULT(COIR__SYS_SOCKETPAIR, NULL);
+    return socketpair(AF_UNIX, type, 0, ret_fds) < 0 ? -errno : 0;
 }
 
 static inline int coir__sys_bind(int fd, const struct sockaddr *address, socklen_t length)
@@ -182,6 +191,34 @@ static inline long coir__sys_sendmsg(int fd, const struct msghdr *message, int f
     return n < 0 ? -errno : n;
 }
 
+/* Messages, with what belongs to them. Returns how many went, at least one. Shortened, only the
+ * first one does. */
+static inline long coir__sys_receive_messages(int fd, struct mmsghdr *messages, size_t count,
+                                              int flags)
+{
+    COIR__SYS_FAULT(COIR__SYS_RECVMSG, &count);
+    if (count > 1) {
+        int n = recvmmsg(fd, messages, (unsigned)count, flags, NULL);
+        return n < 0 ? -errno : n;
+    }
+    ssize_t length = recvmsg(fd, &messages->msg_hdr, flags);
+    messages->msg_len = length > 0 ? (unsigned)length : 0;
+    return length < 0 ? -errno : 1;
+}
+
+static inline long coir__sys_send_messages(int fd, struct mmsghdr *messages, size_t count,
+                                           int flags)
+{
+    COIR__SYS_FAULT(COIR__SYS_SENDMSG, &count);
+    if (count > 1) {
+        int n = sendmmsg(fd, messages, (unsigned)count, flags);
+        return n < 0 ? -errno : n;
+    }
+    ssize_t length = sendmsg(fd, &messages->msg_hdr, flags);
+    messages->msg_len = length > 0 ? (unsigned)length : 0;
+    return length < 0 ? -errno : 1;
+}
+
 /* ---- other descriptors ---- */
 
 static inline long coir__sys_read(int fd, void *data, size_t length)
@@ -205,6 +242,14 @@ static inline int coir__sys_pipe(int ret_fds[2])
 {
     COIR__SYS_FAULT(COIR__SYS_PIPE, NULL);
     return pipe2(ret_fds, O_NONBLOCK | O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+/* A duplicate for ourselves alone. */
+static inline int coir__sys_duplicate(int fd)
+{
+    COIR__SYS_FAULT(COIR__SYS_FCNTL, NULL);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy < 0 ? -errno : copy;
 }
 
 /* Sets flags of the open file description and close-on-exec. */

@@ -138,6 +138,25 @@ static long try_poll(struct coir__epoll_file *file, const struct coir__op *op)
     return events == 0 ? COIR__STARTED : events;
 }
 
+/* Whether op, for which there is nothing to do now, waits. */
+static long wait_or_not(struct coir__epoll_file *file, const struct coir__op *op, uint32_t flag)
+{
+    file->flags &= ~flag;
+    return op->at_once ? -EAGAIN : COIR__STARTED;
+}
+
+static long try_receive(struct coir__epoll_file *file, const struct coir__op *op)
+{
+    long n = coir__native_receive(file->file.fd, op);
+    return n == -EAGAIN ? wait_or_not(file, op, COIR__EPOLL_READABLE) : n;
+}
+
+static long try_send(struct coir__epoll_file *file, const struct coir__op *op)
+{
+    long n = coir__native_send(file->file.fd, op);
+    return n == -EAGAIN ? wait_or_not(file, op, COIR__EPOLL_WRITABLE) : n;
+}
+
 static long begin_connect(struct coir__epoll_file *file, struct coir__op *op)
 {
     int r = coir__native_connect(file->file.fd, op);
@@ -172,6 +191,12 @@ static long try_first(struct coir__epoll_file *file, struct coir__op *op)
         return file->flags & COIR__EPOLL_READABLE ? try_accept(file, op) : COIR__STARTED;
     case COIR__OP_CONNECT: return begin_connect(file, op);
     case COIR__OP_POLL: return try_poll(file, op);
+    case COIR__OP_RECEIVE:
+        return file->flags & COIR__EPOLL_READABLE || op->at_once ? try_receive(file, op)
+                                                                 : COIR__STARTED;
+    case COIR__OP_SEND:
+        return file->flags & COIR__EPOLL_WRITABLE || op->at_once ? try_send(file, op)
+                                                                 : COIR__STARTED;
     default: return -EINVAL;
     }
 }
@@ -220,6 +245,8 @@ static int retry(struct coir__epoll *epoll, struct coir__epoll_file *file, struc
     case COIR__OP_WRITE: result = try_write(file, op); break;
     case COIR__OP_ACCEPT: result = try_accept(file, op); break;
     case COIR__OP_POLL: result = try_poll(file, op); break;
+    case COIR__OP_RECEIVE: result = try_receive(file, op); break;
+    case COIR__OP_SEND: result = try_send(file, op); break;
     default: result = coir__native_connected(file->file.fd); break;
     }
     if (result == COIR__STARTED)
@@ -296,6 +323,7 @@ const struct coir__backend coir__backend_epoll = {
     .cancel = epoll_cancel,
     .file_socket = coir__epoll_socket,
     .file_adopt = coir__epoll_adopt,
+    .file_pair = coir__epoll_pair,
     .file_bind = coir__native_bind,
     .file_listen = coir__native_listen,
     .file_shutdown = coir__native_shutdown,

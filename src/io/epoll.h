@@ -82,6 +82,7 @@ struct coir__file *coir__epoll_file_open(struct coir__epoll_file *record, int fd
 void coir__epoll_file_free(struct coir__epoll_file *file);
 int coir__epoll_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
 int coir__epoll_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);
+int coir__epoll_pair(struct coir_loop *loop, int type, struct coir__file *ret_files[2]);
 void coir__epoll_close(struct coir_loop *loop, struct coir__file *file, bool abrupt);
 
 /* epoll_watch.c */

@@ -64,6 +64,23 @@ int coir__epoll_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_fi
     return 0;
 }
 
+int coir__epoll_pair(struct coir_loop *loop, int type, struct coir__file *ret_files[2])
+{
+    struct coir__epoll_file *records[2] = {coir__epoll_file_new(loop), coir__epoll_file_new(loop)};
+    int fds[2];
+    int r = records[0] == NULL || records[1] == NULL
+                ? -ENOMEM
+                : coir__sys_socketpair(type | SOCK_NONBLOCK | SOCK_CLOEXEC, fds);
+    for (int i = 0; i < 2; i++) {
+        if (r < 0)
+            coir__free_own(records[i]);
+        else
+            ret_files[i] =
+                coir__epoll_file_open(records[i], fds[i], coir__native_kind(AF_UNIX, type));
+    }
+    return r;
+}
+
 void coir__epoll_close(struct coir_loop *loop, struct coir__file *file, bool abrupt)
 {
     struct coir__epoll *epoll = coir__epoll_of(loop);

@@ -25,15 +25,17 @@ static bool abort_read(struct coir_task *task)
     return file->loop->backend->cancel(file->loop, &file->read);
 }
 
-static bool abort_connect(struct coir_task *task)
+static bool abort_write(struct coir_task *task)
 {
     struct coir__file *file = file_of(task);
     return file->loop->backend->cancel(file->loop, &file->write);
 }
 
 const struct coir__wait coir__wait_accept = {"waits for accept", abort_read, describe_file};
-const struct coir__wait coir__wait_connect = {"connects", abort_connect, describe_file};
+const struct coir__wait coir__wait_connect = {"connects", abort_write, describe_file};
 const struct coir__wait coir__wait_read = {"waits to read", abort_read, describe_file};
+const struct coir__wait coir__wait_receive = {"waits to receive", abort_read, describe_file};
+const struct coir__wait coir__wait_send = {"waits to send", abort_write, describe_file};
 const struct coir__wait coir__wait_write = {"waits to write", coir__stream_abort_write,
                                             describe_file};
 

@@ -9,7 +9,7 @@
 struct coir_stream;
 
 extern const struct coir__wait coir__wait_accept, coir__wait_connect, coir__wait_read,
-    coir__wait_write;
+    coir__wait_write, coir__wait_receive, coir__wait_send;
 
 /* What a task gets for an operation that was withdrawn late. */
 static inline int coir__late(const struct coir__op *op, long result)
@@ -35,6 +35,9 @@ static inline bool coir__file_drop(struct coir__file *file)
     coir__file_released(file);
     return true;
 }
+
+/* socket.c: whether self may start op, of a file that others may close while this yields. */
+int coir__file_begin(struct coir__file *file, struct coir_task *self, const struct coir__op *op);
 
 /* Whether a call must take the long way through coir__enter_slow, in which others run. */
 static inline bool coir__enters_slowly(struct coir_task *self)

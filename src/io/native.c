@@ -8,7 +8,14 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include <coir/socket.h>
+
 #include "io/native.h"
+
+/* So that those of the public header can be handed to the kernel. */
+_Static_assert(sizeof(struct mmsghdr) == sizeof(coir_message), "not the kernel's layout");
+_Static_assert(offsetof(struct mmsghdr, msg_len) == offsetof(coir_message, length),
+               "not the kernel's layout");
 
 uint32_t coir__native_kind(int domain, int type)
 {
@@ -76,6 +83,30 @@ long coir__native_write(int fd, uint32_t kind, const struct coir__op *op)
     long n;
     do
         n = write_once(fd, kind, op);
+    while (coir__unlikely(n == -EINTR));
+    return n;
+}
+
+static struct mmsghdr *messages_of(const struct coir__op *op)
+{
+    return (struct mmsghdr *)(void *)op->messages;
+}
+
+long coir__native_receive(int fd, const struct coir__op *op)
+{
+    long n;
+    do
+        n = coir__sys_receive_messages(fd, messages_of(op), op->message_count,
+                                       op->flags | MSG_CMSG_CLOEXEC);
+    while (coir__unlikely(n == -EINTR));
+    return n;
+}
+
+long coir__native_send(int fd, const struct coir__op *op)
+{
+    long n;
+    do
+        n = coir__sys_send_messages(fd, messages_of(op), op->message_count, MSG_NOSIGNAL);
     while (coir__unlikely(n == -EINTR));
     return n;
 }

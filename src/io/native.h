@@ -20,6 +20,9 @@ int coir__native_look(int fd, uint32_t *ret_kind);
 /* One attempt, again after each EINTR: the result, or -EAGAIN. */
 long coir__native_read(int fd, uint32_t kind, const struct coir__op *op);
 long coir__native_write(int fd, uint32_t kind, const struct coir__op *op);
+/* Messages: how many. */
+long coir__native_receive(int fd, const struct coir__op *op);
+long coir__native_send(int fd, const struct coir__op *op);
 /* Returns the new descriptor. */
 int coir__native_accept(int fd);
 /* Returns 0, -EINPROGRESS when it goes on in the background, or what went wrong. */

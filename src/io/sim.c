@@ -98,7 +98,7 @@ static size_t portion(struct coir_loop *loop, size_t possible)
     return (random & 7) < 3 ? 1 + (size_t)(random >> 16) % possible : possible;
 }
 
-static int take_error(struct coir__sim_file *file)
+int coir__sim_take_error(struct coir__sim_file *file)
 {
     int error = file->error;
     file->error = 0;
@@ -130,16 +130,46 @@ static void ring_put(struct coir__sim_file *file, const char *data, size_t size)
     }
 }
 
+/* How many of n bytes are taken in one go, since descriptors that come with a byte are taken with
+ * it; and those that come with the first one. */
+static size_t up_to_luggage(struct coir__sim_file *file, size_t n,
+                            struct coir__sim_luggage **ret_luggage)
+{
+    struct coir__sim_luggage *luggage = file->luggage;
+    if (luggage != NULL && luggage->at == 0) {
+        *ret_luggage = luggage;
+        file->luggage = luggage->next;
+        luggage->next = NULL;
+    }
+    luggage = file->luggage;
+    return luggage != NULL && luggage->at < n ? luggage->at : n;
+}
+
+static size_t take_bytes(struct coir__sim_file *file, char *data, size_t size,
+                         struct coir__sim_luggage **ret_luggage)
+{
+    struct coir__sim_luggage *luggage = NULL;
+    size_t n = size < file->count ? size : file->count;
+    n = portion(file->file.loop, up_to_luggage(file, n, &luggage));
+    if (ret_luggage != NULL)
+        *ret_luggage = luggage;
+    else
+        coir__sim_luggage_drop(luggage);
+    for (luggage = file->luggage; luggage != NULL; luggage = luggage->next)
+        luggage->at -= n;
+    return ring_take(file, data, n);
+}
+
 /* The order is Linux's: data, the end of a TCP stream, an error once, the end. */
-static long attempt_read(struct coir__sim_file *file, struct coir__op *op)
+long coir__sim_read(struct coir__sim_file *file, struct coir__op *op,
+                    struct coir__sim_luggage **ret_luggage)
 {
     if (file->state != COIR__SIM_CONNECTED)
         return coir__sim_is_tcp(file) ? -ENOTCONN : -EINVAL;
     if (file->count > 0) {
         if (coir__op_lend(file->file.loop, op) < 0)
             return -ENOMEM;
-        size_t n = op->length < file->count ? op->length : file->count;
-        n = ring_take(file, op->data, portion(file->file.loop, n));
+        size_t n = take_bytes(file, op->data, op->length, ret_luggage);
         if (file->peer != NULL)
             coir__sim_kick(file->peer);
         return (long)n;
@@ -147,7 +177,7 @@ static long attempt_read(struct coir__sim_file *file, struct coir__op *op)
     if (coir__sim_is_tcp(file) && file->fin)
         return 0;
     if (file->error != 0)
-        return take_error(file);
+        return coir__sim_take_error(file);
     return file->fin || file->dead || file->shut_read ? 0 : COIR__STARTED;
 }
 
@@ -174,7 +204,7 @@ static int write_error(struct coir__sim_file *file)
     if (file->state != COIR__SIM_CONNECTED)
         return coir__sim_is_tcp(file) ? -EPIPE : -ENOTCONN;
     if (coir__sim_is_tcp(file) && file->error != 0)
-        return take_error(file);
+        return coir__sim_take_error(file);
     if (file->shut_write || file->dead)
         return -EPIPE;
     if (!coir__sim_is_tcp(file) && (file->peer == NULL || file->peer->shut_read))
@@ -182,7 +212,7 @@ static int write_error(struct coir__sim_file *file)
     return 0;
 }
 
-static long attempt_write(struct coir__sim_file *file, struct coir__op *op)
+long coir__sim_write(struct coir__sim_file *file, struct coir__op *op)
 {
     int error = write_error(file);
     if (error < 0)
@@ -237,7 +267,7 @@ void coir__sim_reset(struct coir__sim_file *file)
 static long attempt_poll(const struct coir__sim_file *file)
 {
     bool ready = file->count > 0 || file->fin || file->dead || file->shut_read ||
-                 file->error != 0 || file->queued > 0;
+                 file->error != 0 || file->queued > 0 || file->inbox_first != NULL;
     return ready ? POLLIN : COIR__STARTED;
 }
 
@@ -283,8 +313,10 @@ static bool sim_cancel(struct coir_loop *loop, struct coir__op *op)
 static long attempt(struct coir__sim_file *file, struct coir__op *op)
 {
     switch (op->kind) {
-    case COIR__OP_READ: return attempt_read(file, op);
-    case COIR__OP_WRITE: return attempt_write(file, op);
+    case COIR__OP_READ: return file->datagrams ? -EOPNOTSUPP : coir__sim_read(file, op, NULL);
+    case COIR__OP_WRITE: return file->datagrams ? -EOPNOTSUPP : coir__sim_write(file, op);
+    case COIR__OP_RECEIVE: return coir__sim_receive(file, op);
+    case COIR__OP_SEND: return coir__sim_send(file, op);
     case COIR__OP_ACCEPT: return coir__sim_accept(file, op);
     case COIR__OP_CONNECT: return coir__sim_connect(file, op);
     case COIR__OP_POLL: return attempt_poll(file);
@@ -304,6 +336,9 @@ static void run_event(struct coir_loop *loop, struct coir__sim_event *event)
         result = attempt(coir__sim_file_of(op->file), op);
     if (result == COIR__STARTED && event->cancelled)
         result = -ECANCELED;
+    bool message = op->kind == COIR__OP_RECEIVE || op->kind == COIR__OP_SEND;
+    if (result == COIR__STARTED && message && op->at_once)
+        result = -EAGAIN;
     if (result == COIR__STARTED) {
         op->active = true;
         return;
@@ -348,6 +383,7 @@ struct coir__sim_file *coir__sim_file_new(struct coir_loop *loop, sa_family_t fa
     file->file.read.file = file->file.write.file = &file->file;
     file->read.op = &file->file.read;
     file->write.op = &file->file.write;
+    file->inbox_limit = COIR__SIM_INBOX;
     file->family = file->local.family = file->remote.family = family;
     file->next = &sim->files;
     file->previous = sim->files.previous;
@@ -362,6 +398,7 @@ void coir__sim_file_free(struct coir__sim_file *file)
     unschedule(&file->write);
     file->next->previous = file->previous;
     file->previous->next = file->next;
+    coir__sim_datagrams_forget(file);
     coir__free(file->buffer);
     coir__free(file);
 }
@@ -370,11 +407,12 @@ static int sim_socket(struct coir_loop *loop, int domain, int type, struct coir_
 {
     if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX)
         return -EAFNOSUPPORT;
-    if (type != SOCK_STREAM)
+    if (type != SOCK_STREAM && type != SOCK_DGRAM)
         return -EPROTONOSUPPORT;
     struct coir__sim_file *file = coir__sim_file_new(loop, (sa_family_t)domain);
     if (file == NULL)
         return -ENOMEM;
+    file->datagrams = type == SOCK_DGRAM;
     loop->descriptors++;
     *ret_file = &file->file;
     return 0;
@@ -480,6 +518,7 @@ const struct coir__backend coir__backend_sim = {
     .cancel = sim_cancel,
     .file_socket = sim_socket,
     .file_adopt = sim_adopt,
+    .file_pair = coir__sim_pair,
     .file_bind = coir__sim_bind,
     .file_listen = coir__sim_listen,
     .file_shutdown = sim_shutdown,

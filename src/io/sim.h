@@ -1,5 +1,6 @@
-/* sim.h: the inside of the simulated backend, shared by sim.c (operations, scheduling, data) and
- * sim_net.c (addresses, listeners, connecting).
+/* sim.h: the inside of the simulated backend, shared by sim.c (operations, scheduling, data),
+ * sim_net.c (addresses, listeners, connecting) and sim_datagram.c (datagrams, and descriptors that
+ * are passed).
  *
  * A simulated file is one end of a connection, a listener, or neither yet. Nothing moves when an
  * operation is started: each attempt is scheduled, after a latency drawn from the loop's seed, and
@@ -41,6 +42,22 @@ struct coir__sim_event {
     bool cancelled; /* its end was asked for and comes later */
 };
 
+/* Descriptors on the way: real ones, duplicates of what the sender has. */
+struct coir__sim_luggage {
+    struct coir__sim_luggage *next;
+    size_t at; /* of a stream: so many bytes come before it */
+    size_t count;
+    int fds[];
+};
+
+struct coir__sim_datagram {
+    struct coir__sim_datagram *next;
+    struct coir__sim_name from;
+    struct coir__sim_luggage *luggage; /* or NULL */
+    size_t length;
+    char data[];
+};
+
 struct coir__sim_file {
     struct coir__file file;
     struct coir__sim_event read, write;
@@ -60,7 +77,19 @@ struct coir__sim_file {
     /* a listener, and what waits there to be accepted */
     struct coir__sim_file *queue_first, *queue_last, *queue_next;
     int queued, backlog;
+    struct coir__sim_luggage *luggage; /* in the stream, in order */
+    /* a socket for datagrams; connected, it has no peer: the name or the target says who it is */
+    bool datagrams;
+    struct coir__sim_file *target; /* that a Unix socket is connected to; NULL: it was closed */
+    struct coir__sim_datagram *inbox_first, *inbox_last;
+    struct coir__sim_datagram *held; /* comes after the next one */
+    size_t inbox_size, inbox_limit;  /* in bytes; a datagram counts COIR__SIM_OVERHEAD more */
+    int inbox_count;
 };
+
+#define COIR__SIM_OVERHEAD 512  /* about what the kernel charges for a datagram's own record */
+#define COIR__SIM_INBOX 212992  /* as net.core.rmem_default */
+#define COIR__SIM_UNIX_QUEUE 10 /* as net.unix.max_dgram_qlen */
 
 /* A path that a socket was bound to; it stays when the socket is closed. */
 struct coir__sim_path {
@@ -75,7 +104,7 @@ struct coir__sim {
     int next_fd;
     uint32_t generation;
     uint16_t next_port;
-    size_t stuck; /* connections that once found a full queue: whether it is worth looking */
+    size_t stuck; /* connections and datagrams that once found a full queue: worth a look */
     struct coir__sim_event due;  /* head of a ring */
     struct coir__ready ready;    /* runs what is due */
     bool queued;                 /* it is in the loop's queue */
@@ -100,6 +129,13 @@ static inline bool coir__sim_is_tcp(const struct coir__sim_file *file)
 
 /* sim.c */
 
+/* Reads and writes a stream; descriptors that come with the first byte go to *ret_luggage, or, with
+ * NULL, nowhere. Both give the result or COIR__STARTED. */
+long coir__sim_read(struct coir__sim_file *file, struct coir__op *op,
+                    struct coir__sim_luggage **ret_luggage);
+long coir__sim_write(struct coir__sim_file *file, struct coir__op *op);
+/* An error that is reported once, or 0. */
+int coir__sim_take_error(struct coir__sim_file *file);
 /* Schedules new attempts of what is active on file. */
 void coir__sim_kick(struct coir__sim_file *file);
 /* A new file, not counted as a descriptor yet; NULL: no memory. */
@@ -110,7 +146,32 @@ void coir__sim_hang_up(struct coir__sim_file *file, bool abrupt);
 void coir__sim_reset(struct coir__sim_file *file);
 void coir__sim_file_free(struct coir__sim_file *file);
 
+/* sim_datagram.c: attempts return the result or COIR__STARTED */
+long coir__sim_receive(struct coir__sim_file *file, struct coir__op *op);
+long coir__sim_send(struct coir__sim_file *file, struct coir__op *op);
+long coir__sim_connect_datagrams(struct coir__sim_file *file, const struct coir__sim_name *name);
+int coir__sim_pair(struct coir_loop *loop, int type, struct coir__file *ret_files[2]);
+void coir__sim_luggage_drop(struct coir__sim_luggage *luggage);
+/* Frees what has arrived for file, and tells those who are connected to it. */
+void coir__sim_datagrams_forget(struct coir__sim_file *file);
+
 /* sim_net.c: attempts return the result or COIR__STARTED */
+int coir__sim_name_from(const struct coir__sim_file *file, const struct sockaddr *address,
+                        socklen_t length, struct coir__sim_name *ret_name);
+socklen_t coir__sim_name_to(const struct coir__sim_name *name,
+                            struct sockaddr_storage *ret_address);
+bool coir__sim_name_is_any(const struct coir__sim_name *name);
+bool coir__sim_name_is_local(const struct coir__sim_name *name);
+bool coir__sim_same_path(const struct coir__sim_name *a, const struct coir__sim_name *b);
+/* Whether something to name may be meant for a socket that is bound. */
+bool coir__sim_reaches(const struct coir__sim_file *file, const struct coir__sim_name *name);
+/* Whether a socket was bound to the path, and its file was not removed. */
+bool coir__sim_has_path(struct coir__sim *sim, const struct coir__sim_name *name);
+/* What the kernel does when a socket that was not bound has to have a name. */
+int coir__sim_bind_somewhere(struct coir__sim *sim, struct coir__sim_file *file,
+                             const struct in6_addr *address);
+/* Lets those look again who found a queue full. */
+void coir__sim_kick_stuck(struct coir__sim *sim);
 long coir__sim_connect(struct coir__sim_file *file, struct coir__op *op);
 long coir__sim_accept(struct coir__sim_file *file, struct coir__op *op);
 /* Ends listening and gives up the names of a file that is about to be freed. */

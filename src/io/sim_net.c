@@ -38,8 +38,8 @@ static bool is_local(const struct in6_addr *address)
            (is_ipv4(address) && address->s6_addr[12] == 127);
 }
 
-static int name_from(const struct coir__sim_file *file, const struct sockaddr *address,
-                     socklen_t length, struct coir__sim_name *ret_name)
+int coir__sim_name_from(const struct coir__sim_file *file, const struct sockaddr *address,
+                        socklen_t length, struct coir__sim_name *ret_name)
 {
     *ret_name = (struct coir__sim_name){.family = file->family};
     if (length < sizeof address->sa_family || address->sa_family != file->family)
@@ -67,7 +67,7 @@ static int name_from(const struct coir__sim_file *file, const struct sockaddr *a
     return 0;
 }
 
-static socklen_t name_to(const struct coir__sim_name *name, struct sockaddr_storage *ret_address)
+socklen_t coir__sim_name_to(const struct coir__sim_name *name, struct sockaddr_storage *ret_address)
 {
     memset(ret_address, 0, sizeof *ret_address);
     ret_address->ss_family = name->family;
@@ -91,13 +91,12 @@ static socklen_t name_to(const struct coir__sim_name *name, struct sockaddr_stor
     return (socklen_t)length;
 }
 
-static bool same_path(const struct coir__sim_name *a, const struct coir__sim_name *b)
+bool coir__sim_same_path(const struct coir__sim_name *a, const struct coir__sim_name *b)
 {
     return a->length == b->length && memcmp(a->path, b->path, a->length) == 0;
 }
 
-/* Whether a connection to name may be meant for a socket bound to local. */
-static bool reaches(const struct coir__sim_file *file, const struct coir__sim_name *name)
+bool coir__sim_reaches(const struct coir__sim_file *file, const struct coir__sim_name *name)
 {
     const struct in6_addr *local = &file->local.address;
     if (file->local.port != name->port)
@@ -112,15 +111,30 @@ static bool reaches(const struct coir__sim_file *file, const struct coir__sim_na
 /* Whether two sockets would compete for connections. */
 static bool overlap(const struct coir__sim_file *a, const struct coir__sim_file *b)
 {
-    return reaches(a, &b->local) || reaches(b, &a->local);
+    return coir__sim_reaches(a, &b->local) || coir__sim_reaches(b, &a->local);
+}
+
+bool coir__sim_name_is_any(const struct coir__sim_name *name)
+{
+    return is_any(&name->address);
+}
+
+bool coir__sim_name_is_local(const struct coir__sim_name *name)
+{
+    return is_local(&name->address);
 }
 
 static struct coir__sim_path *find_path(struct coir__sim *sim, const struct coir__sim_name *name)
 {
     struct coir__sim_path *path = sim->paths;
-    while (path != NULL && !same_path(&path->name, name))
+    while (path != NULL && !coir__sim_same_path(&path->name, name))
         path = path->next;
     return path;
+}
+
+bool coir__sim_has_path(struct coir__sim *sim, const struct coir__sim_name *name)
+{
+    return find_path(sim, name) != NULL;
 }
 
 /* ---- binding and listening ---- */
@@ -137,10 +151,11 @@ static bool in_use(struct coir__sim *sim, const struct coir__sim_file *file)
 {
     for (struct coir__sim_file *other = sim->files.next; other != &sim->files;
          other = other->next) {
-        if (other == file || !other->bound || coir__sim_is_tcp(other) != coir__sim_is_tcp(file))
+        if (other == file || !other->bound || coir__sim_is_tcp(other) != coir__sim_is_tcp(file) ||
+            (coir__sim_is_tcp(file) && other->datagrams != file->datagrams))
             continue;
         if (coir__sim_is_tcp(file) ? overlap(file, other) && !may_share(file, other)
-                                   : same_path(&file->local, &other->local))
+                                   : coir__sim_same_path(&file->local, &other->local))
             return true;
     }
     return false;
@@ -183,7 +198,7 @@ int coir__sim_bind(struct coir_loop *loop, struct coir__file *base, const struct
     struct coir__sim *sim = coir__sim_of(loop);
     struct coir__sim_file *file = coir__sim_file_of(base);
     struct coir__sim_name name, before = file->local;
-    int r = name_from(file, address, length, &name);
+    int r = coir__sim_name_from(file, address, length, &name);
     if (r < 0 || file->bound || file->state != COIR__SIM_FRESH)
         return r < 0 ? r : -EINVAL;
     file->local = name;
@@ -201,9 +216,8 @@ int coir__sim_bind(struct coir_loop *loop, struct coir__file *base, const struct
     return r;
 }
 
-/* What the kernel does when a socket that was not bound listens or connects. */
-static int bind_somewhere(struct coir__sim *sim, struct coir__sim_file *file,
-                          const struct in6_addr *address)
+int coir__sim_bind_somewhere(struct coir__sim *sim, struct coir__sim_file *file,
+                             const struct in6_addr *address)
 {
     file->local.address = *address;
     int r = choose_port(sim, file);
@@ -214,13 +228,15 @@ static int bind_somewhere(struct coir__sim *sim, struct coir__sim_file *file,
 int coir__sim_listen(struct coir_loop *loop, struct coir__file *base, int backlog)
 {
     struct coir__sim_file *file = coir__sim_file_of(base);
+    if (file->datagrams)
+        return -EOPNOTSUPP;
     if (file->state == COIR__SIM_CONNECTED || (!coir__sim_is_tcp(file) && !file->bound))
         return -EINVAL;
     if (!file->bound) {
         struct in6_addr any = IN6ADDR_ANY_INIT;
         if (file->family == AF_INET)
             map_ipv4(&any, INADDR_ANY);
-        int r = bind_somewhere(coir__sim_of(loop), file, &any);
+        int r = coir__sim_bind_somewhere(coir__sim_of(loop), file, &any);
         if (r < 0)
             return r;
     }
@@ -249,6 +265,8 @@ int coir__sim_option(struct coir_loop *loop, struct coir__file *base, int level,
         file->reuse_port = number != 0;
     else if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
         file->only_ipv6 = number != 0;
+    else if (level == SOL_SOCKET && name == SO_RCVBUF)
+        file->inbox_limit = number < 1152 ? 2304 : (size_t)number * 2; /* as Linux does */
     return 0;
 }
 
@@ -260,7 +278,7 @@ int coir__sim_name(struct coir_loop *loop, struct coir__file *base, bool peer,
     if (peer && (file->state != COIR__SIM_CONNECTED || file->dead))
         return -ENOTCONN;
     struct sockaddr_storage address;
-    socklen_t whole = name_to(peer ? &file->remote : &file->local, &address);
+    socklen_t whole = coir__sim_name_to(peer ? &file->remote : &file->local, &address);
     memcpy(ret_address, &address, *length < whole ? *length : whole);
     *length = whole;
     return 0;
@@ -274,7 +292,8 @@ static struct coir__sim_file *find_listener(struct coir__sim *sim, sa_family_t f
     for (struct coir__sim_file *file = sim->files.next; file != &sim->files; file = file->next) {
         if (file->state != COIR__SIM_LISTENING || (file->family == AF_UNIX) != (family == AF_UNIX))
             continue;
-        if (family == AF_UNIX ? same_path(&file->local, name) : reaches(file, name))
+        if (family == AF_UNIX ? coir__sim_same_path(&file->local, name)
+                              : coir__sim_reaches(file, name))
             return file;
     }
     return NULL;
@@ -312,7 +331,7 @@ static long connect_to(struct coir__sim *sim, struct coir__sim_file *file,
         return coir__sim_is_tcp(file) ? COIR__STARTED : -EAGAIN;
     }
     if (coir__sim_is_tcp(file) && !file->bound) {
-        int r = bind_somewhere(sim, file, &target->address);
+        int r = coir__sim_bind_somewhere(sim, file, &target->address);
         if (r < 0)
             return r == -EADDRINUSE ? -EADDRNOTAVAIL : r;
     }
@@ -323,10 +342,10 @@ long coir__sim_connect(struct coir__sim_file *file, struct coir__op *op)
 {
     struct coir__sim *sim = coir__sim_of(file->file.loop);
     struct coir__sim_name name;
-    int r = name_from(file, op->address, op->address_length, &name);
+    int r = coir__sim_name_from(file, op->address, op->address_length, &name);
     if (r < 0)
         return r;
-    if (file->state != COIR__SIM_FRESH)
+    if (file->state != COIR__SIM_FRESH && !file->datagrams)
         return file->state == COIR__SIM_CONNECTED ? -EISCONN
                : coir__sim_is_tcp(file)           ? -EISCONN
                                                   : -EINVAL;
@@ -336,6 +355,8 @@ long coir__sim_connect(struct coir__sim_file *file, struct coir__op *op)
         name.address = in6addr_loopback;
     if (coir__sim_is_tcp(file) && !is_local(&name.address))
         return -ENETUNREACH; /* as on a host without routes */
+    if (file->datagrams)
+        return coir__sim_connect_datagrams(file, &name);
     struct coir__sim_file *listener = find_listener(sim, file->family, &name);
     if (listener != NULL)
         return connect_to(sim, file, listener, &name);
@@ -343,14 +364,14 @@ long coir__sim_connect(struct coir__sim_file *file, struct coir__op *op)
     return named && find_path(sim, &name) == NULL ? -ENOENT : -ECONNREFUSED;
 }
 
-/* Lets those look again who found the queue full. */
-static void kick_stuck(struct coir__sim *sim)
+void coir__sim_kick_stuck(struct coir__sim *sim)
 {
     if (sim->stuck == 0)
         return;
     sim->stuck = 0;
     for (struct coir__sim_file *file = sim->files.next; file != &sim->files; file = file->next)
-        if (file->file.write.active && file->file.write.kind == COIR__OP_CONNECT)
+        if (file->file.write.active &&
+            (file->file.write.kind == COIR__OP_CONNECT || file->file.write.kind == COIR__OP_SEND))
             coir__sim_kick(file);
 }
 
@@ -375,7 +396,7 @@ long coir__sim_accept(struct coir__sim_file *file, struct coir__op *op)
         return COIR__STARTED;
     file->file.loop->descriptors++;
     op->accepted = &accepted->file;
-    kick_stuck(coir__sim_of(file->file.loop));
+    coir__sim_kick_stuck(coir__sim_of(file->file.loop));
     return 0;
 }
 
@@ -392,7 +413,7 @@ void coir__sim_forget(struct coir__sim_file *file)
             path->owner = NULL;
     if (file->state == COIR__SIM_LISTENING) {
         file->state = COIR__SIM_FRESH;
-        kick_stuck(sim);
+        coir__sim_kick_stuck(sim);
     }
 }
 

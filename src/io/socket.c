@@ -45,6 +45,22 @@ int coir_socket_adopt(int fd, coir_socket **ret_socket)
     return r;
 }
 
+int coir_socket_pair(int type, coir_socket **ret_one, coir_socket **ret_other)
+{
+    struct coir_loop *loop = coir__loop;
+    struct coir__file *files[2];
+    if (ret_one == NULL || ret_other == NULL)
+        return -EINVAL;
+    if (loop == NULL)
+        return -COIR_ENOTASK;
+    int r = loop->backend->file_pair(loop, type, files);
+    if (r < 0)
+        return r;
+    *ret_one = (coir_socket *)files[0];
+    *ret_other = (coir_socket *)files[1];
+    return 0;
+}
+
 int coir_socket_bind(coir_socket *socket, const struct sockaddr *address, socklen_t length)
 {
     int r = check(socket);
@@ -100,8 +116,7 @@ void coir_socket_close(coir_socket *socket)
 
 /* ---- accepting and connecting ---- */
 
-/* Whether self may start op now. Others may close the socket while this yields. */
-static int begin(struct coir__file *file, struct coir_task *self, const struct coir__op *op)
+int coir__file_begin(struct coir__file *file, struct coir_task *self, const struct coir__op *op)
 {
     if (self == NULL)
         return -COIR_ENOTASK;
@@ -155,7 +170,7 @@ int coir_socket_accept(coir_socket *socket, coir_socket **ret_socket, struct soc
     if (socket == NULL || ret_socket == NULL || (ret_address != NULL && length == NULL))
         return -EINVAL;
     struct coir_task *self = coir__self();
-    int r = begin(file_of(socket), self, &file_of(socket)->read);
+    int r = coir__file_begin(file_of(socket), self, &file_of(socket)->read);
     if (r < 0)
         return r;
     r = accept_one(file_of(socket), self, ret_socket);
@@ -184,7 +199,7 @@ int coir_socket_connect(coir_socket *socket, const struct sockaddr *address, soc
     struct coir_task *self = coir__self();
     struct coir__file *file = file_of(socket);
     struct coir__op *op = &file->write;
-    int r = begin(file, self, op);
+    int r = coir__file_begin(file, self, op);
     if (r < 0)
         return r;
     op->kind = COIR__OP_CONNECT;

@@ -187,6 +187,7 @@ const struct coir__backend coir__backend_uring = {
     .cancel = coir__uring_cancel,
     .file_socket = coir__uring_socket,
     .file_adopt = coir__uring_adopt,
+    .file_pair = coir__uring_pair,
     .file_bind = coir__native_bind,
     .file_listen = coir__native_listen,
     .file_shutdown = coir__native_shutdown,

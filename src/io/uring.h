@@ -234,6 +234,7 @@ struct coir__uring_file *coir__uring_file_new(struct coir_loop *loop);
 struct coir__file *coir__uring_file_open(struct coir__uring_file *record, int fd, uint32_t kind);
 int coir__uring_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
 int coir__uring_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);
+int coir__uring_pair(struct coir_loop *loop, int type, struct coir__file *ret_files[2]);
 void coir__uring_close(struct coir_loop *loop, struct coir__file *file, bool abrupt);
 
 /* ---- uring_ledger.c ---- */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <coir/socket.h>
+
 #include "io/uring.h"
 
 /* Of the sanitizers' runtime, where there is one. */
@@ -37,8 +39,28 @@ static const char *name_of(const struct coir__op *op)
     case COIR__OP_WRITE: return "write";
     case COIR__OP_ACCEPT: return "accept";
     case COIR__OP_CONNECT: return "connect";
+    case COIR__OP_RECEIVE: return "receive";
     default: return "poll";
     }
+}
+
+/* The same of a single message, which the kernel fills in. */
+static bool find_in_message(const struct coir__op *op, const void *memory, size_t size,
+                            struct range *ret_range)
+{
+    const struct msghdr *header = &op->messages->header;
+    const struct range ranges[] = {
+        {(const char *)op->messages, sizeof *op->messages},
+        {header->msg_name, header->msg_namelen},
+        {header->msg_control, header->msg_controllen},
+    };
+    for (size_t i = 0; i < COIR_COUNT(ranges) + header->msg_iovlen; i++) {
+        const struct iovec *vector = &header->msg_iov[i < 3 ? 0 : i - 3];
+        *ret_range = i < 3 ? ranges[i] : (struct range){vector->iov_base, vector->iov_len};
+        if (ret_range->from != NULL && touches(ret_range, memory, size))
+            return true;
+    }
+    return false;
 }
 
 /* The part of op's memory that lies in a block. Returns whether there is any. */
@@ -53,6 +75,8 @@ static bool find_part(const struct coir__op *op, const void *memory, size_t size
         if (touches(ret_range, memory, size))
             return true;
     }
+    if (op->kind == COIR__OP_RECEIVE && op->message_count == 1)
+        return find_in_message(op, memory, size, ret_range);
     *ret_range = (struct range){NULL, 0};
     if (op->kind == COIR__OP_READ)
         *ret_range = (struct range){op->data, op->length};

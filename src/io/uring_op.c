@@ -8,6 +8,8 @@
  */
 #include <string.h>
 
+#include <coir/socket.h>
+
 #include "io/uring.h"
 
 #if __has_include(<valgrind/memcheck.h>)
@@ -84,6 +86,7 @@ static unsigned events_of(const struct coir__op *op)
     switch (op->kind) {
     case COIR__OP_POLL: return (unsigned short)op->events;
     case COIR__OP_WRITE:
+    case COIR__OP_SEND:
     case COIR__OP_CONNECT: return POLLOUT;
     default: return POLLIN | POLLRDHUP;
     }
@@ -124,6 +127,10 @@ static void prepare_call(struct io_uring_sqe *entry, const struct coir__uring_sl
         break;
     case COIR__OP_ACCEPT:
         io_uring_prep_accept(entry, fd_of(op), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        break;
+    case COIR__OP_RECEIVE:
+        io_uring_prep_recvmsg(entry, fd_of(op), &op->messages->header,
+                              (unsigned)op->flags | MSG_CMSG_CLOEXEC);
         break;
     default: io_uring_prep_connect(entry, fd_of(op), op->address, op->address_length); break;
     }
@@ -232,6 +239,15 @@ static long read_now(struct coir__uring_file *file, struct coir__op *op)
     return n;
 }
 
+/* Whether op is done by calls, once they are worth trying. Of messages the ring only receives
+ * single ones: it has no entry for more, and a message that is sent hardly ever waits. */
+static bool is_called(const struct coir__op *op)
+{
+    if (coir__uring_file_of(op->file)->flags & COIR__URING_DIRECT || op->kind == COIR__OP_SEND)
+        return true;
+    return op->kind == COIR__OP_RECEIVE && (op->message_count > 1 || op->at_once);
+}
+
 /* Makes the call itself, which does not wait. */
 static long attempt(struct coir__uring_slot *slot)
 {
@@ -250,10 +266,16 @@ static long attempt(struct coir__uring_slot *slot)
         if (result >= 0)
             return accepted(op, (int)result);
         break;
+    case COIR__OP_RECEIVE: result = coir__native_receive(file->file.fd, op); break;
+    case COIR__OP_SEND: result = coir__native_send(file->file.fd, op); break;
     default: return coir__native_connected(file->file.fd);
     }
-    slot->polls = result == -EAGAIN;
-    return result == -EAGAIN ? COIR__STARTED : result;
+    if (result != -EAGAIN)
+        return result;
+    if ((op->kind == COIR__OP_RECEIVE || op->kind == COIR__OP_SEND) && op->at_once)
+        return -EAGAIN;
+    slot->polls = true;
+    return COIR__STARTED;
 }
 
 static long begin_connect(struct coir__uring_file *file, struct coir__uring_slot *slot)
@@ -302,6 +324,12 @@ static long begin(struct coir__uring *uring, struct coir__uring_slot *slot)
         return COIR__STARTED;
     case COIR__OP_CONNECT: return begin_connect(file, slot);
     case COIR__OP_POLL: meet_fault(slot, COIR__SYS_POLL, 0); return COIR__STARTED;
+    case COIR__OP_RECEIVE:
+    case COIR__OP_SEND:
+        if (is_called(op))
+            return attempt(slot);
+        meet_fault(slot, COIR__SYS_RECVMSG, 0);
+        return COIR__STARTED;
     default: return -EINVAL;
     }
 }
@@ -465,8 +493,7 @@ static long after_poll(struct coir__uring_slot *slot, int result)
     }
     if (result < 0)
         return result;
-    if (slot->late || op->kind == COIR__OP_CONNECT ||
-        (coir__uring_file_of(op->file)->flags & COIR__URING_DIRECT))
+    if (slot->late || op->kind == COIR__OP_CONNECT || is_called(op))
         return attempt(slot);
     return COIR__STARTED;
 }
@@ -517,6 +544,21 @@ static long after_failure(struct coir__uring_slot *slot, int result)
     }
 }
 
+/* The kernel has written the rest itself. */
+static long received(struct coir__op *op, int length)
+{
+    struct msghdr *header = &op->messages->header;
+    op->messages->length = (unsigned)length;
+    (void)VALGRIND_MAKE_MEM_DEFINED(header->msg_name, header->msg_namelen);
+    (void)VALGRIND_MAKE_MEM_DEFINED(header->msg_control, header->msg_controllen);
+    for (size_t i = 0, left = (size_t)length; i < header->msg_iovlen && left > 0; i++) {
+        size_t n = header->msg_iov[i].iov_len < left ? header->msg_iov[i].iov_len : left;
+        (void)VALGRIND_MAKE_MEM_DEFINED(header->msg_iov[i].iov_base, n);
+        left -= n;
+    }
+    return 1;
+}
+
 /* What a completion means for a slot: its result, or COIR__STARTED to enter it once more. */
 static long after(struct coir__uring_slot *slot, int result)
 {
@@ -532,6 +574,8 @@ static long after(struct coir__uring_slot *slot, int result)
         return after_failure(slot, result);
     if (op->kind == COIR__OP_READ)
         (void)VALGRIND_MAKE_MEM_DEFINED(op->data, (size_t)result);
+    if (op->kind == COIR__OP_RECEIVE)
+        return received(op, result);
     return op->kind == COIR__OP_ACCEPT ? accepted(op, result) : result;
 }
 

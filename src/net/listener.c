@@ -32,11 +32,6 @@ struct coir_listener {
     bool closed;
 };
 
-static const struct sockaddr *plain(const coir_address *address)
-{
-    return (const struct sockaddr *)&address->storage;
-}
-
 /* ---- opening ---- */
 
 static int listener_new(const coir_listen_opts *opts, coir_listener **ret_listener)
@@ -81,7 +76,7 @@ static int listen_tcp(coir_listener *listener, const coir_address *address,
     if (r == 0)
         r = set_tcp_options(listener->socket, address, opts);
     if (r == 0)
-        r = coir_socket_bind(listener->socket, plain(address), address->length);
+        r = coir_socket_bind(listener->socket, coir__net_plain(address), address->length);
     if (r == 0)
         r = coir_socket_listen(listener->socket, backlog_of(opts));
     return r;
@@ -106,32 +101,6 @@ int coir_tcp_listen(const char *address, const coir_listen_opts *opts, coir_list
 
 /* ---- Unix sockets ---- */
 
-/* Whether nobody listens at address any more. Returns 1 or 0, or why that cannot be said. */
-static int is_stale(const coir_address *address)
-{
-    COIR_AUTO(coir_socket) *probe = NULL;
-    int r = coir_socket_open(AF_UNIX, SOCK_STREAM, &probe);
-    if (r == 0)
-        r = coir_socket_connect(probe, plain(address), address->length);
-    if (r == -ECONNREFUSED || r == -ENOENT)
-        return 1;
-    return r == -EAGAIN ? 0 : r;
-}
-
-static int bind_unix(coir_socket *socket, const coir_address *address, const char *path)
-{
-    int r = coir_socket_bind(socket, plain(address), address->length);
-    if (r != -EADDRINUSE || path[0] == '@')
-        return r;
-    int stale = is_stale(address);
-    if (stale <= 0)
-        return stale == 0 ? r : stale;
-    r = coir_socket_remove_path(NULL, path);
-    if (r < 0 && r != -ENOENT)
-        return r == -ENOTSOCK ? -EADDRINUSE : r; /* some other file: not ours to remove */
-    return coir_socket_bind(socket, plain(address), address->length);
-}
-
 /* The name that is removed at the end. */
 static int remember_path(coir_listener *listener, const char *path)
 {
@@ -150,7 +119,7 @@ static int listen_unix(coir_listener *listener, const char *path, const coir_add
 {
     int r = coir_socket_open(AF_UNIX, SOCK_STREAM, &listener->socket);
     if (r == 0)
-        r = bind_unix(listener->socket, address, path);
+        r = coir__net_bind_unix(listener->socket, SOCK_STREAM, address, path);
     if (r == 0 && (r = remember_path(listener, path)) < 0)
         (void)coir_socket_remove_path(listener->socket, path);
     if (r == 0 && opts->mode != 0 && path[0] != '@')

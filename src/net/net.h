@@ -3,6 +3,7 @@
 #define COIR_NET_NET_H
 
 #include <coir/address.h>
+#include <coir/socket.h>
 
 #define COIR__CANDIDATES 2
 
@@ -16,6 +17,16 @@ int coir__address_candidates(const char *text, coir_address *ret_addresses);
 /* Returns code, with the text "connect 127.0.0.1:80: connection refused"; a cancellation has none.
  */
 int coir__net_failed(int code, const char *what, const char *address);
+
+/* Binds a Unix socket of that type to path; what a dead owner has left there is replaced. Returns
+ * 0, -EADDRINUSE, or another failure. */
+int coir__net_bind_unix(coir_socket *socket, int type, const coir_address *address,
+                        const char *path);
+
+static inline const struct sockaddr *coir__net_plain(const coir_address *address)
+{
+    return (const struct sockaddr *)&address->storage;
+}
 
 /* Writes address as text. Returns 0 or -ENOSPC. */
 int coir__address_text(const coir_address *address, char *text, size_t size);

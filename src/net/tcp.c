@@ -13,11 +13,6 @@
 
 #include "net.h"
 
-static const struct sockaddr *plain(const coir_address *address)
-{
-    return (const struct sockaddr *)&address->storage;
-}
-
 int coir__net_failed(int code, const char *what, const char *address)
 {
     if (code == -ECANCELED || code == -ETIME || code == -COIR_ECLOSED)
@@ -33,7 +28,7 @@ static int bind_local(coir_socket *socket, const coir_connect_opts *opts)
         return 0;
     coir_address local;
     COIR_TRY(coir_address_parse(opts->local, &local));
-    return coir_socket_bind(socket, plain(&local), local.length);
+    return coir_socket_bind(socket, coir__net_plain(&local), local.length);
 }
 
 static int set_no_delay(coir_socket *socket)
@@ -54,7 +49,7 @@ static int connect_to(const coir_address *address, const coir_connect_opts *opts
     if (r == 0 && tcp && !(opts != NULL && opts->delay))
         r = set_no_delay(socket);
     if (r == 0)
-        r = coir_socket_connect(socket, plain(address), address->length);
+        r = coir_socket_connect(socket, coir__net_plain(address), address->length);
     if (r == 0)
         r = coir_stream_from_socket(socket, ret_stream);
     if (r == 0)

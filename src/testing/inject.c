@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "core/backend.h"
 #include "testing/kit.h"
 
 static struct {
@@ -132,6 +133,21 @@ void coir_test_cancel_at_park(coir_task *task, unsigned call)
     arranged.left = call;
     if (arranged.task != NULL && arranged.task->loop->park_hook == NULL)
         coir__inject_watch(arranged.task->loop);
+}
+
+int coir_test_datagrams(unsigned lost, unsigned doubled, unsigned late)
+{
+    struct coir_loop *loop = coir__loop;
+    if (loop == NULL)
+        return -COIR_ENOTASK;
+    if (lost > 100 || doubled > 100 || late > 100)
+        return -EINVAL;
+    if (!loop->backend->simulated)
+        return -EOPNOTSUPP;
+    loop->mishaps.lost = lost;
+    loop->mishaps.doubled = doubled;
+    loop->mishaps.late = late;
+    return 0;
 }
 
 /* ---- one run ---- */
