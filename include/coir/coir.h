@@ -19,6 +19,7 @@
 #include <coir/group.h>
 #include <coir/lock.h>
 #include <coir/loop.h>
+#include <coir/passing.h>
 #include <coir/pipe.h>
 #include <coir/queue.h>
 #include <coir/race.h>

@@ -45,6 +45,14 @@ COIR__CHECKED int coir_tcp_connect(const char *address, const coir_connect_opts 
 COIR__CHECKED int coir_unix_connect(const char *path, const coir_connect_opts *opts,
                                     coir_stream **ret_stream);
 
+/* Opens two streams that are connected to each other by a pair of Unix sockets. For two ends in one
+ * program coir_stream_pair (<coir/stream_pair.h>) is cheaper; these have descriptors, to be handed
+ * to another process or to carry others.
+ * Returns 0, and writes *ret_one and *ret_other. Errors: -EMFILE, -ENFILE, -ENOMEM, -EINVAL,
+ * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's thread.
+ */
+COIR__CHECKED int coir_unix_pair(coir_stream **ret_one, coir_stream **ret_other);
+
 /* Writes the address of the other end of a connection as text.
  * Returns 0. Errors: -ENOTCONN when it is gone, -ENOTSOCK for a stream that is no connection,
  * -ENOSPC when size is too small (COIR_ADDRESS_TEXT is enough). Cancel safety: never waits. Thread

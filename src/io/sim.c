@@ -130,27 +130,27 @@ static void ring_put(struct coir__sim_file *file, const char *data, size_t size)
     }
 }
 
-/* How many of n bytes are taken in one go, since descriptors that come with a byte are taken with
- * it; and those that come with the first one. */
+/* Descriptors that come with one of the next n bytes, which then end with the message that brought
+ * them, as in Linux. Returns how many bytes are taken. */
 static size_t up_to_luggage(struct coir__sim_file *file, size_t n,
                             struct coir__sim_luggage **ret_luggage)
 {
     struct coir__sim_luggage *luggage = file->luggage;
-    if (luggage != NULL && luggage->at == 0) {
-        *ret_luggage = luggage;
-        file->luggage = luggage->next;
-        luggage->next = NULL;
-    }
-    luggage = file->luggage;
-    return luggage != NULL && luggage->at < n ? luggage->at : n;
+    if (luggage == NULL || luggage->at >= n)
+        return n;
+    size_t end = luggage->at + luggage->length;
+    file->luggage = luggage->next;
+    luggage->next = NULL;
+    *ret_luggage = luggage;
+    return n < end ? n : end;
 }
 
 static size_t take_bytes(struct coir__sim_file *file, char *data, size_t size,
                          struct coir__sim_luggage **ret_luggage)
 {
     struct coir__sim_luggage *luggage = NULL;
-    size_t n = size < file->count ? size : file->count;
-    n = portion(file->file.loop, up_to_luggage(file, n, &luggage));
+    size_t n = portion(file->file.loop, size < file->count ? size : file->count);
+    n = up_to_luggage(file, n, &luggage);
     if (ret_luggage != NULL)
         *ret_luggage = luggage;
     else

@@ -45,7 +45,7 @@ struct coir__sim_event {
 /* Descriptors on the way: real ones, duplicates of what the sender has. */
 struct coir__sim_luggage {
     struct coir__sim_luggage *next;
-    size_t at; /* of a stream: so many bytes come before it */
+    size_t at, length; /* of a stream: bytes before its message, and of that */
     size_t count;
     int fds[];
 };

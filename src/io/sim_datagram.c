@@ -132,6 +132,7 @@ static long send_bytes(struct coir__sim_file *file, struct coir__op *op)
         while (*link != NULL)
             link = &(*link)->next;
         luggage->at = before;
+        luggage->length = (size_t)n;
         *link = luggage;
     }
     if (n < 0)

@@ -341,8 +341,7 @@ static int shutdown_held(struct coir_stream *stream)
     return coir__stream_drop(stream) && r < 0 ? -COIR_ECLOSED : r;
 }
 
-/* What keeps self from writing. */
-static int check_write(struct coir_stream *stream, struct coir_task *self)
+int coir__stream_check_write(struct coir_stream *stream, struct coir_task *self)
 {
     int r = coir__stream_check(stream, self);
     if (coir__unlikely(r < 0))
@@ -357,7 +356,7 @@ static int check_write(struct coir_stream *stream, struct coir_task *self)
 int coir_stream_write(coir_stream *stream, const void *data, size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = check_write(stream, self);
+    int r = coir__stream_check_write(stream, self);
     if (coir__unlikely(r < 0))
         return r;
     if (coir__unlikely(data == NULL && size > 0))
@@ -372,7 +371,7 @@ int coir_stream_write(coir_stream *stream, const void *data, size_t size)
 int coir_stream_write_vectors(coir_stream *stream, const struct iovec *vectors, size_t count)
 {
     struct coir_task *self = coir__self();
-    int r = check_write(stream, self);
+    int r = coir__stream_check_write(stream, self);
     if (r < 0)
         return r;
     if (vectors == NULL && count > 0)
@@ -385,7 +384,7 @@ int coir_stream_write_vectors(coir_stream *stream, const struct iovec *vectors, 
 
 int coir_stream_shutdown(coir_stream *stream)
 {
-    int r = check_write(stream, coir__self());
+    int r = coir__stream_check_write(stream, coir__self());
     if (r < 0)
         return r;
     if (stream->file != NULL)

@@ -44,6 +44,8 @@ struct coir_stream {
 void coir__stream_closed(struct coir_stream *stream);
 /* Takes the long way through coir__enter_slow: others may run, and close the stream. */
 int coir__stream_enter_slowly(struct coir_stream *stream, struct coir_task *self);
+/* What keeps self from writing. */
+int coir__stream_check_write(struct coir_stream *stream, struct coir_task *self);
 /* Reads some bytes past the buffer; self has entered, and nobody else reads. Without a file the
  * stream is held. */
 int coir__stream_read_below(struct coir_stream *stream, struct coir_task *self, void *data,

@@ -1,11 +1,13 @@
-/* unix.c: the names of Unix sockets in the file system: taking over what a dead owner has left.
+/* unix.c: Unix sockets: pairs, and names in the file system: taking over what a dead owner has
+ * left.
  *
  * A name stays behind when its owner dies, and binding to it then fails. Whether somebody is there
- * only a connection tells. Called by listener.c and udp.c.
+ * only a connection tells. Called by programs, and by listener.c and udp.c.
  */
 #include <errno.h>
 
 #include <coir/socket.h>
+#include <coir/tcp.h>
 
 #include "net.h"
 
@@ -35,4 +37,20 @@ int coir__net_bind_unix(coir_socket *socket, int type, const coir_address *addre
     if (r < 0 && r != -ENOENT)
         return r == -ENOTSOCK ? -EADDRINUSE : r; /* some other file: not ours to remove */
     return coir_socket_bind(socket, coir__net_plain(address), address->length);
+}
+
+int coir_unix_pair(coir_stream **ret_one, coir_stream **ret_other)
+{
+    COIR_AUTO(coir_socket) *one = NULL;
+    COIR_AUTO(coir_socket) *other = NULL;
+    COIR_AUTO(coir_stream) *stream = NULL;
+    if (ret_one == NULL || ret_other == NULL)
+        return -EINVAL;
+    COIR_TRY(coir_socket_pair(SOCK_STREAM, &one, &other));
+    COIR_TRY(coir_stream_from_socket(one, &stream));
+    (void)COIR_TAKE(one);
+    COIR_TRY(coir_stream_from_socket(other, ret_other));
+    (void)COIR_TAKE(other);
+    *ret_one = COIR_TAKE(stream);
+    return 0;
 }
