@@ -126,8 +126,8 @@ COIR__CHECKED int coir_udp_send_batch(coir_udp *udp, const coir_datagram *datagr
 COIR__CHECKED int coir_udp_address(coir_udp *udp, char *text, size_t size);
 
 /* The socket of udp, for options that are not offered here, such as multicast
- * (coir_socket_option). It stays udp's. Returns it. Cancel safety: never waits. Thread safety: the
- * loop's thread. */
+ * (coir_socket_set_option). It stays udp's. Returns it. Cancel safety: never waits. Thread safety:
+ * the loop's thread. */
 COIR__PUBLIC coir_socket *coir_udp_socket(const coir_udp *udp);
 
 /* Closes udp and frees it; NULL is accepted. Tasks that wait for it get -COIR_ECLOSED. Cancel

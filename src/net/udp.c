@@ -22,7 +22,7 @@
 static int set_number(coir_socket *socket, int level, int name, size_t number)
 {
     int value = number < INT_MAX ? (int)number : INT_MAX;
-    return coir_socket_option(socket, level, name, &value, sizeof value);
+    return coir_socket_set_option(socket, level, name, &value, sizeof value);
 }
 
 static int set_options(coir_udp *udp, int family, const coir_udp_opts *opts)
@@ -301,8 +301,8 @@ int coir_udp_address(coir_udp *udp, char *text, size_t size)
     coir_address address = {.length = sizeof address.storage};
     if (udp == NULL)
         return -EINVAL;
-    COIR_TRY(
-        coir_socket_name(udp->socket, false, (struct sockaddr *)&address.storage, &address.length));
+    COIR_TRY(coir_socket_address(udp->socket, false, (struct sockaddr *)&address.storage,
+                                 &address.length));
     return coir__address_text(&address, text, size);
 }
 
