@@ -5,6 +5,7 @@
 #include <coir/barrier.h>
 #include <coir/base.h>
 #include <coir/broadcast.h>
+#include <coir/buffer.h>
 #include <coir/capacity.h>
 #include <coir/channel.h>
 #include <coir/completions.h>
