@@ -14,7 +14,9 @@
 #include <coir/descriptor.h>
 #include <coir/error.h>
 #include <coir/event.h>
+#include <coir/file.h>
 #include <coir/filter.h>
+#include <coir/fs.h>
 #include <coir/future.h>
 #include <coir/generator.h>
 #include <coir/group.h>

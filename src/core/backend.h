@@ -31,6 +31,8 @@ enum coir__op_kind {
     COIR__OP_RECEIVE, /* receive up to count messages, with addresses and descriptors; result: how
                          many, at least 1, each with its length (0: the end of a stream) */
     COIR__OP_SEND,    /* send count messages; result: how many were sent, at least 1 */
+    COIR__OP_SYSTEM,  /* a call on a file or a path (io/system.h), which may wait; result: the
+                         call's, or at once -EOPNOTSUPP when a thread is to make it. No file */
 };
 
 struct coir_message; /* of <coir/socket.h> */
@@ -39,7 +41,7 @@ struct coir_message; /* of <coir/socket.h> */
  * connection costs, so what only one kind needs shares its place with what others need. */
 struct coir__op {
     struct coir__op *next, *previous; /* the backend's while it is under way */
-    struct coir__file *file;          /* NULL for COIR__OP_POLL on a foreign descriptor */
+    struct coir__file *file;          /* NULL for a foreign descriptor, and COIR__OP_SYSTEM */
     union {
         struct { /* COIR__OP_READ */
             void *data;
@@ -61,6 +63,7 @@ struct coir__op {
         };
         struct coir__file *accepted; /* COIR__OP_ACCEPT: its result */
         int fd;                      /* COIR__OP_POLL without a file */
+        struct coir__system *system; /* COIR__OP_SYSTEM; lives until done */
     };
     uint8_t kind;    /* enum coir__op_kind */
     bool active : 1; /* between start and done */

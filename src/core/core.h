@@ -32,6 +32,7 @@
 
 struct coir__backend;
 struct coir__file;
+struct coir__system;
 
 /* ---- contexts ---- */
 

@@ -3,8 +3,8 @@
  * Each wrapper returns what the kernel does, with failures as -errno. A test can install
  * coir__sys_fault to make the n-th call fail by an errno of its choice, or to shorten a transfer to
  * one byte; in production the hook is NULL and costs one predicted branch. Calls are added here
- * when a room needs them, and nowhere else; only those of io_uring, which need its library, are in
- * io/uring_sys.h.
+ * when a room needs them, and nowhere else; only those of io_uring, which need its library, and
+ * those of the file system are in io/uring_sys.h and io/system_sys.h.
  */
 #ifndef COIR_CORE_SYS_H
 #define COIR_CORE_SYS_H
@@ -38,32 +38,46 @@
     X(BIND,         false, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOMEM)                              \
     X(CHMOD,        false, EACCES, EPERM, EROFS)                                                   \
     X(CONNECT,      false, EINTR, ECONNREFUSED, ENETUNREACH, ETIMEDOUT, EAGAIN)                    \
+    X(COPY_RANGE,   true,  EINTR, EXDEV, EOPNOTSUPP, ENOSPC, EIO)                                  \
     X(EPOLL_CREATE, false, EMFILE, ENFILE, ENOMEM)                                                 \
     X(EPOLL_CTL,    false, ENOMEM, ENOSPC)                                                         \
     X(EPOLL_WAIT,   false, EINTR)                                                                  \
     X(EVENTFD,      false, EMFILE, ENFILE, ENOMEM)                                                 \
     X(FCNTL,        false, EBADF)                                                                  \
+    X(FSYNC,        false, EINTR, EIO, ENOSPC)                                                     \
+    X(GETDENTS,     false, ENOENT, EIO)                                                            \
     X(GETSOCKNAME,  false, ENOBUFS, ENOTCONN)                                                      \
     X(GETSOCKOPT,   false, ENOMEM)                                                                 \
+    X(INOTIFY,      false, EMFILE, ENOSPC, ENOMEM)                                                 \
     X(IOCTL,        false, EINVAL)                                                                 \
+    X(LINK,         false, EMLINK, ENOSPC, EIO)                                                    \
     X(LISTEN,       false, EADDRINUSE)                                                             \
     X(LSTAT,        false, ENOENT, EACCES)                                                         \
     X(MADVISE,      false, EINVAL, ENOMEM)                                                         \
+    X(MKDIR,        false, EACCES, ENOSPC, EIO)                                                    \
     X(MMAP,         false, ENOMEM)                                                                 \
     X(MPROTECT,     false, ENOMEM)                                                                 \
+    X(OPEN,         false, EINTR, EACCES, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC)                  \
     X(PIPE,         false, EMFILE, ENFILE, ENOMEM)                                                 \
     X(POLL,         false, EINTR, ENOMEM)                                                          \
     X(READ,         true,  EINTR, EIO)                                                             \
+    X(READLINK,     false, ENOENT, EIO)                                                            \
     X(RECV,         true,  EINTR, ECONNRESET, ENOMEM, ETIMEDOUT)                                   \
     X(RECVMSG,      true,  EINTR, ECONNREFUSED, ENOMEM)                                            \
+    X(RENAME,       false, EACCES, EXDEV, ENOSPC, EIO)                                             \
+    X(RMDIR,        false, EBUSY, ENOTEMPTY, EIO)                                                  \
     X(SEND,         true,  EINTR, EPIPE, ECONNRESET, ENOBUFS, ENOMEM)                              \
+    X(SENDFILE,     true,  EINTR, EINVAL, EPIPE, ECONNRESET, EIO)                                  \
     X(SENDMSG,      true,  EINTR, ECONNREFUSED, EINVAL, EMSGSIZE, ENOBUFS, ENOMEM, EPERM)          \
     X(SETSOCKOPT,   false, ENOMEM)                                                                 \
     X(SHUTDOWN,     false, ENOTCONN)                                                               \
     X(SIGACTION,    false, EINVAL)                                                                 \
     X(SOCKET,       false, EMFILE, ENFILE, ENOBUFS, ENOMEM)                                        \
     X(SOCKETPAIR,   false, EMFILE, ENFILE, ENOMEM)                                                 \
+    X(STATX,        false, EACCES, ENOENT, ENOMEM)                                                 \
+    X(SYMLINK,      false, ENOSPC, EIO)                                                            \
     X(THREAD,       false, EAGAIN)                                                                 \
+    X(TRUNCATE,     false, EINTR, ENOSPC, EIO)                                                     \
     X(UNLINK,       false, ENOENT, EACCES)                                                         \
     X(URING_ENTER,  false, EINTR, EAGAIN, EBUSY, ENOMEM)                                           \
     X(URING_REGISTER, false, EINVAL, ENOMEM)                                                       \

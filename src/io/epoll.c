@@ -207,6 +207,8 @@ static long epoll_start(struct coir_loop *loop, struct coir__op *op)
     assert(!op->active);
     long result;
     if (coir__unlikely(op->file == NULL)) {
+        if (op->kind == COIR__OP_SYSTEM)
+            return -EOPNOTSUPP;
         result = coir__epoll_watch_start(epoll, op);
     } else {
         struct coir__epoll_file *file = coir__epoll_file_of(op->file);

@@ -12,6 +12,7 @@
 
 #include "io/signal.h"
 #include "io/sim.h"
+#include "io/system.h"
 
 static uint64_t draw(struct coir_loop *loop)
 {
@@ -32,10 +33,16 @@ static void event_unlink(struct coir__sim_event *event)
     event->stage = COIR__SIM_IDLE;
 }
 
+static struct coir_loop *loop_of(const struct coir__sim_event *event)
+{
+    const struct coir__op *op = event->op;
+    return op->file != NULL ? op->file->loop : op->task->loop;
+}
+
 static void make_due(void *arg)
 {
     struct coir__sim_event *event = arg;
-    struct coir__sim *sim = coir__sim_of(event->op->file->loop);
+    struct coir__sim *sim = coir__sim_of(loop_of(event));
     event->next = &sim->due;
     event->previous = sim->due.previous;
     event->previous->next = event;
@@ -60,7 +67,7 @@ static void schedule(struct coir__sim_event *event)
 {
     if (!event->op->active || event->stage != COIR__SIM_IDLE)
         return;
-    struct coir_loop *loop = event->op->file->loop;
+    struct coir_loop *loop = loop_of(event);
     coir_time delay = latency(loop);
     if (delay == 0) {
         make_due(event);
@@ -75,7 +82,7 @@ static void unschedule(struct coir__sim_event *event)
     if (event->stage == COIR__SIM_DUE)
         event_unlink(event);
     else if (event->stage == COIR__SIM_DELAYED)
-        coir_timer_stop(event->op->file->loop, &event->timer);
+        coir_timer_stop(loop_of(event), &event->timer);
     event->stage = COIR__SIM_IDLE;
 }
 
@@ -273,18 +280,42 @@ static long attempt_poll(const struct coir__sim_file *file)
 
 /* ---- operations ---- */
 
+/* Calls on files and paths are made on those of the machine, when their turn has come. */
+static struct coir__sim_event *event_new(struct coir__op *op)
+{
+    struct coir__sim_event *event = coir__calloc(1, sizeof *event);
+    if (event == NULL)
+        return NULL;
+    event->op = op;
+    op->system->backend = event;
+    return event;
+}
+
+/* The event of an operation that is over is not needed any more. */
+static void event_end(struct coir__sim_event *event)
+{
+    event->op->active = false;
+    loop_of(event)->operations--;
+    if (event->op->kind == COIR__OP_SYSTEM)
+        coir__free(event);
+}
+
 static struct coir__sim_event *event_of(struct coir__op *op)
 {
+    if (op->kind == COIR__OP_SYSTEM)
+        return op->system->backend;
     struct coir__sim_file *file = coir__sim_file_of(op->file);
     return op == &file->file.read ? &file->read : &file->write;
 }
 
 static long sim_start(struct coir_loop *loop, struct coir__op *op)
 {
-    if (op->file == NULL)
+    if (op->file == NULL && op->kind != COIR__OP_SYSTEM)
         return -EOPNOTSUPP;
     assert(!op->active);
-    struct coir__sim_event *event = event_of(op);
+    struct coir__sim_event *event = op->file != NULL ? event_of(op) : event_new(op);
+    if (event == NULL)
+        return -ENOMEM;
     op->active = true;
     event->cancelled = false;
     loop->operations++;
@@ -305,9 +336,17 @@ static bool sim_cancel(struct coir_loop *loop, struct coir__op *op)
         make_due(event);
         return false;
     }
-    op->active = false;
-    loop->operations--;
+    event_end(event);
     return true;
+}
+
+/* With a seed a transfer may be short, as it may on a real one. */
+static long attempt_system(struct coir_loop *loop, const struct coir__op *op)
+{
+    struct coir__system call = *op->system;
+    if (call.kind == COIR__SYSTEM_READ || call.kind == COIR__SYSTEM_WRITE)
+        call.length = portion(loop, call.length);
+    return coir__system_now(&call);
 }
 
 static long attempt(struct coir__sim_file *file, struct coir__op *op)
@@ -333,7 +372,8 @@ static void run_event(struct coir_loop *loop, struct coir__sim_event *event)
     op->active = false;
     long result = -ECANCELED;
     if (!event->cancelled || (draw(loop) & 1)) /* a late success is as good as a late -ECANCELED */
-        result = attempt(coir__sim_file_of(op->file), op);
+        result =
+            op->file == NULL ? attempt_system(loop, op) : attempt(coir__sim_file_of(op->file), op);
     if (result == COIR__STARTED && event->cancelled)
         result = -ECANCELED;
     bool message = op->kind == COIR__OP_RECEIVE || op->kind == COIR__OP_SEND;
@@ -344,7 +384,7 @@ static void run_event(struct coir_loop *loop, struct coir__sim_event *event)
         return;
     }
     op->result = result;
-    loop->operations--;
+    event_end(event);
     op->done(op);
 }
 

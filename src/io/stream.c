@@ -341,6 +341,14 @@ static int shutdown_held(struct coir_stream *stream)
     return coir__stream_drop(stream) && r < 0 ? -COIR_ECLOSED : r;
 }
 
+int coir__stream_write_more(struct coir_stream *stream, struct coir_task *self, const void *data,
+                            size_t size)
+{
+    stream->one = (struct iovec){(void *)(uintptr_t)data, size};
+    stream->left = 0;
+    return stream->file != NULL ? write_file(stream, self) : write_pieces(stream, self);
+}
+
 int coir__stream_check_write(struct coir_stream *stream, struct coir_task *self)
 {
     int r = coir__stream_check(stream, self);

@@ -53,6 +53,11 @@ int coir__stream_read_below(struct coir_stream *stream, struct coir_task *self, 
 /* Takes up to size bytes, at least one, out of a buffer that has some. Returns 1. */
 int coir__stream_take(struct coir_stream *stream, void *data, size_t size, size_t *ret_n);
 void coir__stream_free_buffer(struct coir_stream *stream);
+/* What keeps self from writing; 0: nothing. */
+int coir__stream_check_write(struct coir_stream *stream, struct coir_task *self);
+/* Writes as coir_stream_write, for a call that holds the stream and has set `writing`. */
+int coir__stream_write_more(struct coir_stream *stream, struct coir_task *self, const void *data,
+                            size_t size);
 
 /* readable.c: the stream that is awaited is closed. */
 void coir__readable_lost(struct coir__readable *readable);

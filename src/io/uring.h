@@ -86,6 +86,7 @@ struct coir__uring {
     struct coir_loop *loop;
     struct io_uring ring;
     uint32_t setup; /* the flags that this kernel took */
+    uint64_t known; /* operations that it has, a bit each */
     int wakefd;
     bool wake_armed, wake_once;
     bool broken;              /* there is no ring: opening another one failed */
@@ -236,6 +237,16 @@ int coir__uring_socket(struct coir_loop *loop, int domain, int type, struct coir
 int coir__uring_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);
 int coir__uring_pair(struct coir_loop *loop, int type, struct coir__file *ret_files[2]);
 void coir__uring_close(struct coir_loop *loop, struct coir__file *file, bool abrupt);
+
+/* ---- uring_system.c ---- */
+
+/* Whether this ring can make a call. */
+bool coir__uring_system_known(const struct coir__uring *uring, const struct coir__system *call);
+/* Whether making it a second time does no harm. */
+bool coir__uring_system_repeats(const struct coir__system *call);
+/* Fills in its entry; length is the most that is read or written. */
+void coir__uring_system_prepare(struct io_uring_sqe *entry, struct coir__system *call,
+                                unsigned length);
 
 /* ---- uring_ledger.c ---- */
 

@@ -13,6 +13,7 @@
 
 #include <coir/socket.h>
 
+#include "io/system.h"
 #include "io/uring.h"
 
 /* Of the sanitizers' runtime, where there is one. */
@@ -40,6 +41,7 @@ static const char *name_of(const struct coir__op *op)
     case COIR__OP_ACCEPT: return "accept";
     case COIR__OP_CONNECT: return "connect";
     case COIR__OP_RECEIVE: return "receive";
+    case COIR__OP_SYSTEM: return coir__system_name(op->system);
     default: return "poll";
     }
 }
@@ -82,6 +84,8 @@ static bool find_part(const struct coir__op *op, const void *memory, size_t size
         *ret_range = (struct range){op->data, op->length};
     else if (op->kind == COIR__OP_CONNECT)
         *ret_range = (struct range){(const char *)op->address, op->address_length};
+    else if (op->kind == COIR__OP_SYSTEM)
+        *ret_range = (struct range){op->system->data, op->system->length};
     return touches(ret_range, memory, size);
 }
 
@@ -89,7 +93,9 @@ static _Noreturn void complain(const struct coir__op *op, const struct range *ra
                                const char *what)
 {
     char text[320];
-    int fd = op->file != NULL ? op->file->fd : op->fd;
+    int fd = op->file != NULL              ? op->file->fd
+             : op->kind == COIR__OP_SYSTEM ? op->system->fd
+                                           : op->fd;
     (void)snprintf(text, sizeof text,
                    "coir: %s while the kernel still has it: %s of fd %d by task '%s', %zu bytes at "
                    "%p\n",

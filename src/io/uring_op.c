@@ -10,6 +10,7 @@
 
 #include <coir/socket.h>
 
+#include "io/system.h"
 #include "io/uring.h"
 
 #if __has_include(<valgrind/memcheck.h>)
@@ -76,6 +77,12 @@ static void free_slot(struct coir__uring *uring, struct coir__uring_slot *slot)
 
 /* ---- entries ---- */
 
+/* Whether op waits for a descriptor of somebody else. */
+static bool is_watch(const struct coir__op *op)
+{
+    return op->file == NULL && op->kind != COIR__OP_SYSTEM;
+}
+
 static int fd_of(const struct coir__op *op)
 {
     return op->file != NULL ? op->file->fd : op->fd;
@@ -124,6 +131,9 @@ static void prepare_call(struct io_uring_sqe *entry, const struct coir__uring_sl
     case COIR__URING_RECEIVE:
         io_uring_prep_recv_multishot(entry, fd_of(op), NULL, 0, 0);
         entry->flags |= IOSQE_BUFFER_SELECT; /* of group 0 */
+        break;
+    case COIR__OP_SYSTEM:
+        coir__uring_system_prepare(entry, op->system, at_most(slot, op->system->length));
         break;
     case COIR__OP_ACCEPT:
         io_uring_prep_accept(entry, fd_of(op), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -372,6 +382,23 @@ static long go_on(struct coir__uring *uring, struct coir__uring_slot *slot)
     return COIR__STARTED;
 }
 
+static long begin_system(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    struct coir__system *call = slot->op->system;
+    if (!coir__uring_system_known(uring, call))
+        return -EOPNOTSUPP;
+    bool moves;
+    enum coir__sys_call fault = coir__system_fault(call, &moves);
+    meet_fault(slot, fault, moves ? call->length : 0);
+    return COIR__STARTED;
+}
+
+/* As begin, for an operation without a file. */
+static long begin_without(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    return is_watch(slot->op) ? begin_watch(uring, slot->op) : begin_system(uring, slot);
+}
+
 long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
 {
     struct coir__uring *uring = coir__uring_of(loop);
@@ -383,7 +410,8 @@ long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
     struct coir__uring_slot *slot = coir__uring_slot_take(uring, op);
     if (coir__unlikely(slot == NULL))
         return -ENOMEM;
-    long result = coir__unlikely(op->file == NULL) ? begin_watch(uring, op) : begin(uring, slot);
+    long result =
+        coir__unlikely(op->file == NULL) ? begin_without(uring, slot) : begin(uring, slot);
     if (result == COIR__STARTED)
         result = go_on(uring, slot);
     if (result != COIR__STARTED) {
@@ -406,7 +434,7 @@ void coir__uring_slot_release(struct coir__uring *uring, struct coir__uring_slot
         uring->receives--; /* nobody waits for those */
     else
         uring->loop->operations--;
-    if (op->kind == COIR__OP_POLL && op->file == NULL && !slot->cancelled)
+    if (is_watch(op) && !slot->cancelled)
         coir__uring_watch_remove(uring, op);
     free_slot(uring, slot);
     op->active = false;
@@ -463,7 +491,7 @@ bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
     }
     if (!slot->cancelled) {
         slot->cancelled = true;
-        if (op->kind == COIR__OP_POLL && op->file == NULL)
+        if (is_watch(op))
             coir__uring_watch_remove(uring, op);
         if (!has_happened(slot))
             ask(uring, slot);
@@ -504,6 +532,19 @@ static long after_watch(const struct coir__uring_slot *slot, int result)
         result &= slot->op->events | POLLERR | POLLHUP;
     if (result == -EINTR || result == -ECANCELED || result == 0)
         return slot->cancelled ? -ECANCELED : COIR__STARTED;
+    return result;
+}
+
+/* What the ring cannot do with this file is the caller's to find out: a thread makes the call. */
+static long after_system(const struct coir__uring_slot *slot, int result)
+{
+    const struct coir__system *call = slot->op->system;
+    if (result == -EINTR || result == -ECANCELED)
+        return slot->cancelled ? -ECANCELED : COIR__STARTED;
+    if (result > 0 && call->kind == COIR__SYSTEM_READ)
+        (void)VALGRIND_MAKE_MEM_DEFINED(call->data, (size_t)result);
+    if (result == 0 && call->kind == COIR__SYSTEM_STAT)
+        (void)VALGRIND_MAKE_MEM_DEFINED(call->status, sizeof *call->status);
     return result;
 }
 
@@ -568,6 +609,8 @@ static long after(struct coir__uring_slot *slot, int result)
     slot->known = false;
     if (op->kind == COIR__OP_POLL)
         return after_watch(slot, result);
+    if (op->kind == COIR__OP_SYSTEM)
+        return after_system(slot, result);
     if (slot->polls)
         return after_poll(slot, result);
     if (result < 0)
@@ -658,7 +701,12 @@ void coir__uring_restart(struct coir__uring *uring)
             continue;
         uring->cancels -= slot->cancels;
         slot->cancels = false;
-        if (!slot->known && (slot->cancelled || uring->failure != 0)) {
+        bool once = slot->op->kind == COIR__OP_SYSTEM && !slot->known &&
+                    !coir__uring_system_repeats(slot->op->system);
+        if (once) { /* nobody knows whether it has happened */
+            slot->known = true;
+            slot->result = -EIO;
+        } else if (!slot->known && (slot->cancelled || uring->failure != 0)) {
             slot->known = true;
             slot->result = slot->cancelled ? -ECANCELED : uring->failure;
         }

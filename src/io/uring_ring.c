@@ -19,7 +19,7 @@
 #define TRIES 10        /* of a NOP */
 #define LOOKS 32        /* for one completion: a look may have the kernel do 20 things */
 #define RECOVERY COIR_MS(10)
-#define WORKERS 4U /* threads of the kernel: nothing that we ask for should need one */
+#define WORKERS 4U /* threads of the kernel: only calls on files and paths need one */
 
 #define ALWAYS (IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP)
 #define NEEDED                                                                                     \
@@ -99,6 +99,9 @@ static int check_operations(struct coir__uring *uring, char *why, size_t size)
         (void)snprintf(why, size, "io_uring_register: %s", coir_error_name(r));
         return r;
     }
+    uring->known = 0;
+    for (int i = 0; i < 64; i++)
+        uring->known |= (uint64_t)(io_uring_opcode_supported(&all.probe, i) != 0) << i;
     for (size_t i = 0; i < COIR_COUNT(operations); i++) {
         if (io_uring_opcode_supported(&all.probe, operations[i]))
             continue;
@@ -318,6 +321,7 @@ static int replace(struct coir__uring *uring)
         return r;
     uring->ring = fresh.ring;
     uring->setup = fresh.setup;
+    uring->known = fresh.known;
     uring->wake_armed = uring->broken = false;
     coir__uring_restart(uring);
     return 0;
