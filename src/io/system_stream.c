@@ -122,9 +122,11 @@ static long send_piece(struct sending *sending)
     long n = coir__file_read_some(sending->file, sending->piece, most, sending->offset);
     if (n <= 0)
         return n < 0 ? coir__system_failed(n, "read", sending->file->path) : 0;
-    if (coir__stream_is_closed(sending->stream))
-        return -COIR_ECLOSED;
-    int r = coir__stream_write_more(sending->stream, sending->self, sending->piece, (size_t)n);
+    int r = coir__enter(sending->self); /* what was read late may come with a cancellation */
+    if (r == 0 && coir__stream_is_closed(sending->stream))
+        r = -COIR_ECLOSED;
+    if (r == 0)
+        r = coir__stream_write_more(sending->stream, sending->self, sending->piece, (size_t)n);
     return r < 0 ? r : n;
 }
 
