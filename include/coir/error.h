@@ -30,7 +30,10 @@ COIR__BEGIN
     X(COIR_ENOTHELD,       5009, "not held by this task")                                   \
     X(COIR_ENOTSET,        5010, "not settled yet")                                         \
     X(COIR_ETOOLONG,       5011, "longer than the limit")                                   \
-    X(COIR_ELAGGED,        5012, "values were missed")
+    X(COIR_ELAGGED,        5012, "values were missed")                                      \
+    X(COIR_ETLS,           5020, "the TLS connection failed")                               \
+    X(COIR_ECERTIFICATE,   5021, "the certificate is not accepted")                         \
+    X(COIR_ETRUNCATED,     5022, "the connection was cut, perhaps by somebody else")
 /* clang-format on */
 
 /* Codes of the library. Positive here, returned negative, above every errno. */
