@@ -65,6 +65,11 @@ const char *coir__tls_reason(int *ret_code)
     const char *text = alert_of(error);
     if (text == NULL)
         text = ERR_reason_error_string(error);
+    if (ERR_GET_LIB(error) == ERR_LIB_SSL &&
+        ERR_GET_REASON(error) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+        *ret_code = -COIR_ECERTIFICATE;
+        text = "the client has shown no certificate";
+    }
     if (error != 0 && is_no_memory(error)) {
         *ret_code = -ENOMEM;
         text = "not enough memory";

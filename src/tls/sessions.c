@@ -142,7 +142,8 @@ static int ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_C
     if (EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv, encrypt) != 1 ||
         set_mac(mac, key) != 1)
         return -1;
-    return encrypt || key == &tls->context->keys[0] ? 1 : 2;
+    bool used_up = SSL_version(ssl) >= TLS1_3_VERSION || key != &tls->context->keys[0];
+    return encrypt || !used_up ? 1 : 2;
 }
 
 /* ---- both ---- */
