@@ -80,7 +80,8 @@ static inline void side_close(struct side *side)
     coir_stream_abort(COIR_TAKE(side->lower));
 }
 
-/* Shakes hands; each side has its result. Returns 0, or why it could not be tried. */
+/* Shakes hands; each side has its result. Returns 0, or why it could not be tried; then both are
+ * closed. */
 static inline int shake(struct side *client, struct side *server)
 {
     int r;
@@ -93,7 +94,13 @@ static inline int shake(struct side *client, struct side *server)
         }
         (void)coir_group_errors(&group);
     }
-    return client->result < 0 || server->result < 0 ? 0 : r;
+    if (client->result < 0 || server->result < 0)
+        r = 0;
+    if (r < 0) {
+        side_close(client);
+        side_close(server);
+    }
+    return r;
 }
 
 /* A connection, over the streams of below. */

@@ -56,3 +56,311 @@ COIR_TEST_TAGGED(over_tcp, "no_torture,limit=60")
     contexts.transport = BY_TCP;
     check("tls over tcp", &contexts, 0, 0);
 }
+
+/* ---- ends ---- */
+
+/* A connection that is cut has not ended, however it was cut. */
+COIR_TEST(truncation)
+{
+    for (int i = 0; i < 3; i++) {
+        TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+        TLS_PAIR(contexts, a, b);
+        coir_stream *lower;
+        coir_bytes line;
+        char data[8];
+        COIR_REQUIRE_OK(coir_stream_write(a, "whole\nhalf", 10));
+        COIR_REQUIRE_OK(coir_stream_query(a, COIR_QUERY_LOWER, &lower));
+        COIR_REQUIRE_OK(coir_stream_shutdown(lower)); /* behind the back of TLS */
+        COIR_EXPECT_CODE(coir_stream_read_line(b, 0, &line), 1);
+        if (i == 0)
+            COIR_EXPECT_CODE(coir_stream_read_line(b, 0, &line), -COIR_ETRUNCATED);
+        else if (i == 1)
+            COIR_EXPECT_CODE(coir_stream_read_exactly(b, data, 8), -COIR_ETRUNCATED);
+        COIR_EXPECT_OK(coir_stream_read_exactly(b, data, 4));
+        COIR_EXPECT_BYTES(data, "half", 4);
+        for (int k = 0; k < 2; k++)
+            COIR_EXPECT_CODE(read_some(b), -COIR_ETRUNCATED);
+        COIR_EXPECT_CONTAINS(coir_last_message(-COIR_ETRUNCATED), ": the connection was cut");
+        COIR_EXPECT_OK(say(b, a, "still there?")); /* the other direction is whole */
+    }
+}
+
+/* Bytes that somebody has changed, or repeated, or left out. */
+COIR_TEST(forgery)
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    TLS_PAIR(contexts, a, b);
+    coir_stream *lower;
+    COIR_EXPECT_OK(say(a, b, "hello"));
+    COIR_REQUIRE_OK(coir_stream_query(a, COIR_QUERY_LOWER, &lower));
+    COIR_REQUIRE_OK(
+        coir_stream_write(lower, "\x17\x03\x03\x00\x20################################", 37));
+    COIR_EXPECT_CODE(read_some(b), -COIR_ETLS);
+    COIR_EXPECT_CONTAINS(coir_last_message(-COIR_ETLS), "decryption failed or bad record mac");
+    COIR_EXPECT_CODE(read_some(b), -COIR_ETLS);
+    COIR_EXPECT_CODE(coir_stream_write(b, "x", 1), -COIR_ETLS);
+    COIR_EXPECT_CODE(coir_stream_shutdown(b), -COIR_ETLS);
+    COIR_EXPECT_CODE(read_some(a), -COIR_ETLS); /* it is told */
+    COIR_EXPECT_CONTAINS(coir_last_message(-COIR_ETLS), "the peer refuses: bad record");
+}
+
+static int close_stream(void *arg)
+{
+    coir_stream_close(arg);
+    return 0;
+}
+
+/* With a linger, closing waits for the peer's goodbye, and no longer than that. */
+COIR_TEST(closing_waits_for_the_peer)
+{
+    TLS_CONTEXTS(contexts, ((coir_tls_opts){.linger = COIR_SEC(5)}), DEFAULTS);
+    for (int answers = 0; answers < 2; answers++) {
+        TLS_PAIR(contexts, a, b);
+        coir_time start = coir_now();
+        {
+            COIR_GROUP(group);
+            COIR_REQUIRE_OK(coir_spawn(&group, close_stream, a, NULL));
+            (void)COIR_TAKE(a);
+            COIR_EXPECT_CODE(read_some(b), 0);
+            COIR_REQUIRE_OK(coir_sleep(COIR_SEC(1)));
+            if (answers)
+                coir_stream_close(COIR_TAKE(b));
+            COIR_EXPECT_OK(coir_group_wait(&group));
+        }
+        COIR_EXPECT_EQ(coir_now() - start, answers ? COIR_SEC(1) : COIR_SEC(5));
+    }
+}
+
+/* Nobody reads: closing gives up after a second. */
+COIR_TEST(closing_does_not_wait_for_ever)
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    contexts.capacity = 1000;
+    TLS_PAIR(contexts, a, b);
+    char data[955] = "fills the pair";
+    coir_stream *lower;
+    COIR_REQUIRE_OK(coir_stream_write(a, data, sizeof data));
+    COIR_REQUIRE_OK(coir_stream_query(a, COIR_QUERY_LOWER, &lower));
+    coir_time start = coir_now();
+    coir_stream_close(COIR_TAKE(a));
+    COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(1));
+    COIR_EXPECT_OK(coir_stream_read_exactly(b, data, sizeof data));
+    COIR_EXPECT_CODE(read_some(b), -ECONNRESET);
+}
+
+/* A write that waits has been encrypted already: cancelled, it breaks the stream. */
+COIR_TEST(cancelled_writes)
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    contexts.capacity = 1000;
+    TLS_PAIR(contexts, a, b);
+    char data[979] = "fills the pair";
+    coir_stream *lower;
+    COIR_REQUIRE_OK(coir_stream_write(a, data, 955 + 12)); /* a record has 22 bytes more */
+    COIR_REQUIRE_OK(coir_stream_query(a, COIR_QUERY_LOWER, &lower));
+    COIR_SCOPE(scope, COIR_SEC(1));
+    COIR_EXPECT_CODE(coir_stream_write(a, "x", 1), -ETIME);
+    coir_scope_leave(&scope);
+    COIR_EXPECT_CODE(coir_stream_write(a, "x", 1), -COIR_EBROKENSTREAM);
+    COIR_EXPECT_OK(say(b, a, "reading goes on"));
+    coir_stream_close(COIR_TAKE(a));
+    COIR_EXPECT_OK(coir_stream_read_exactly(b, data, 955 + 12));
+    COIR_EXPECT_CODE(read_some(b), -ECONNRESET);
+}
+
+/* ---- what OpenSSL does on its own ---- */
+
+static struct coir__tls *inside(coir_stream *stream)
+{
+    struct coir__tls *tls = NULL;
+    return coir_stream_query(stream, COIR__TLS_QUERY, &tls) == 0 ? tls : NULL;
+}
+
+/* Both sides change their keys, again and again. */
+COIR_TEST(keys_change)
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    TLS_PAIR(contexts, a, b);
+    for (int i = 0; i < 20; i++) {
+        COIR_EXPECT_EQ(
+            SSL_key_update(inside(i % 3 == 0 ? a : b)->ssl,
+                           i % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED),
+            1);
+        COIR_REQUIRE_OK(say(a, b, "question"));
+        COIR_REQUIRE_OK(say(b, a, "answer"));
+        COIR_REQUIRE_OK(say(b, a, "and more"));
+    }
+}
+
+/* A client of TLS 1.2 wants another handshake: it is told that there is none. */
+COIR_TEST(no_renegotiation)
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    SSL_CTX_set_max_proto_version(contexts.client->ssl, TLS1_2_VERSION);
+    SSL_CTX_clear_options(contexts.client->ssl, SSL_OP_NO_RENEGOTIATION);
+    TLS_PAIR(contexts, a, b);
+    COIR_EXPECT_OK(say(a, b, "hello"));
+    COIR_EXPECT_EQ(SSL_renegotiate(inside(a)->ssl), 1);
+    COIR_GROUP_COLLECT(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, read_some, b, NULL));
+    COIR_EXPECT_CODE(coir_stream_write(a, "x", 1), -COIR_ETLS);
+    coir_stream_abort(COIR_TAKE(a));
+    (void)!coir_group_wait(&group);
+    (void)coir_group_errors(&group);
+}
+
+/* A ticket that is longer than a record of the peer's comes in halves, and a task writes between
+ * them: OpenSSL then reads while it writes. */
+COIR_TEST(writing_while_a_ticket_is_half_there)
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    SSL_CTX_set_max_send_fragment(contexts.server->ssl, 512);
+    SSL_CTX_set_num_tickets(contexts.server->ssl, 0);
+    TLS_PAIR(contexts, a, b);
+    coir_stream *lower;
+    COIR_REQUIRE_OK(coir_stream_query(b, COIR_QUERY_LOWER, &lower));
+    static unsigned char context[400]; /* makes the ticket long */
+    SSL_SESSION *session = SSL_get_session(inside(b)->ssl);
+    COIR_EXPECT_EQ(SSL_SESSION_set1_ticket_appdata(session, context, sizeof context), 1);
+    COIR_EXPECT_EQ(SSL_new_session_ticket(inside(b)->ssl), 1);
+    COIR_EXPECT_EQ(SSL_do_handshake(inside(b)->ssl), 1);
+    struct coir__tls_buffer *out = &inside(b)->out;
+    COIR_REQUIRE_GT(out->length, 540); /* more than one record */
+    size_t first = 540, length = out->length;
+    COIR_REQUIRE_OK(coir_stream_write(lower, out->data, first));
+    COIR_GROUP(group);
+    coir_task *reader, *writer;
+    COIR_REQUIRE_OK(coir_spawn(&group, read_ten, a, &reader));
+    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    struct message message = {.stream = a, .size = 10, .chunk = 10};
+    COIR_REQUIRE_OK(coir_spawn(&group, send_message, &message, &writer));
+    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    COIR_EXPECT(!coir_task_done(writer));
+    COIR_REQUIRE_OK(coir_stream_write(lower, out->data + first, length - first));
+    out->length = 0;
+    COIR_EXPECT_OK(coir_join(writer, NULL));
+    COIR_EXPECT_OK(read_ten(b));
+    COIR_REQUIRE_OK(coir_stream_write(b, "0123456789", 10));
+    COIR_EXPECT_OK(coir_join(reader, NULL));
+}
+
+/* ---- memory ---- */
+
+static size_t taken, blocks;
+
+static void *take(size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    void *block = malloc(size);
+    taken += malloc_usable_size(block);
+    blocks += block != NULL;
+    return block;
+}
+
+static void give(void *block, const char *file, int line)
+{
+    (void)file, (void)line;
+    taken -= malloc_usable_size(block);
+    blocks -= block != NULL;
+    free(block);
+}
+
+static void *change(void *block, size_t size, const char *file, int line)
+{
+    if (block == NULL)
+        return take(size, file, line);
+    size_t before = malloc_usable_size(block);
+    void *changed = realloc(block, size);
+    if (changed != NULL)
+        taken += malloc_usable_size(changed) - before;
+    return changed;
+}
+
+/* Before anything of OpenSSL is called, its memory is counted. */
+static __attribute__((constructor)) void count_memory(void)
+{
+    (void)CRYPTO_set_mem_functions(take, change, give);
+}
+
+/* Both ends of a connection that has talked and does not now: no buffers. */
+COIR_TEST_TAGGED(idle_connections_have_no_buffers, "no_torture")
+{
+    enum { PAIRS = 50 };
+    static coir_stream *clients[PAIRS], *servers[PAIRS];
+    TLS_CONTEXTS(contexts, ((coir_tls_opts){.sessions = SIZE_MAX}), DEFAULTS);
+    coir_stats before, after;
+    size_t taken_before = 0;
+    for (size_t i = 0; i < PAIRS; i++) {
+        if (i == 10) { /* what is made once is there by now */
+            taken_before = taken;
+            coir_loop_stats(NULL, &before);
+        }
+        COIR_REQUIRE_OK(make_tls(&contexts, &clients[i], &servers[i]));
+        struct message out = {.stream = clients[i], .size = 100000, .chunk = 50000};
+        struct message in = {.stream = servers[i], .size = 100000, .chunk = 50000};
+        COIR_GROUP(group);
+        COIR_REQUIRE_OK(coir_spawn(&group, send_message, &out, NULL));
+        COIR_REQUIRE_OK(receive_message(&in));
+        COIR_REQUIRE_OK(coir_group_wait(&group));
+        COIR_REQUIRE_OK(say(servers[i], clients[i], "thanks"));
+    }
+    coir_loop_stats(NULL, &after);
+    size_t each = (taken - taken_before) / (PAIRS - 10) / 2;
+    COIR_EXPECT_LT(each, 20000); /* the buffers of records alone would be 33,000 */
+    COIR_EXPECT_GT(each, 1000);
+    /* ours: four streams, two connections, the pair and its two rings */
+    COIR_EXPECT_LE((after.memory - before.memory) / (PAIRS - 10), 9);
+    if (getenv("COIR_TEST_SHOW") != NULL)
+        printf("an idle end takes %zu bytes of OpenSSL's memory\n", each);
+    for (size_t i = 0; i < PAIRS; i++) {
+        coir_stream_abort(clients[i]);
+        coir_stream_abort(servers[i]);
+    }
+}
+
+/* Nothing of OpenSSL's is left of connections that have gone, whatever became of them. */
+COIR_TEST_TAGGED(connections_leave_no_memory, "no_torture")
+{
+    TLS_CONTEXTS(contexts, ((coir_tls_opts){.sessions = SIZE_MAX}), DEFAULTS);
+    size_t before = 0;
+    for (int i = 0; i < 60; i++) {
+        if (i == 20)
+            before = blocks;
+        TLS_PAIR(contexts, a, b);
+        COIR_EXPECT_OK(say(a, b, "hello"));
+        if (i % 3 == 1)
+            coir_stream_abort(COIR_TAKE(a));
+        if (i % 3 == 2)
+            coir_stream_close(COIR_TAKE(b));
+    }
+    COIR_EXPECT_EQ(blocks, before);
+}
+
+/* ---- filters over it, and under it ---- */
+
+COIR_TEST(filters_over_tls)
+{
+    TLS_CONTEXTS(contexts, ((coir_tls_opts){.alpn = "h2"}), ((coir_tls_opts){.alpn = "h2"}));
+    TLS_PAIR(contexts, a, b);
+    coir_stream *filter;
+    coir_tls_info info;
+    COIR_REQUIRE_OK(coir_throttle_open(a, NULL, &filter));
+    a = filter;
+    COIR_EXPECT_OK(say(a, b, "hello"));
+    COIR_EXPECT_OK(coir_tls_stream_info(a, &info));
+    COIR_EXPECT_STR(info.protocol, "h2");
+}
+
+/* TLS in TLS. */
+COIR_TEST(twice)
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    TLS_PAIR(contexts, a, b);
+    coir_stream *inner_a = NULL, *inner_b = NULL;
+    COIR_REQUIRE_OK(
+        open_tls(contexts.client, contexts.server, COIR_TAKE(a), COIR_TAKE(b), &inner_a, &inner_b));
+    COIR_EXPECT_OK(say(inner_a, inner_b, "hello"));
+    coir_stream_close(inner_a);
+    COIR_EXPECT_CODE(read_some(inner_b), 0);
+    coir_stream_close(inner_b);
+}

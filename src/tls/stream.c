@@ -85,12 +85,18 @@ static int flush_beside(struct coir__tls *tls)
     return 0;
 }
 
-/* Tries action with what comes from below. As coir__tls_call, or a code of the stream below. */
+/* Tries action with what comes from below. As coir__tls_call, or a code of the stream below. While
+ * a writer waits for its turn to read, the reader may have read what it needs. */
 static int feed(struct coir__tls *tls, enum coir__tls_action action, void *data, size_t size,
                 size_t *ret_n)
 {
     COIR_LOCK(&tls->input);
-    int r = coir__tls_fetch(tls);
+    int r = COIR__TLS_HUNGRY;
+    if (action != COIR__TLS_READ)
+        r = coir__tls_call(tls, action, data, size, ret_n);
+    if (r != COIR__TLS_HUNGRY)
+        return r;
+    r = coir__tls_fetch(tls);
     if (r == 0)
         return coir_fail(-COIR_ETRUNCATED, "tls %s: the connection was cut", tls->name);
     return r < 0 ? r : coir__tls_call(tls, action, data, size, ret_n);
@@ -123,6 +129,7 @@ static int tls_read(void *state, void *data, size_t size, size_t *ret_n)
         r = flush_beside(tls);
         if (r == 0)
             r = feed(tls, COIR__TLS_READ, data, size, ret_n);
+        (void)SSL_free_buffers(tls->ssl); /* unless something is in them */
     }
     if (is_tls(r) && tls->reason != NULL) {
         tls->unreadable = r; /* OpenSSL does not go on after an error */
@@ -222,6 +229,7 @@ static int tls_shutdown(void *state)
         if (r < 0)
             return r;
         tls->shut = true;
+        (void)SSL_free_buffers(tls->ssl);
     }
     return coir__tls_flush(tls);
 }
