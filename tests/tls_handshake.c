@@ -548,7 +548,7 @@ COIR_TEST_TAGGED(after_each_byte, "no_torture,limit=120")
     for (size_t i = 0; i < COIR_COUNT(faults); i++) {
         for (int of_client = 0; of_client < 2; of_client++) {
             size_t passed = 0, after = 0;
-            coir_stats before, then;
+            struct coir_loop_stats before, then;
             coir_loop_stats(NULL, &before);
             for (; passed == 0 && after < 5000; after++)
                 talk_with_fault(&contexts, faults[i], after, of_client, &passed);

@@ -288,7 +288,7 @@ COIR_TEST_TAGGED(idle_connections_have_no_buffers, "no_torture")
     enum { PAIRS = 50 };
     static coir_stream *clients[PAIRS], *servers[PAIRS];
     TLS_CONTEXTS(contexts, ((coir_tls_opts){.sessions = SIZE_MAX}), DEFAULTS);
-    coir_stats before, after;
+    struct coir_loop_stats before, after;
     size_t taken_before = 0;
     for (size_t i = 0; i < PAIRS; i++) {
         if (i == 10) { /* what is made once is there by now */
