@@ -5,8 +5,9 @@
  * run time by coir_debug_set. What it finds goes to the loop's report hook: steps that are too long
  * (COIR_REPORT_SLOW_STEP) with the C stack taken while they block, locks that are taken in an order
  * in which they can deadlock (COIR_REPORT_LOCK_ORDER), mutexes of threads that are held across a
- * wait (COIR_REPORT_THREAD_LOCK), and arguments that lie in a frame which has been left
- * (COIR_REPORT_DEAD_ARGUMENT). Switched off it costs nothing.
+ * wait (COIR_REPORT_THREAD_LOCK), arguments that lie in a frame which has been left
+ * (COIR_REPORT_DEAD_ARGUMENT), and calls from a thread that does not run the loop of their object
+ * (COIR_REPORT_WRONG_THREAD). Switched off it costs nothing.
  *
  * Stacks are walked by frame pointers: programs compiled with -fno-omit-frame-pointer show all
  * their functions, others the one that waits and some of the rest.
@@ -37,13 +38,14 @@ COIR__PUBLIC void coir_debug_set_slow_step(coir_loop *loop, coir_time slow_step)
  * what it waits for, its age, where it was spawned, and its C stack. Debug mode is not needed. A
  * program of coir_main does it to standard error on SIGQUIT and goes on. When the loop is stuck in
  * a step, the stack of that step is printed: in debug mode at once, else on the second SIGQUIT.
- * NULL for loop: the current one. Returns 0. Errors: -EINVAL for no loop. Cancel safety: never
- * waits. Thread safety: the loop's thread; from others post a callback that calls it. */
+ * NULL for loop: the current one. Returns 0. Errors: -EINVAL for no loop; in debug mode
+ * -COIR_EWRONGLOOP while another thread runs it. Cancel safety: never waits. Thread safety: the
+ * loop's thread; from others post a callback that calls it. */
 COIR__PUBLIC int coir_dump(coir_loop *loop, int fd);
 
 /* As coir_dump, and calls fn with each line, which has no newline and is borrowed. fn must not
- * wait, start or end a task. Returns 0. Errors: -EINVAL for no loop or function. Cancel safety:
- * never waits. Thread safety: the loop's thread. */
+ * wait, start or end a task. Returns 0. Errors: -EINVAL for no loop or function, else as coir_dump.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC int coir_dump_lines(coir_loop *loop, void (*fn)(const char *line, void *arg),
                                  void *arg);
 

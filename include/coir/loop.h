@@ -30,6 +30,7 @@ typedef enum coir_report_kind {
     COIR_REPORT_LOCK_ORDER,    /* locks are taken in an order in which they can deadlock */
     COIR_REPORT_THREAD_LOCK,   /* a task waits while its thread holds a mutex */
     COIR_REPORT_DEAD_ARGUMENT, /* a task's argument lies in a frame that has been left */
+    COIR_REPORT_WRONG_THREAD,  /* a call from a thread that does not run the object's loop */
 } coir_report_kind;
 
 /* A report. Everything is borrowed for the duration of the hook. */
@@ -173,8 +174,9 @@ typedef struct coir_callback {
 } coir_callback;
 
 /* Calls fn(arg) once at the loop's next turn, after what was asked for before. ret_callback may be
- * NULL. Returns 0. Errors: -EINVAL for no function, -ENOMEM. Cancel safety: never waits. Thread
- * safety: the loop's thread; see coir_post for others. */
+ * NULL. Returns 0. Errors: -EINVAL for no function, -ENOMEM; in debug mode -COIR_EWRONGLOOP while
+ * another thread runs the loop, with a report. Cancel safety: never waits. Thread safety: the
+ * loop's thread; see coir_post for others. */
 COIR__CHECKED int coir_call_soon(coir_loop *loop, void (*fn)(void *arg), void *arg,
                                  coir_callback *ret_callback);
 
@@ -189,8 +191,8 @@ COIR__CHECKED int coir_call_later(coir_loop *loop, coir_time delay, void (*fn)(v
 COIR__CHECKED int coir_call_at(coir_loop *loop, coir_time when, void (*fn)(void *arg), void *arg,
                                coir_callback *ret_callback);
 
-/* Takes a callback back. Returns 0. Errors: -ENOENT when it was called or taken back already.
- * Cancel safety: never waits. Thread safety: the loop's thread. */
+/* Takes a callback back. Returns 0. Errors: -ENOENT when it was called or taken back already; as
+ * coir_call_soon in debug mode. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC int coir_callback_cancel(coir_loop *loop, coir_callback callback);
 
 /* Starts a timer in memory of the caller: fn(arg) is called once at when, from the loop. A running

@@ -106,6 +106,8 @@ int coir_call_soon(coir_loop *loop, void (*fn)(void *arg), void *arg, coir_callb
 {
     if (fn == NULL)
         return -EINVAL;
+    if (coir__elsewhere(loop, NULL))
+        return -COIR_EWRONGLOOP;
     struct callback *callback = take(loop, fn, arg, ret_callback);
     if (callback == NULL)
         return -ENOMEM;
@@ -119,6 +121,8 @@ int coir_call_at(coir_loop *loop, coir_time when, void (*fn)(void *arg), void *a
 {
     if (fn == NULL)
         return -EINVAL;
+    if (coir__elsewhere(loop, NULL))
+        return -COIR_EWRONGLOOP;
     struct callback *callback = take(loop, fn, arg, ret_callback);
     if (callback == NULL)
         return -ENOMEM;
@@ -130,6 +134,8 @@ int coir_call_later(coir_loop *loop, coir_time delay, void (*fn)(void *arg), voi
                     coir_callback *ret_callback)
 {
     coir_time when;
+    if (coir__elsewhere(loop, NULL))
+        return -COIR_EWRONGLOOP;
     if (__builtin_add_overflow(coir__clock_of(loop), delay, &when))
         when = COIR_FOREVER;
     return coir_call_at(loop, when, fn, arg, ret_callback);
@@ -137,6 +143,8 @@ int coir_call_later(coir_loop *loop, coir_time delay, void (*fn)(void *arg), voi
 
 int coir_callback_cancel(coir_loop *loop, coir_callback name)
 {
+    if (coir__elsewhere(loop, NULL))
+        return -COIR_EWRONGLOOP;
     struct coir__callbacks *callbacks = loop->callbacks;
     if (callbacks == NULL || name.coir__slot >= callbacks->count)
         return -ENOENT;

@@ -224,6 +224,8 @@ struct coir_loop {
 /* The loop that runs on this thread. */
 extern _Thread_local struct coir_loop *coir__loop __attribute__((tls_model("initial-exec")));
 
+#include "core/debugger.h"
+
 /* ---- switching (switch.c, switch_*.S) ---- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -328,7 +330,7 @@ static inline struct coir_task *coir__self(void)
 static inline int coir__enter(struct coir_task *self)
 {
     if (coir__unlikely(self == NULL))
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     struct coir_loop *loop = self->loop;
     if (coir__unlikely(self->pending != 0 || --loop->charges <= 0))
         return coir__enter_slow(self);
@@ -336,14 +338,20 @@ static inline int coir__enter(struct coir_task *self)
 }
 
 /* As coir__enter, without the yield: for calls on objects that another task may close and free
- * meanwhile. They end with coir__charge when they did not wait. */
-static inline int coir__look(struct coir_task *self)
+ * meanwhile. They end with coir__charge when they did not wait. owner: the object's loop, or NULL.
+ */
+static inline int coir__look_at(struct coir_task *self, const struct coir_loop *owner)
 {
     if (coir__unlikely(self == NULL))
-        return -COIR_ENOTASK;
+        return coir__refuse(owner, NULL, -COIR_ENOTASK);
     if (coir__unlikely(self->pending != 0 || self->loop->slow != 0))
         return coir__look_slow(self);
     return 0;
+}
+
+static inline int coir__look(struct coir_task *self)
+{
+    return coir__look_at(self, NULL);
 }
 
 /* Takes one charge for a call that has finished without waiting, and gives its result; yields first
@@ -635,43 +643,11 @@ const char *coir__file_name(const char *path);
 void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_task *task,
                   const struct coir_error *error, const char *format, ...) COIR__PRINTF(5, 6);
 void coir__report_deadlock(struct coir_loop *loop);
-/* One line about a task: name, age, what it waits for, where it was spawned. */
+/* One line about a task: name, what it waits for, age, where it was spawned; and without the wait,
+ * which can be asked from any thread. */
 size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
-
-/* ---- debug mode (the room debug, which is linked in by this table, as backends are) ---- */
-
-#define COIR__DEBUG_RESERVE ((size_t)512) /* bytes below a record that are debug mode's */
-
-/* What debug mode wants to know, called only while COIR__SLOW_DEBUG is set, if nothing else is
- * said. A step is what runs between two waits: of a task, or of the loop itself. */
-struct coir__debugger {
-    int (*set)(struct coir_loop *loop, bool on); /* at any time; 0 or a negative errno */
-    void (*attach)(struct coir_loop *loop);      /* a run begins on this thread */
-    void (*detach)(struct coir_loop *loop);
-    void (*idle)(struct coir_loop *loop, bool begins); /* around the loop's wait for the kernel */
-    int (*born)(struct coir_task *task); /* before it is switched to; 0, for a tail call */
-    /* It is about to switch away from the function with this frame. Whose the next step is, is told
-     * when that ends. */
-    void (*left)(struct coir_task *task, const void *frame);
-    void (*entered)(struct coir_task *task); /* the loop is about to switch to it */
-    void (*ended)(struct coir_task *task);   /* its function has returned; the last of its steps */
-    /* A lock, known by *id (0: not yet): somebody is going to wait for it, has it, or lets go. */
-    void (*lock_wanted)(struct coir_task *task, uint64_t *id);
-    void (*lock_taken)(struct coir_task *task, uint64_t *id);
-    void (*lock_left)(struct coir_task *task, uint64_t id);
-    /* Prints all tasks and where they wait; in any mode, on the loop's thread. */
-    void (*dump)(struct coir_loop *loop, int fd);
-    /* Prints where the loop's thread was interrupted, from a signal handler, if it is known to be
-     * stuck, or anyway. Returns whether it did; in any mode. */
-    bool (*dump_here)(struct coir_loop *loop, int fd, const void *ucontext, bool anyway);
-};
-extern const struct coir__debugger coir__debugger;
-
-/* Whether debug mode wants to know of what loop does. */
-static inline bool coir__debugs(const struct coir_loop *loop)
-{
-    return coir__unlikely((loop->slow & COIR__SLOW_DEBUG) != 0);
-}
+size_t coir__task_who(const struct coir_task *task, char *text, size_t size);
+#define COIR__WHO 160 /* is enough for that */
 
 /* ---- the loop (loop.c, post.c) ---- */
 

@@ -19,7 +19,7 @@ static int gather_child(void *arg)
 int coir_gather_at(coir_call *calls, size_t count, coir_policy policy, const coir_site *site)
 {
     if (coir__self() == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     if (calls == NULL && count > 0)
         return -EINVAL;
     for (size_t i = 0; i < count; i++) {
@@ -85,7 +85,7 @@ int coir_map_at(coir_fn fn, void *items, size_t count, size_t size, const coir_m
 {
     static const coir_map_opts defaults;
     if (coir__self() == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     if (fn == NULL || (items == NULL && count > 0))
         return -EINVAL;
     struct map map = {.fn = fn, .items = items, .count = count, .size = size, .site = site};

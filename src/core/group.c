@@ -45,7 +45,7 @@ coir_group *coir__group_enter(coir_group *group, coir_policy policy, const coir_
 int coir_group_init_at(coir_group *group, coir_policy policy, const coir_site *site)
 {
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     *group = (coir_group){0};
     coir__group_open(group, coir__loop, &coir__loop->root, NULL, policy, site);
     return 0;
@@ -74,8 +74,18 @@ static struct coir_error *record_for_group(struct coir_group *group, struct coir
 
 static void report_failure(struct coir_task *task)
 {
+    char who[COIR__WHO];
+    (void)coir__task_who(task, who, sizeof who);
     coir__report(task->loop, COIR_REPORT_UNREAD, task, task->error,
-                 "task '%s' failed and nobody joins it", coir_task_name(task));
+                 "task %s failed and nobody joins it", who);
+}
+
+static void report_unjoined(struct coir_task *task)
+{
+    char who[COIR__WHO];
+    (void)coir__task_who(task, who, sizeof who);
+    coir__report(task->loop, COIR_REPORT_UNJOINED, task, task->error,
+                 "task %s failed and its handle was never joined", who);
 }
 
 /* The own group of a task and the loop's take no decisions: a failure with a handle waits for its
@@ -300,10 +310,12 @@ static int join_cancelled(struct coir_group *group, struct coir_task *self, cons
 int coir_group_wait_at(coir_group *group, const coir_site *site)
 {
     struct coir_task *self = coir__self();
-    if (self == NULL || !group->coir__open)
-        return self == NULL ? -COIR_ENOTASK : -COIR_ECLOSED;
+    if (self == NULL)
+        return coir__refuse(group->coir__loop, &group->coir__scope, -COIR_ENOTASK);
+    if (!group->coir__open)
+        return -COIR_ECLOSED;
     if (group->coir__loop != self->loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(group->coir__loop, &group->coir__scope, -COIR_EWRONGLOOP);
     if (is_below(self, group))
         return -EDEADLK;
     bool owns = group->coir__scope.coir__owner == self;
@@ -359,8 +371,7 @@ void coir__group_end(struct coir_group *group)
         assert(task != NULL && (task->flags & COIR__TASK_DONE) &&
                "a scope is left before its group");
         if (is_background(group) && task->result < 0 && !(task->flags & COIR__TASK_READ))
-            coir__report(task->loop, COIR_REPORT_UNJOINED, task, task->error,
-                         "task '%s' failed and its handle was never joined", coir_task_name(task));
+            report_unjoined(task);
         coir__task_release(task);
         scope = next;
     }
@@ -403,6 +414,8 @@ int coir_group_close_at(coir_group *group, const coir_site *site)
         return -EINVAL; /* of COIR_GROUP: its block ends it */
     if (group->coir__joiner != NULL)
         return -EBUSY;
+    if (coir__elsewhere(group->coir__loop, &group->coir__scope))
+        return -COIR_ENOTASK;
     if (self == NULL && group->coir__running > 0)
         return -COIR_ENOTASK;
     for (struct coir_scope *scope = self != NULL ? self->scope : NULL; scope != NULL;
@@ -419,7 +432,7 @@ int coir_group_close_at(coir_group *group, const coir_site *site)
 
 void coir_group_cancel(coir_group *group, const char *reason)
 {
-    if (group->coir__open)
+    if (group->coir__open && !coir__elsewhere(group->coir__loop, &group->coir__scope))
         coir_scope_cancel(&group->coir__scope, reason);
 }
 

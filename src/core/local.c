@@ -33,7 +33,7 @@ int coir_local_set(const coir_local *local, void *value)
 {
     struct coir_task *self = coir__self();
     if (self == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     for (struct coir__value *link = self->locals; link != NULL && link->users == 1;
          link = link->outer) {
         if (link->local == local) {
@@ -116,7 +116,7 @@ int coir_task_on_done(coir_task *task, void (*fn)(void *arg), void *arg)
     if (fn == NULL)
         return -EINVAL;
     if (task->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(task->loop, &task->own, -COIR_EWRONGLOOP);
     struct coir__done *done = coir__alloc(sizeof *done);
     if (done == NULL)
         return -ENOMEM;

@@ -409,11 +409,11 @@ static int turn(struct coir_loop *loop, bool (*finished)(struct coir_loop *loop)
 
 static int begin_run(struct coir_loop *loop)
 {
-    if (coir__loop != NULL || loop->running)
-        return -EBUSY;
+    if (coir__loop != NULL || __atomic_load_n(&loop->running, __ATOMIC_RELAXED))
+        return loop->running && coir__loop != loop ? coir__refuse(loop, NULL, -EBUSY) : -EBUSY;
     coir__loop = loop;
     coir__inbox_awake(loop); /* after a step it sleeps on */
-    loop->running = true;
+    __atomic_store_n(&loop->running, true, __ATOMIC_RELAXED);
     loop->now = loop->opts.virtual_clock ? loop->now : coir__clock();
     coir__context_thread(loop);
     coir__stack_watch_thread();
@@ -428,7 +428,8 @@ static void end_run(struct coir_loop *loop)
         coir__debugger.detach(loop);
     coir__stack_unwatch_thread();
     loop->done = NULL;
-    loop->stop = loop->forever = loop->running = false;
+    loop->stop = loop->forever = false;
+    __atomic_store_n(&loop->running, false, __ATOMIC_RELAXED);
     coir__loop = NULL;
 }
 
@@ -590,6 +591,8 @@ const coir_error *coir_loop_error(const coir_loop *loop)
 
 void coir_loop_stop(coir_loop *loop)
 {
+    if (coir__elsewhere(loop, NULL))
+        return;
     loop->stop = true;
 }
 

@@ -52,11 +52,12 @@ static int report_pending(struct coir_task *self)
 {
     uint32_t times = ++self->ignored;
     self->flags |= COIR__TASK_BELONGINGS;
-    if (times == IGNORED_REPORT)
+    if (times == IGNORED_REPORT) {
+        char who[COIR__WHO];
+        (void)coir__task_who(self, who, sizeof who);
         coir__report(self->loop, COIR_REPORT_IGNORED, self, NULL,
-                     "task '%s' ignored %d cancellations in a row (spawned at %s:%d)",
-                     coir_task_name(self), IGNORED_REPORT, coir__file_name(self->site->file),
-                     self->site->line);
+                     "task %s ignored %d cancellations in a row", who, IGNORED_REPORT);
+    }
     int code = self->pending;
     if (times >= IGNORED_YIELD)
         yield_uninterruptibly(self);
@@ -125,20 +126,40 @@ int coir__park_uninterruptibly(struct coir_task *self, const struct coir__wait *
     return coir__park(self, wait, object);
 }
 
+atomic_int coir__debugging;
+
+int coir__misplaced(const struct coir_loop *owner, const struct coir_scope *about, int code)
+{
+    if (atomic_load_explicit(&coir__debugging, memory_order_relaxed) > 0)
+        coir__debugger.misplaced(owner, about);
+    return code;
+}
+
+bool coir__runs_elsewhere(const struct coir_loop *loop, const struct coir_scope *about)
+{
+    if (!__atomic_load_n(&loop->running, __ATOMIC_RELAXED))
+        return false;
+    (void)coir__misplaced(loop, about, 0);
+    return true;
+}
+
 bool coir__abort_waiter(struct coir_task *task)
 {
     coir__waiter_unlink(&task->waiter);
     return true;
 }
 
+static __attribute__((noinline)) int coir_yield__slowly(struct coir_task *self)
+{
+    return self != NULL ? coir__yield_slow(self) : coir__refuse(NULL, NULL, -COIR_ENOTASK);
+}
+
 int coir_yield(void)
 {
     struct coir_task *self = coir__self();
-    if (coir__unlikely(self == NULL))
-        return -COIR_ENOTASK;
+    if (coir__unlikely(self == NULL || self->pending != 0 || self->loop->slow != 0))
+        return coir_yield__slowly(self);
     struct coir_loop *loop = self->loop;
-    if (coir__unlikely(self->pending != 0 || loop->slow != 0))
-        return coir__yield_slow(self);
     self->context.result = 0;
     coir__ready_push(loop, &self->ready);
     return coir__switch(&self->context, coir__next(loop));
@@ -173,7 +194,7 @@ int coir_sleep_until(coir_time when)
 {
     struct coir_task *self = coir__self();
     if (self == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     if (when <= self->loop->now)
         return coir_yield();
     int r = coir__enter(self);
@@ -189,6 +210,8 @@ int coir_sleep(coir_time duration)
     if (duration <= 0)
         return coir_yield();
     coir_time when;
+    if (coir__unlikely(coir__loop == NULL))
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     if (__builtin_add_overflow(coir_now(), duration, &when))
         when = COIR_FOREVER;
     return coir_sleep_until(when);

@@ -43,7 +43,8 @@ void coir_report_to_stderr(const coir_report *report, void *arg)
     static const char *const kinds[] = {"deadlock",       "unread failure", "unjoined task",
                                         "left open",      "slow leave",     "ignored cancellation",
                                         "stack overflow", "misuse",         "slow step",
-                                        "lock order",     "thread lock",    "dead argument"};
+                                        "lock order",     "thread lock",    "dead argument",
+                                        "wrong thread"};
     char line[REPORT_SIZE + 64];
     int n = snprintf(line, sizeof line, "coir: %s: %s\n", kinds[report->kind], report->text);
     size_t length = n < (int)sizeof line ? (size_t)n : sizeof line - 1;
@@ -67,23 +68,36 @@ size_t coir_task_describe(const coir_task *task, char *text, size_t size)
     return (size_t)snprintf(text, size, "%s %s", task->wait->verb, more);
 }
 
-size_t coir__task_line(const struct coir_task *task, char *text, size_t size)
+/* 'name' (2 s old, spawned at file.c:7), with what it does before the bracket. */
+static size_t describe_birth(const struct coir_task *task, const char *does, char *text,
+                             size_t size)
 {
-    char waits[192], born[96] = "";
-    (void)coir_task_describe(task, waits, sizeof waits);
+    char born[96] = "";
     if (task->site->line != 0)
         (void)snprintf(born, sizeof born, ", spawned at %.64s:%d",
                        coir__file_name(task->site->file), task->site->line);
-    double age = (double)(task->loop->now - task->born) / 1e9;
-    return (size_t)snprintf(text, size, "'%s' %s (%.3g s old%s)", coir_task_name(task), waits, age,
-                            born);
+    double age = (double)(coir__clock_of(task->loop) - task->born) / 1e9;
+    return (size_t)snprintf(text, size, "'%.40s'%s (%.3g s old%s)", coir_task_name(task), does,
+                            age > 0 ? age : 0, born);
+}
+
+size_t coir__task_line(const struct coir_task *task, char *text, size_t size)
+{
+    char waits[192] = " ";
+    (void)coir_task_describe(task, waits + 1, sizeof waits - 1);
+    return describe_birth(task, waits, text, size);
+}
+
+size_t coir__task_who(const struct coir_task *task, char *text, size_t size)
+{
+    return describe_birth(task, "", text, size);
 }
 
 int coir_task_each(int (*fn)(coir_task *task, void *arg), void *arg)
 {
     struct coir_loop *loop = coir__loop;
     if (loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     struct coir_scope *scope = &loop->root;
     while ((scope = coir__scope_next(&loop->root, scope)) != NULL) {
         if (scope->coir__kind != COIR__SCOPE_TASK || (scope->coir__owner->flags & COIR__TASK_DONE))

@@ -6,6 +6,8 @@
  * as task->pending and, when it is parked, is woken. Reading is thus one load for a suspending
  * call, however deep the nesting. States only grow, so a push stops where nothing changes.
  */
+#include <stdio.h>
+
 #include "core/core.h"
 
 /* The next scope after scope and all that is inside it. */
@@ -194,14 +196,33 @@ void coir_scope_leave(coir_scope *scope)
     coir__task_notify(self, self->scope->coir__effective);
 }
 
+/* Somebody cancels what belongs to another loop. */
+static __attribute__((noinline)) void report_stranger(const struct coir_scope *scope)
+{
+    char who[COIR__WHO] = "a callback", what[COIR__WHO] = "something";
+    struct coir_task *self = coir__self();
+    if (self != NULL)
+        (void)coir__task_who(self, who, sizeof who);
+    if (scope->coir__kind == COIR__SCOPE_TASK)
+        (void)coir__task_who(scope->coir__owner, what, sizeof what);
+    else if (scope->coir__site != NULL)
+        (void)snprintf(what, sizeof what, "a scope or group (%.64s:%d)",
+                       coir__file_name(scope->coir__site->file), scope->coir__site->line);
+    coir__report(coir__loop, COIR_REPORT_MISUSE, self, NULL,
+                 "%s%s cancels %s%s of another loop, which goes on; use coir_call_on",
+                 self != NULL ? "task " : "", who,
+                 scope->coir__kind == COIR__SCOPE_TASK ? "task " : "", what);
+}
+
 void coir_scope_cancel(coir_scope *scope, const char *reason)
 {
     if (scope->coir__parent == NULL)
         return;
     struct coir_loop *loop = loop_of(scope);
+    if (coir__elsewhere(loop, scope))
+        return;
     if (coir__loop != NULL && coir__loop != loop) {
-        coir__report(coir__loop, COIR_REPORT_MISUSE, coir__self(), NULL,
-                     "a cancellation of something of another loop");
+        report_stranger(scope);
         return;
     }
     struct coir_error *cause = NULL;

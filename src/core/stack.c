@@ -229,13 +229,12 @@ static _Thread_local void *signal_stack;
 
 static void report_overflow(struct coir_loop *loop, struct coir_task *task)
 {
-    char text[256];
-    (void)snprintf(
-        text, sizeof text,
-        "task '%s' overflowed its stack of %zu bytes (spawned at %s:%d); give it more with "
-        "coir_spawn_opts.stack_size",
-        coir_task_name(task), CLASS_SIZE(task->stack_class), coir__file_name(task->site->file),
-        task->site->line);
+    char text[320], who[COIR__WHO];
+    (void)coir__task_who(task, who, sizeof who);
+    (void)snprintf(text, sizeof text,
+                   "task %s overflowed its stack of %zu bytes; give it more with "
+                   "coir_spawn_opts.stack_size",
+                   who, CLASS_SIZE(task->stack_class));
     coir_report report = {.kind = COIR_REPORT_OVERFLOW, .text = text, .task = task};
     if (loop->opts.report != NULL)
         loop->opts.report(&report, loop->opts.report_arg);

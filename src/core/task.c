@@ -109,7 +109,7 @@ static int own_group(const void *arg, struct coir_group **ret_group)
 {
     struct coir_task *self = coir__self();
     if (self == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     char *low, *high;
     coir__stack_bounds(self, &low, &high);
     if ((const char *)arg >= low && (const char *)arg < high)
@@ -129,8 +129,10 @@ static int own_group(const void *arg, struct coir_group **ret_group)
 static int refused(const struct coir_group *group)
 {
     if (group->coir__loop == NULL || coir__loop == NULL)
-        return -COIR_ENOTASK;
-    return group->coir__open ? -COIR_EWRONGLOOP : -COIR_ECLOSED;
+        return coir__refuse(group->coir__loop, &group->coir__scope, -COIR_ENOTASK);
+    return group->coir__open
+               ? coir__refuse(group->coir__loop, &group->coir__scope, -COIR_EWRONGLOOP)
+               : -COIR_ECLOSED;
 }
 
 /* Whether a spawn into group can go on as it is; else coir__group_resolve has to look at it. */
@@ -181,7 +183,7 @@ static __attribute__((noinline)) int coir_spawn__slowly(coir_group *group, coir_
     if (usable(group) && fn != NULL && coir__debugs(group->coir__loop) &&
         is_plain(group, group->coir__loop->stack_class))
         return spawn_debugged(group->coir__loop, group, fn, arg, ret_task, site);
-    return spawn_unusually(group, fn, arg, ret_task, site);
+    return coir__stay(spawn_unusually(group, fn, arg, ret_task, site));
 }
 
 int coir_spawn_at(coir_group *group, coir_fn fn, void *arg, coir_task **ret_task,
@@ -228,6 +230,8 @@ int coir_loop_spawn_at(coir_loop *loop, coir_fn fn, void *arg, coir_task **ret_t
     if (loop == NULL || fn == NULL)
         return -EINVAL;
     if (coir__loop != NULL && coir__loop != loop)
+        return coir__refuse(loop, NULL, -COIR_EWRONGLOOP);
+    if (coir__elsewhere(loop, NULL))
         return -COIR_EWRONGLOOP;
     return coir__spawn(loop, &loop->background, fn, arg, 0, site, ret_task);
 }
@@ -295,7 +299,7 @@ int coir_spawn_with_at(coir_group *group, coir_fn fn, void *arg, const coir_spaw
         return -EINVAL;
     struct coir_task *self = coir__self();
     if ((opts->eager || opts->ready) && self == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     int r = coir__group_resolve(group, arg, &group);
     if (r < 0)
         return r;
@@ -546,17 +550,20 @@ static inline int join_running(struct coir_task *self, struct coir_task *task, i
 }
 
 /* A join that cannot be, or that has something else to do first. */
-static __attribute__((noinline)) int join_slow(struct coir_task *task, int *ret_result,
-                                               const coir_site *site)
+static __attribute__((noinline)) int coir_join__slowly(struct coir_task *task, int *ret_result,
+                                                       const coir_site *site)
 {
     struct coir_task *self = coir__self();
     if (self == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(task != NULL ? task->loop : NULL, task != NULL ? &task->own : NULL,
+                            -COIR_ENOTASK);
     int r = coir__enter_slow(self);
     if (r < 0)
         return r;
-    if (task == NULL || task->loop != self->loop)
-        return task == NULL ? -EINVAL : -COIR_EWRONGLOOP;
+    if (task == NULL)
+        return -EINVAL;
+    if (task->loop != self->loop)
+        return coir__refuse(task->loop, &task->own, -COIR_EWRONGLOOP);
     if (!joinable(task, self)) /* by itself; by another task, or a run is for it */
         return task == self ? -EDEADLK : -EBUSY;
     return task->flags & COIR__TASK_DONE ? join_ended(task, ret_result, site)
@@ -568,7 +575,7 @@ int coir_join_at(coir_task *task, int *ret_result, const coir_site *site)
     struct coir_task *self = coir__self();
     if (coir__unlikely(self == NULL || self->pending != 0 || --self->loop->charges <= 0 ||
                        !joinable(task, self)))
-        return join_slow(task, ret_result, site);
+        return coir_join__slowly(task, ret_result, site);
     if (task->flags & COIR__TASK_DONE)
         return join_ended(task, ret_result, site);
     return join_running(self, task, ret_result, site);
@@ -576,7 +583,9 @@ int coir_join_at(coir_task *task, int *ret_result, const coir_site *site)
 
 void coir_cancel(coir_task *task, const char *reason)
 {
-    if (task != NULL && !(task->flags & COIR__TASK_DONE))
+    if (task == NULL || coir__elsewhere(task->loop, &task->own))
+        return;
+    if (!(task->flags & COIR__TASK_DONE))
         coir_scope_cancel(&task->own, reason);
 }
 

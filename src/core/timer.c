@@ -109,6 +109,8 @@ static inline void place(struct coir__timers *timers, coir_timer *timer)
 void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg),
                       void *arg)
 {
+    if (coir__elsewhere(loop, NULL))
+        return;
     struct coir__timers *timers = loop->timers;
     if (timer->coir__next != NULL)
         unlink_timer(timer);
@@ -122,7 +124,7 @@ void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (
 
 void coir_timer_stop(coir_loop *loop, coir_timer *timer)
 {
-    if (timer->coir__next == NULL)
+    if (timer->coir__next == NULL || coir__elsewhere(loop, NULL))
         return;
     unlink_timer(timer);
     loop->timers->live--;

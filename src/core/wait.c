@@ -93,12 +93,14 @@ static int wait_for(struct coir_task *const *tasks, size_t count, enum until unt
     struct coir_task *self = coir__self();
     if (self != NULL && (count == 0 || count > INT32_MAX))
         return -EINVAL;
+    if (self == NULL && tasks != NULL && count > 0 && tasks[0] != NULL)
+        return coir__refuse(tasks[0]->loop, &tasks[0]->own, -COIR_ENOTASK);
     int r = coir__enter(self);
     if (r < 0)
         return r;
     for (size_t i = 0; i < count; i++) {
         if (tasks[i]->loop != self->loop)
-            return -COIR_EWRONGLOOP;
+            return coir__refuse(tasks[i]->loop, &tasks[i]->own, -COIR_EWRONGLOOP);
         if (tasks[i] == self)
             return -EDEADLK;
     }
@@ -118,12 +120,12 @@ static int wait_for(struct coir_task *const *tasks, size_t count, enum until unt
 
 int coir_wait_first(coir_task *const *tasks, size_t count)
 {
-    return wait_for(tasks, count, UNTIL_FIRST);
+    return coir__stay(wait_for(tasks, count, UNTIL_FIRST));
 }
 
 int coir_wait_first_error(coir_task *const *tasks, size_t count)
 {
-    return wait_for(tasks, count, UNTIL_ERROR);
+    return coir__stay(wait_for(tasks, count, UNTIL_ERROR));
 }
 
 int coir_wait_all(coir_task *const *tasks, size_t count)

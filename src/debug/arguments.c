@@ -23,12 +23,13 @@ void coir__argument_note(struct coir_task *task, struct coir__debug_task *data,
 
 static void report(struct coir_task *task, struct coir_task *child, bool ends)
 {
-    char line[320];
+    char line[320], who[COIR__WHO];
     (void)coir__task_line(child, line, sizeof line);
+    (void)coir__task_who(task, who, sizeof who);
     coir__report(task->loop, COIR_REPORT_DEAD_ARGUMENT, child, NULL,
-                 "task %s\n  its argument %p is on the stack of '%s', which %s; let the group that "
-                 "it runs in end first, use coir_spawn_copy, or allocate the argument",
-                 line, child->arg, coir_task_name(task),
+                 "task %s\n  its argument %p is on the stack of task %s, which %s; let the group "
+                 "that it runs in end first, use coir_spawn_copy, or allocate the argument",
+                 line, child->arg, who,
                  ends ? "has ended" : "has left the function that it was in");
 }
 

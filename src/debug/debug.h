@@ -82,12 +82,17 @@ void coir__symbols_close(struct coir__symbols *symbols);
 void coir__symbol_find(struct coir__symbols *symbols, uintptr_t address,
                        struct coir__symbol *ret_symbol);
 
-/* The stack of a task that is not running, of the running code, or of a sample. */
+/* The stack of a task that is not running, of the running code (task: NULL outside tasks), or of a
+ * sample. */
 void coir__frames_parked(const struct coir_task *task, struct coir__frames *ret_frames);
 void coir__frames_here(const struct coir_task *task, struct coir__frames *ret_frames);
 /* The callers of the function with this frame. */
 void coir__frames_from(const struct coir_task *task, const void *frame,
                        struct coir__frames *ret_frames);
+/* Which frame of running code is that of the public function that was called, and its name as
+ * programs write it. */
+size_t coir__frames_call(const struct coir__frames *frames, struct coir__symbols *symbols,
+                         struct coir__symbol *ret_symbol);
 void coir__frames_sampled(const struct coir__sample *sample, struct coir__symbols *symbols,
                           struct coir__frames *ret_frames);
 /* Takes a sample from a signal handler. */
@@ -174,6 +179,10 @@ struct coir__debug {
     int (*held_mutexes)(void);    /* of the calling thread; NULL: nobody counts them */
     struct coir__orders *orders;
 
+    struct coir__debug *next; /* of all loops in debug mode; this and the next two: misplaced.c */
+    _Atomic pid_t runs_in;    /* the thread that runs the loop, or 0 */
+    char thread_name[16];
+
     uintptr_t thread_low, thread_high; /* the stack of the loop's thread */
     struct coir__sample sample;
     _Atomic uint64_t wanted; /* the step that a sample was asked for */
@@ -192,6 +201,12 @@ void coir__watchdog_stop(struct coir__debug *debug);
 void coir__watchdog_attach(struct coir__debug *debug);
 void coir__watchdog_detach(struct coir__debug *debug);
 void coir__watchdog_set(struct coir__debug *debug, coir_time slow_step);
+
+/* Of all loops in debug mode, which can be asked for from any thread. */
+void coir__misplaced_join(struct coir__debug *debug);
+void coir__misplaced_leave(struct coir__debug *debug);
+void coir__misplaced_run(struct coir__debug *debug, bool begins); /* on the calling thread */
+void coir__misplaced_report(const struct coir_loop *owner, const struct coir_scope *about);
 
 /* Reports a step of task (NULL: of the loop itself) that took so many ticks. */
 void coir__report_slow_step(struct coir__debug *debug, struct coir_task *task, uint64_t took);

@@ -127,6 +127,8 @@ int coir_dump(coir_loop *loop, int fd)
     loop = loop != NULL ? loop : coir__loop;
     if (loop == NULL)
         return -EINVAL;
+    if (coir__elsewhere(loop, NULL))
+        return -COIR_EWRONGLOOP;
     coir__dump(loop, fd);
     return 0;
 }
@@ -136,6 +138,8 @@ int coir_dump_lines(coir_loop *loop, void (*fn)(const char *line, void *arg), vo
     loop = loop != NULL ? loop : coir__loop;
     if (loop == NULL || fn == NULL)
         return -EINVAL;
+    if (coir__elsewhere(loop, NULL))
+        return -COIR_EWRONGLOOP;
     dump_all(loop, fn, arg);
     return 0;
 }
@@ -167,10 +171,11 @@ bool coir__dump_here(struct coir_loop *loop, int fd, const void *ucontext, bool 
     coir__frames_sampled(&sample, &symbols, &frames);
     (void)coir__frames_format(&frames, &symbols, 4, text, sizeof text, NULL);
     coir__symbols_close(&symbols);
-    char line[3400];
-    int n = snprintf(line, sizeof line, "coir: the loop is stuck in %s%s%s:%s\n",
-                     task != NULL ? "a step of task '" : "a callback",
-                     task != NULL ? coir_task_name(task) : "", task != NULL ? "'" : "", text);
+    char line[3500], who[COIR__WHO] = "";
+    if (task != NULL)
+        (void)coir__task_who(task, who, sizeof who);
+    int n = snprintf(line, sizeof line, "coir: the loop is stuck in a %s%s:%s\n",
+                     task != NULL ? "step of task " : "callback", who, text);
     (void)!write(fd, line, (size_t)n);
     return true;
 }

@@ -59,11 +59,27 @@ COIR__UNCHECKED void coir__frames_parked(const struct coir_task *task,
 #endif
 }
 
+static void thread_bounds(char **ret_low, char **ret_high)
+{
+    pthread_attr_t attributes;
+    void *low = NULL;
+    size_t size = 0;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        (void)pthread_attr_getstack(&attributes, &low, &size);
+        (void)pthread_attr_destroy(&attributes);
+    }
+    *ret_low = low;
+    *ret_high = *ret_low + size;
+}
+
 void coir__frames_from(const struct coir_task *task, const void *frame,
                        struct coir__frames *ret_frames)
 {
     char *low, *high;
-    coir__stack_bounds(task, &low, &high);
+    if (task != NULL)
+        coir__stack_bounds(task, &low, &high);
+    else
+        thread_bounds(&low, &high);
     ret_frames->count = 0;
     ret_frames->here = false;
     walk(ret_frames, (uintptr_t)frame, (uintptr_t)low, (uintptr_t)high);
@@ -254,19 +270,70 @@ static bool is_inner(const struct coir__symbol *symbol)
     return strncmp(symbol->name, "coir__", 6) == 0 && strncmp(symbol->name, "coir__test_", 11) != 0;
 }
 
+/* The innermost functions are this room's, then some of the library, then the one that was called:
+ * the first whose name is public, or which a macro of that name calls. */
+static bool is_call(const struct coir__symbol *symbol)
+{
+    static const char *const behind_macros =
+        " send try_send receive try_receive queue_put queue_try_put queue_get queue_try_get "
+        "watch_set watch_get watcher_next watcher_try_next broadcast_send broadcast_try_send "
+        "subscription_receive subscription_try_receive generator_next generator_yield ";
+    char wanted[80];
+    if (strncmp(symbol->name, "coir_", 5) != 0)
+        return false;
+    if (symbol->name[5] != '_')
+        return true;
+    (void)snprintf(wanted, sizeof wanted, " %.70s ", symbol->name + 6);
+    return strstr(behind_macros, wanted) != NULL;
+}
+
+/* coir__send is called as coir_send, and coir_spawn_at as coir_spawn. */
+static void name_macro(char *name)
+{
+    if (name[5] == '_')
+        memmove(name + 5, name + 6, strlen(name + 5));
+    size_t length = strlen(name);
+    if (length > 3 && strcmp(name + length - 3, "_at") == 0 && strcmp(name, "coir_call_at") != 0)
+        name[length - 3] = '\0';
+}
+
+size_t coir__frames_call(const struct coir__frames *frames, struct coir__symbols *symbols,
+                         struct coir__symbol *ret_symbol)
+{
+    enum { MOST = 7 }; /* frames of the library above it */
+    struct coir__symbol symbol;
+    size_t call = frames->count;
+    for (size_t i = 0; i < frames->count && (i < MOST || call < i); i++) {
+        coir__symbol_find(symbols, frames->at[i] - 1, &symbol);
+        if (is_call(&symbol)) { /* one that calls another is what the program has called */
+            call = i;
+            *ret_symbol = symbol;
+        } else if (call < i) {
+            break;
+        }
+    }
+    if (call < frames->count)
+        name_macro(ret_symbol->name);
+    return call;
+}
+
 size_t coir__frames_format(const struct coir__frames *frames, struct coir__symbols *symbols,
                            int indent, char *text, size_t size, const char **ret_hint)
 {
     size_t length = 0;
-    bool looking = frames->here; /* for the call of the library that asked for this */
-    text[0] = '\0';
+    struct coir__symbol symbol;
+    size_t call = frames->here ? coir__frames_call(frames, symbols, &symbol) : frames->count;
+    size_t i = 0;
+    if (call < frames->count) {
+        length = (size_t)snprintf(text, size, "\n%*s%s", indent, "", symbol.name);
+        i = call + 1;
+    }
+    text[length] = '\0';
     if (ret_hint != NULL)
         *ret_hint = NULL;
-    for (size_t i = 0; i < frames->count; i++) {
-        struct coir__symbol symbol;
+    for (; i < frames->count; i++) {
         coir__symbol_find(symbols, frames->at[i] - (i > 0), &symbol);
-        looking = looking && strncmp(symbol.name, "coir_", 5) != 0;
-        if (looking || is_inner(&symbol))
+        if (is_inner(&symbol))
             continue;
         bool foreign = symbol.module[0] != '\0';
         int n = snprintf(text + length, size - length, "\n%*s%s%s%s", indent, "", symbol.name,

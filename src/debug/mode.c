@@ -209,6 +209,7 @@ static void attach(struct coir_loop *loop)
 {
     struct coir__debug *debug = loop->debug;
     coir__watchdog_attach(debug);
+    coir__misplaced_run(debug, true);
     begin_step(debug, coir__ticks());
     debug->task = NULL;
 }
@@ -218,6 +219,7 @@ static void detach(struct coir_loop *loop)
     (void)end_step(loop->debug, NULL);
     atomic_store_explicit(&loop->debug->since, 0, memory_order_relaxed);
     coir__watchdog_detach(loop->debug);
+    coir__misplaced_run(loop->debug, false);
 }
 
 /* ---- on and off ---- */
@@ -242,6 +244,7 @@ static int switch_on(struct coir_loop *loop)
         return r;
     }
     loop->debug = debug;
+    coir__misplaced_join(debug);
     coir__loop_set_slow(loop, COIR__SLOW_DEBUG, true);
     loop->quick_class = COIR__STACK_CLASSES;
     if (coir__loop == loop)
@@ -252,6 +255,7 @@ static int switch_on(struct coir_loop *loop)
 static void switch_off(struct coir_loop *loop)
 {
     struct coir__debug *debug = loop->debug;
+    coir__misplaced_leave(debug);
     coir__watchdog_stop(debug);
     coir__loop_set_slow(loop, COIR__SLOW_DEBUG, false);
     loop->quick_class = loop->stack_class;
@@ -282,6 +286,7 @@ const struct coir__debugger coir__debugger = {
     .lock_wanted = coir__order_wanted,
     .lock_taken = coir__order_taken,
     .lock_left = coir__order_left,
+    .misplaced = coir__misplaced_report,
     .dump = coir__dump,
     .dump_here = coir__dump_here,
 };

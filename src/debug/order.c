@@ -18,7 +18,7 @@ struct edge {
     uint64_t from, to;
     uintptr_t stack[KEPT];
     unsigned count;
-    char task[32];
+    char task[COIR__WHO]; /* who asked, as it was then */
 };
 
 struct coir__orders {
@@ -87,17 +87,17 @@ static void format(const uintptr_t *stack, unsigned count, struct coir__symbols 
 
 static void report(struct coir_task *task, const struct edge *new, const struct edge *back)
 {
-    char here[1536], there[1536];
+    char here[1536], there[1536], who[COIR__WHO];
     struct coir__symbols symbols = {.count = 0};
     format(new->stack, new->count, &symbols, here, sizeof here);
     format(back->stack, back->count, &symbols, there, sizeof there);
     coir__symbols_close(&symbols);
+    (void)coir__task_who(task, who, sizeof who);
     coir__report(task->loop, COIR_REPORT_LOCK_ORDER, task, NULL,
-                 "task '%s' (spawned at %.64s:%d) takes lock %llu while it holds lock %llu:%s\n"
-                 "  task '%s' took them the other way round:%s\n"
+                 "task %s takes lock %llu while it holds lock %llu:%s\n"
+                 "  task %s took them the other way round:%s\n"
                  "  hint: take locks in the same order everywhere, or they can deadlock",
-                 coir_task_name(task), coir__file_name(task->site->file), task->site->line,
-                 (unsigned long long)new->to, (unsigned long long)new->from, here, back->task,
+                 who, (unsigned long long)new->to, (unsigned long long)new->from, here, back->task,
                  there);
 }
 
@@ -110,7 +110,7 @@ static void note(struct coir_task *task, struct coir__orders *orders, uint64_t f
     coir__frames_here(task, &frames);
     edge.count = frames.count < KEPT ? (unsigned)frames.count : KEPT;
     memcpy(edge.stack, frames.at, edge.count * sizeof edge.stack[0]);
-    (void)snprintf(edge.task, sizeof edge.task, "%.31s", coir_task_name(task));
+    (void)coir__task_who(task, edge.task, sizeof edge.task);
     const struct edge *back = way(orders, to, from, DEEP);
     if (back != NULL)
         report(task, &edge, back);

@@ -202,15 +202,9 @@ void coir__watchdog_set(struct coir__debug *debug, coir_time slow_step)
 
 void coir__report_slow_step(struct coir__debug *debug, struct coir_task *task, uint64_t took)
 {
-    char who[160] = "the loop itself, or a callback,", stack[3072] = "";
-    if (task != NULL) {
-        char born[96] = "";
-        if (task->site->line != 0)
-            (void)snprintf(born, sizeof born, ", spawned at %.64s:%d",
-                           coir__file_name(task->site->file), task->site->line);
-        (void)snprintf(who, sizeof who, "task '%s' (%.3g s old%s)", coir_task_name(task),
-                       (double)(coir__clock_of(task->loop) - task->born) / 1e9, born);
-    }
+    char who[COIR__WHO] = "the loop itself, or a callback,", stack[3072] = "";
+    if (task != NULL)
+        (void)coir__task_who(task, who, sizeof who);
     const char *hint = NULL;
     if (debug->sample.step == debug->start) {
         struct coir__symbols symbols = {.count = 0};
@@ -220,8 +214,8 @@ void coir__report_slow_step(struct coir__debug *debug, struct coir_task *task, u
         coir__symbols_close(&symbols);
     }
     coir__report(debug->loop, COIR_REPORT_SLOW_STEP, task, NULL,
-                 "%s held up the loop for %.3g s without a wait%s%s%s%s", who,
-                 (double)coir__ticks_time(took) / 1e9,
+                 "%s%s held up the loop for %.3g s without a wait%s%s%s%s",
+                 task != NULL ? "task " : "", who, (double)coir__ticks_time(took) / 1e9,
                  stack[0] != '\0' ? "; its stack meanwhile:"
                                   : "; it had ended before its stack "
                                     "was taken",

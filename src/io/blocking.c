@@ -110,7 +110,7 @@ int coir_threads_run(coir_threads *pool, coir_fn fn, void *arg)
 
 int coir_blocking(coir_fn fn, void *arg)
 {
-    return coir_threads_run(NULL, fn, arg);
+    return coir__stay(coir_threads_run(NULL, fn, arg));
 }
 
 /* The caller gives arg away when it reports a cancellation. */
@@ -141,7 +141,7 @@ static int run_abandonable(coir_fn fn, void *arg, const coir_blocking_opts *opts
 int coir_blocking_with(coir_fn fn, void *arg, const coir_blocking_opts *opts)
 {
     if (opts == NULL)
-        return coir_threads_run(NULL, fn, arg);
+        return coir__stay(coir_threads_run(NULL, fn, arg));
     if (fn == NULL || opts->abandon != (opts->release != NULL))
         return -EINVAL;
     if (opts->abandon)

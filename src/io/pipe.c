@@ -32,7 +32,7 @@ int coir_pipe_open(coir_stream **ret_reader, coir_stream **ret_writer)
     if (ret_reader == NULL || ret_writer == NULL)
         return -EINVAL;
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     if (coir__loop->backend->simulated)
         return coir__stream_pair(0, true, ret_writer, ret_reader);
     int fds[2];

@@ -165,7 +165,7 @@ static struct coir__readable *make(const struct coir_loop *loop, const coir_spaw
 static int look(const coir_group *group, const coir_stream *stream)
 {
     if (stream->loop != group->coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(stream->loop, NULL, -COIR_EWRONGLOOP);
     return coir__stream_is_read(stream) || stream->awaited != NULL ? -EBUSY : 0;
 }
 

@@ -299,7 +299,7 @@ static void set_free(struct coir_signals *set)
 int coir_signals_open(const int *numbers, size_t count, coir_signals **ret_signals)
 {
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     if (numbers == NULL || count == 0 || ret_signals == NULL)
         return -EINVAL;
     for (size_t i = 0; i < count; i++)
@@ -324,7 +324,7 @@ int coir_signals_open(const int *numbers, size_t count, coir_signals **ret_signa
 
 void coir_signals_close(coir_signals *signals)
 {
-    if (signals == NULL)
+    if (signals == NULL || coir__elsewhere(signals->loop, NULL))
         return;
     struct coir__waiter *waiter = signals->waiters.first;
     if (waiter != NULL) {
@@ -420,7 +420,7 @@ int coir_signals_wait(coir_signals *signals, int *ret_number)
     if (signals == NULL || ret_number == NULL)
         return -EINVAL;
     if (signals->loop != self->loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(signals->loop, NULL, -COIR_EWRONGLOOP);
     if (signals->waiters.first != NULL)
         return -EBUSY;
     int number = take(signals, UINT64_MAX);

@@ -18,14 +18,16 @@ static int check(coir_socket *socket)
 {
     if (socket == NULL)
         return -EINVAL;
-    return file_of(socket)->loop == coir__loop ? 0 : -COIR_EWRONGLOOP;
+    if (file_of(socket)->loop == coir__loop)
+        return 0;
+    return coir__refuse(file_of(socket)->loop, NULL, -COIR_EWRONGLOOP);
 }
 
 int coir_socket_open(int domain, int type, coir_socket **ret_socket)
 {
     struct coir_loop *loop = coir__loop;
     if (loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     struct coir__file *file;
     int r = loop->backend->file_socket(loop, domain, type, &file);
     if (r == 0)
@@ -37,7 +39,7 @@ int coir_socket_adopt(int fd, coir_socket **ret_socket)
 {
     struct coir_loop *loop = coir__loop;
     if (loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     struct coir__file *file;
     int r = loop->backend->file_adopt(loop, fd, &file);
     if (r == 0)
@@ -97,20 +99,20 @@ int coir_socket_address(coir_socket *socket, bool peer, struct sockaddr *ret_add
 int coir_socket_remove_path(coir_socket *socket, const char *path)
 {
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     return coir__loop->backend->path_remove(coir__loop, path, file_of(socket));
 }
 
 int coir_socket_set_path_mode(const char *path, unsigned mode)
 {
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     return coir__loop->backend->path_mode(coir__loop, path, mode);
 }
 
 void coir_socket_close(coir_socket *socket)
 {
-    if (socket != NULL)
+    if (socket != NULL && !coir__elsewhere(file_of(socket)->loop, NULL))
         coir__file_release(file_of(socket), false);
 }
 
@@ -119,7 +121,7 @@ void coir_socket_close(coir_socket *socket)
 int coir__file_begin(struct coir__file *file, struct coir_task *self, const struct coir__op *op)
 {
     if (self == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(file->loop, NULL, -COIR_ENOTASK);
     if (coir__enters_slowly(self)) {
         file->holds++;
         int r = coir__enter_slow(self);
@@ -129,7 +131,7 @@ int coir__file_begin(struct coir__file *file, struct coir_task *self, const stru
             return r;
     }
     if (file->loop != self->loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(file->loop, NULL, -COIR_EWRONGLOOP);
     return op->active ? -EBUSY : 0;
 }
 

@@ -38,7 +38,7 @@ int coir_stream_from_socket(coir_socket *socket, coir_stream **ret_stream)
     if (file == NULL || ret_stream == NULL)
         return -EINVAL;
     if (file->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(file->loop, NULL, -COIR_EWRONGLOOP);
     if (file->read.active || file->write.active)
         return -EBUSY;
     struct coir_stream *stream;
@@ -57,7 +57,7 @@ int coir_stream_adopt(int fd, coir_stream **ret_stream)
     if (ret_stream == NULL)
         return -EINVAL;
     if (loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     struct coir_stream *stream;
     int r = stream_new(loop, &stream);
     if (r < 0)
@@ -78,7 +78,7 @@ int coir_stream_open(const coir_stream_ops *ops, void *state, coir_stream **ret_
         ops->shutdown == NULL || ops->close == NULL)
         return -EINVAL;
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     struct coir_stream *stream;
     int r = stream_new(coir__loop, &stream);
     if (r < 0)
@@ -453,7 +453,7 @@ int coir_stream_query(coir_stream *stream, int key, void *ret_value)
     if (stream == NULL || ret_value == NULL)
         return -EINVAL;
     if (stream->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(stream->loop, NULL, -COIR_EWRONGLOOP);
     int r = stream->file != NULL ? query_file(stream, key, ret_value)
                                  : query_ops(stream, key, ret_value);
     if (r == 0 && key == COIR_QUERY_UNREAD)
@@ -538,7 +538,7 @@ static void close_stream(coir_stream *stream, bool abrupt)
 
 void coir_stream_close(coir_stream *stream)
 {
-    if (stream == NULL)
+    if (stream == NULL || coir__elsewhere(stream->loop, NULL))
         return;
     tell_awaiting(stream);
     struct coir_task *self = coir__self();
@@ -552,7 +552,7 @@ void coir_stream_close(coir_stream *stream)
 
 void coir_stream_abort(coir_stream *stream)
 {
-    if (stream == NULL)
+    if (stream == NULL || coir__elsewhere(stream->loop, NULL))
         return;
     tell_awaiting(stream);
     close_stream(stream, true);

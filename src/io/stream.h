@@ -98,13 +98,15 @@ static inline int coir__stream_check(struct coir_stream *stream, struct coir_tas
     if (coir__unlikely(stream == NULL))
         return -EINVAL;
     if (coir__unlikely(self == NULL))
-        return -COIR_ENOTASK;
+        return coir__refuse(stream->loop, NULL, -COIR_ENOTASK);
     if (coir__unlikely(coir__enters_slowly(self))) {
         int r = coir__stream_enter_slowly(stream, self);
         if (r < 0)
             return r;
     }
-    return coir__likely(stream->loop == self->loop) ? 0 : -COIR_EWRONGLOOP;
+    return coir__likely(stream->loop == self->loop)
+               ? 0
+               : coir__refuse(stream->loop, NULL, -COIR_EWRONGLOOP);
 }
 
 #endif

@@ -158,8 +158,8 @@ static const struct coir__wait receive_wait = {"waits to receive from broadcast"
 /* Whether a call with a value of size bytes from loop is meant for broadcast. */
 static int check(const coir_broadcast *broadcast, const struct coir_loop *loop, size_t size)
 {
-    if (broadcast->loop != loop)
-        return -COIR_EWRONGLOOP;
+    if (coir__unlikely(broadcast->loop != loop))
+        return coir__refuse(broadcast->loop, NULL, -COIR_EWRONGLOOP);
     return broadcast->size == size ? 0 : -EINVAL;
 }
 
@@ -177,7 +177,7 @@ int coir__broadcast_try_send(coir_broadcast *broadcast, const void *value, size_
 int coir__broadcast_send(coir_broadcast *broadcast, const void *value, size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    int r = coir__look_at(self, broadcast->loop);
     if (coir__unlikely(r < 0))
         return r;
     r = coir__broadcast_try_send(broadcast, value, size);
@@ -221,7 +221,7 @@ int coir__subscription_try_receive(coir_subscription *subscription, void *ret_va
 int coir__subscription_receive(coir_subscription *subscription, void *ret_value, size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    int r = coir__look_at(self, subscription->broadcast->loop);
     if (coir__unlikely(r < 0))
         return r;
     r = coir__subscription_try_receive(subscription, ret_value, size);
@@ -244,7 +244,7 @@ int coir_broadcast_open_at(size_t size, size_t capacity, const coir_broadcast_op
     if (__builtin_mul_overflow(size, capacity, &bytes) || bytes > PTRDIFF_MAX / 2)
         return -EOVERFLOW;
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     coir_broadcast *broadcast = coir__alloc(sizeof *broadcast + bytes);
     size_t *wanted = broadcast != NULL ? coir__calloc(capacity, sizeof *wanted) : NULL;
     if (wanted == NULL) {
@@ -273,7 +273,7 @@ static void free_unused(coir_broadcast *broadcast)
 
 void coir_broadcast_close(coir_broadcast *broadcast)
 {
-    if (broadcast == NULL)
+    if (broadcast == NULL || coir__elsewhere(broadcast->loop, NULL))
         return;
     broadcast->closed = true;
     coir__wake_all(&broadcast->sending, -COIR_ECLOSED);
@@ -285,7 +285,7 @@ void coir_broadcast_close(coir_broadcast *broadcast)
 int coir_broadcast_subscribe(coir_broadcast *broadcast, coir_subscription **ret_subscription)
 {
     if (broadcast->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(broadcast->loop, NULL, -COIR_EWRONGLOOP);
     struct coir_subscription *subscription = coir__alloc(sizeof *subscription);
     if (subscription == NULL)
         return -ENOMEM;
@@ -303,7 +303,7 @@ int coir_broadcast_subscribe(coir_broadcast *broadcast, coir_subscription **ret_
 
 void coir_subscription_close(coir_subscription *subscription)
 {
-    if (subscription == NULL)
+    if (subscription == NULL || coir__elsewhere(subscription->broadcast->loop, NULL))
         return;
     coir_broadcast *broadcast = subscription->broadcast;
     struct coir_subscription *next = subscription->next, *previous = subscription->previous;

@@ -161,7 +161,7 @@ int coir_capacity_try(coir_capacity *capacity)
 {
     const struct coir_task *self = coir__self();
     if (self == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(capacity->coir__loop, NULL, -COIR_ENOTASK);
     int r = coir__bind(&capacity->coir__loop, self->loop);
     return r < 0 ? r : acquire_now(capacity, of_task(self));
 }
@@ -209,6 +209,8 @@ int coir_capacity_resize(coir_capacity *capacity, size_t total)
 
 void coir_capacity_close(coir_capacity *capacity)
 {
+    if (capacity->coir__loop != NULL && coir__elsewhere(capacity->coir__loop, NULL))
+        return;
     capacity->coir__held = capacity->coir__waiting = 0;
     coir__wake_all(&capacity->coir__waiters, -COIR_ECLOSED);
     free_unused(capacity);

@@ -142,6 +142,12 @@ static const struct coir__wait send_wait = {"waits to send to channel", coir__ab
 static const struct coir__wait receive_wait = {"waits to receive from channel", coir__abort_waiter,
                                                describe_receive};
 
+/* What a call that is not meant for channel returns. */
+static int refused(const struct channel *channel, int code)
+{
+    return code == -COIR_EWRONGLOOP ? coir__refuse(channel->loop, NULL, code) : code;
+}
+
 /* Whether a call with an item of size bytes from loop is meant for channel. */
 static inline int check(const struct channel *channel, const struct coir_loop *loop, size_t size)
 {
@@ -162,19 +168,19 @@ static inline bool is_usual(const struct coir_task *self, const struct channel *
            channel->size == size && is_short(size);
 }
 
-static __attribute__((noinline)) int send_the_long_way(coir_sender *sender, const void *item,
-                                                       size_t size)
+static __attribute__((noinline)) int coir__send__slowly(coir_sender *sender, const void *item,
+                                                        size_t size)
 {
     if (coir__unlikely(sender->shared != NULL))
         return coir__shared_send(sender->shared, item, size);
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    struct channel *channel = sender->channel;
+    int r = coir__look_at(self, channel->loop);
     if (coir__unlikely(r < 0))
         return r;
-    struct channel *channel = sender->channel;
     r = check(channel, self->loop, size);
     if (coir__unlikely(r < 0))
-        return r;
+        return refused(channel, r);
     if (put(channel, item))
         return coir__charge(self, 0);
     if (coir__unlikely(channel->receivers == 0))
@@ -189,7 +195,7 @@ int coir__send(coir_sender *sender, const void *item, size_t size)
     struct channel *channel = sender->channel;
     if (coir__unlikely(!is_usual(self, channel, size) || channel->receiving.first != NULL ||
                        channel->count == channel->limit))
-        return send_the_long_way(sender, item, size);
+        return coir__send__slowly(sender, item, size);
     self->loop->charges--;
     assume_short(size);
     push(channel, item, size);
@@ -201,25 +207,26 @@ int coir__try_send(coir_sender *sender, const void *item, size_t size)
     struct channel *channel = sender->channel;
     int r = check(channel, coir__loop, size);
     if (coir__unlikely(r < 0))
-        return sender->shared != NULL ? coir__shared_try_send(sender->shared, item, size) : r;
+        return sender->shared != NULL ? coir__shared_try_send(sender->shared, item, size)
+                                      : coir__stay(refused(channel, r));
     if (put(channel, item))
         return 0;
     return channel->receivers == 0 ? -COIR_ECLOSED : -EAGAIN;
 }
 
-static __attribute__((noinline)) int receive_the_long_way(coir_receiver *receiver, void *ret_item,
-                                                          size_t size)
+static __attribute__((noinline)) int coir__receive__slowly(coir_receiver *receiver, void *ret_item,
+                                                           size_t size)
 {
     if (coir__unlikely(receiver->shared != NULL))
         return coir__shared_receive(receiver->shared, ret_item, size);
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    struct channel *channel = receiver->channel;
+    int r = coir__look_at(self, channel->loop);
     if (coir__unlikely(r < 0))
         return r;
-    struct channel *channel = receiver->channel;
     r = check(channel, self->loop, size);
     if (coir__unlikely(r < 0))
-        return r;
+        return refused(channel, r);
     if (take(channel, ret_item))
         return coir__charge(self, 1);
     if (coir__unlikely(channel->senders == 0))
@@ -234,7 +241,7 @@ int coir__receive(coir_receiver *receiver, void *ret_item, size_t size)
     struct channel *channel = receiver->channel;
     if (coir__unlikely(!is_usual(self, channel, size) || channel->sending.first != NULL ||
                        channel->count == 0))
-        return receive_the_long_way(receiver, ret_item, size);
+        return coir__receive__slowly(receiver, ret_item, size);
     self->loop->charges--;
     assume_short(size);
     pop(channel, ret_item, size);
@@ -247,7 +254,7 @@ int coir__try_receive(coir_receiver *receiver, void *ret_item, size_t size)
     int r = check(channel, coir__loop, size);
     if (coir__unlikely(r < 0))
         return receiver->shared != NULL ? coir__shared_try_receive(receiver->shared, ret_item, size)
-                                        : r;
+                                        : coir__stay(refused(channel, r));
     if (take(channel, ret_item))
         return 1;
     return channel->senders == 0 ? 0 : -EAGAIN;
@@ -309,7 +316,7 @@ int coir_channel_open_at(size_t size, size_t capacity, coir_sender **ret_out,
         bytes > PTRDIFF_MAX - sizeof(struct channel))
         return -EOVERFLOW;
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     struct channel *channel = make_channel(size, capacity, bytes, site);
     if (channel == NULL)
         return -ENOMEM;
@@ -330,7 +337,7 @@ int coir_sender_clone(coir_sender *sender, coir_sender **ret_clone)
     if (sender->shared != NULL)
         return coir__shared_clone_sender(sender->shared, ret_clone);
     if (sender->channel->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(sender->channel->loop, NULL, -COIR_EWRONGLOOP);
     coir_sender *clone = make_sender(sender->channel);
     if (clone == NULL)
         return -ENOMEM;
@@ -343,7 +350,7 @@ int coir_receiver_clone(coir_receiver *receiver, coir_receiver **ret_clone)
     if (receiver->shared != NULL)
         return coir__shared_clone_receiver(receiver->shared, ret_clone);
     if (receiver->channel->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(receiver->channel->loop, NULL, -COIR_EWRONGLOOP);
     coir_receiver *clone = make_receiver(receiver->channel);
     if (clone == NULL)
         return -ENOMEM;
@@ -357,6 +364,8 @@ void coir_sender_close(coir_sender *sender)
         return;
     struct channel *channel = sender->channel;
     struct coir__shared *shared = sender->shared;
+    if (shared == NULL && coir__elsewhere(channel->loop, NULL))
+        return;
     coir__free(sender);
     if (shared != NULL) {
         coir__shared_close_sender(shared);
@@ -375,6 +384,8 @@ void coir_receiver_close(coir_receiver *receiver)
         return;
     struct channel *channel = receiver->channel;
     struct coir__shared *shared = receiver->shared;
+    if (shared == NULL && coir__elsewhere(channel->loop, NULL))
+        return;
     coir__free(receiver);
     if (shared != NULL) {
         coir__shared_close_receiver(shared);

@@ -63,11 +63,11 @@ static const struct coir__wait next_wait = {"waits for the next to end", abort_n
 int coir_completions_next(coir_completions *completions, size_t *ret_index)
 {
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    int r = coir__look_at(self, completions->loop);
     if (coir__unlikely(r < 0))
         return r;
     if (completions->loop != self->loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(completions->loop, NULL, -COIR_EWRONGLOOP);
     if (completions->caller != NULL)
         return -EBUSY;
     if (completions->left == 0)
@@ -103,7 +103,7 @@ static int watch(coir_completions *completions, struct coir_task *task)
     if (task == NULL)
         return -EINVAL;
     if (task->loop != completions->loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(task->loop, &task->own, -COIR_EWRONGLOOP);
     if (task == coir__self())
         return -EDEADLK;
     if (is_watched(completions, task))
@@ -136,7 +136,7 @@ int coir_completions_open(coir_task *const *tasks, size_t count, coir_completion
 {
     size_t bytes;
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     if (tasks == NULL && count > 0)
         return -EINVAL;
     if (__builtin_mul_overflow(count, sizeof(struct coir__waiter), &bytes) ||
@@ -158,7 +158,7 @@ int coir_completions_open(coir_task *const *tasks, size_t count, coir_completion
 
 void coir_completions_close(coir_completions *completions)
 {
-    if (completions == NULL)
+    if (completions == NULL || coir__elsewhere(completions->loop, NULL))
         return;
     if (completions->caller != NULL)
         coir__wake(completions->caller, -COIR_ECLOSED);

@@ -38,7 +38,7 @@ static int settle(coir_future *future, int code, void *value)
 
 int coir_future_set(coir_future *future, void *value)
 {
-    return settle(future, 0, value);
+    return coir__stay(settle(future, 0, value));
 }
 
 int coir_future_fail(coir_future *future, int code)
@@ -48,7 +48,7 @@ int coir_future_fail(coir_future *future, int code)
 
 int coir_future_cancel(coir_future *future)
 {
-    return settle(future, -COIR_ECANCELEDTASK, NULL);
+    return coir__stay(settle(future, -COIR_ECANCELEDTASK, NULL));
 }
 
 /* ---- waiting and looking ---- */

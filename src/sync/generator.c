@@ -121,7 +121,7 @@ static inline void copy(void *to, const void *from, size_t size)
 int coir__generator_yield(coir_generator *generator, const void *value, size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    int r = coir__look_at(self, generator->loop);
     if (coir__unlikely(r < 0))
         return r;
     if (coir__unlikely(generator->task != self || generator->size != size))
@@ -189,8 +189,8 @@ static int take(coir_generator *generator, struct coir_task *self, void *ret_val
 /* Why self cannot wait for a value now. */
 static int check(const coir_generator *generator, const struct coir_task *self, size_t size)
 {
-    if (generator->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+    if (coir__unlikely(generator->loop != coir__loop))
+        return coir__refuse(generator->loop, NULL, -COIR_EWRONGLOOP);
     if (generator->size != size)
         return -EINVAL;
     if (generator->closing)
@@ -204,7 +204,7 @@ int coir__generator_next(coir_generator *generator, void *ret_value, size_t size
                          const coir_site *site)
 {
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    int r = coir__look_at(self, generator->loop);
     if (coir__unlikely(r < 0))
         return r;
     r = check(generator, self, size);
@@ -232,7 +232,7 @@ int coir_generator_open_at(size_t size, coir_generator_fn fn, void *arg,
     if (size == 0 || fn == NULL)
         return -EINVAL;
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     coir_generator *generator = coir__calloc(1, sizeof *generator);
     if (generator == NULL)
         return -ENOMEM;
@@ -281,12 +281,14 @@ static void dismiss(coir_generator *generator)
 
 void coir_generator_close(coir_generator *generator)
 {
-    if (generator == NULL)
+    if (generator == NULL || coir__elsewhere(generator->loop, &generator->group.coir__scope))
         return;
     if (!generator->ended && !can_join(generator, coir__self())) {
         coir__report(generator->loop, COIR_REPORT_MISUSE, coir__self(), NULL,
-                     "generator '%s' is closed by itself, or outside a task: it is left open",
-                     generator->site->what);
+                     "generator '%s' (%.64s:%d) is closed by itself, or outside a task: it is left "
+                     "open",
+                     generator->site->what, coir__file_name(generator->site->file),
+                     generator->site->line);
         return;
     }
     if (!generator->ended)

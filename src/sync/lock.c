@@ -100,7 +100,7 @@ int coir_lock_try(coir_lock *lock)
 {
     struct coir_task *self = coir__self();
     if (self == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(lock->coir__loop, NULL, -COIR_ENOTASK);
     int r = coir__bind(&lock->coir__loop, self->loop);
     if (r < 0)
         return r;

@@ -219,15 +219,15 @@ static const struct coir__wait join_wait = {"waits for all work of queue", coir_
 /* Whether a call with an item of size bytes from loop is meant for queue. */
 static int check(const coir_queue *queue, const struct coir_loop *loop, size_t size)
 {
-    if (queue->loop != loop)
-        return -COIR_EWRONGLOOP;
+    if (coir__unlikely(queue->loop != loop))
+        return coir__refuse(queue->loop, NULL, -COIR_EWRONGLOOP);
     return queue->size == size ? 0 : -EINVAL;
 }
 
 int coir__queue_put(coir_queue *queue, const void *item, size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    int r = coir__look_at(self, queue->loop);
     if (coir__unlikely(r < 0))
         return r;
     r = coir__queue_try_put(queue, item, size);
@@ -245,7 +245,7 @@ int coir__queue_try_put(coir_queue *queue, const void *item, size_t size)
 int coir__queue_get(coir_queue *queue, void *ret_item, size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    int r = coir__look_at(self, queue->loop);
     if (coir__unlikely(r < 0))
         return r;
     r = coir__queue_try_get(queue, ret_item, size);
@@ -263,7 +263,7 @@ int coir__queue_try_get(coir_queue *queue, void *ret_item, size_t size)
 int coir_queue_task_done(coir_queue *queue)
 {
     if (queue->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(queue->loop, NULL, -COIR_EWRONGLOOP);
     if (queue->unfinished == 0)
         return -EINVAL;
     finish(queue, 1);
@@ -273,11 +273,11 @@ int coir_queue_task_done(coir_queue *queue)
 int coir_queue_join(coir_queue *queue)
 {
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    int r = coir__look_at(self, queue->loop);
     if (r < 0)
         return r;
     if (queue->loop != self->loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(queue->loop, NULL, -COIR_EWRONGLOOP);
     if (queue->unfinished == 0)
         return coir__charge(self, 0);
     return coir__wait_in(self, &queue->joining, &join_wait, queue, NULL);
@@ -296,7 +296,7 @@ int coir_queue_open_at(size_t size, const coir_queue_opts *opts, coir_queue **re
     if (size == 0 || size > PTRDIFF_MAX / 2 || !known || (heap && opts->compare == NULL))
         return -EINVAL;
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     coir_queue *queue = coir__calloc(1, sizeof *queue);
     if (queue == NULL)
         return -ENOMEM;
@@ -314,7 +314,7 @@ int coir_queue_open_at(size_t size, const coir_queue_opts *opts, coir_queue **re
 int coir_queue_shutdown(coir_queue *queue, bool immediate)
 {
     if (queue->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(queue->loop, NULL, -COIR_EWRONGLOOP);
     queue->shut = true;
     coir__wake_all(&queue->putting, -COIR_ECLOSED);
     coir__wake_all(&queue->getting, -COIR_ECLOSED);
@@ -328,7 +328,7 @@ int coir_queue_shutdown(coir_queue *queue, bool immediate)
 
 void coir_queue_close(coir_queue *queue)
 {
-    if (queue == NULL)
+    if (queue == NULL || coir__elsewhere(queue->loop, NULL))
         return;
     coir__wake_all(&queue->putting, -COIR_ECLOSED);
     coir__wake_all(&queue->getting, -COIR_ECLOSED);

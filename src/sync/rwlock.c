@@ -123,7 +123,7 @@ static int try_to(coir_rwlock *lock, bool writing)
 {
     struct coir_task *self = coir__self();
     if (self == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(lock->coir__loop, NULL, -COIR_ENOTASK);
     int r = coir__bind(&lock->coir__loop, self->loop);
     if (r < 0)
         return r;
@@ -171,7 +171,7 @@ int coir_rwlock_acquire_read(coir_rwlock *lock)
 
 int coir_rwlock_try_read(coir_rwlock *lock)
 {
-    return try_to(lock, false);
+    return coir__stay(try_to(lock, false));
 }
 
 static __attribute__((noinline)) int coir_rwlock_acquire_write__slowly(coir_rwlock *lock)
@@ -200,7 +200,7 @@ int coir_rwlock_acquire_write(coir_rwlock *lock)
 
 int coir_rwlock_try_write(coir_rwlock *lock)
 {
-    return try_to(lock, true);
+    return coir__stay(try_to(lock, true));
 }
 
 static void release_read(coir_rwlock *lock)

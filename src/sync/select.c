@@ -80,7 +80,7 @@ static int look(coir_case *cases, size_t count)
     if (cases == NULL || count == 0 || count > INT32_MAX)
         return -EINVAL;
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     for (size_t i = 0; i < count; i++) {
         cases[i].result = 0;
         int r = cases[i].coir__kind->attempt(&cases[i]);
@@ -130,7 +130,7 @@ int coir_select(coir_case *cases, size_t count)
 
 int coir_try_select(coir_case *cases, size_t count)
 {
-    return look(cases, count);
+    return coir__stay(look(cases, count));
 }
 
 /* ---- tasks ---- */
@@ -139,7 +139,7 @@ static int attempt_task(coir_case *wanted)
 {
     const struct coir_task *task = wanted->coir__object;
     if (task->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(task->loop, &task->own, -COIR_EWRONGLOOP);
     if (task == coir__self())
         return -EDEADLK;
     if (!(task->flags & COIR__TASK_DONE))

@@ -16,7 +16,7 @@ static inline int coir__bind(struct coir_loop **bound, struct coir_loop *loop)
     if (coir__likely(*bound == loop))
         return 0;
     if (*bound != NULL)
-        return loop != NULL ? -COIR_EWRONGLOOP : -COIR_ENOTASK;
+        return coir__refuse(*bound, NULL, loop != NULL ? -COIR_EWRONGLOOP : -COIR_ENOTASK);
     *bound = loop;
     return 0;
 }
@@ -24,6 +24,8 @@ static inline int coir__bind(struct coir_loop **bound, struct coir_loop *loop)
 /* How a suspending call of an object begins: the task may wait, and the object is of its loop. */
 static inline int coir__begin(struct coir_task *self, struct coir_loop **bound)
 {
+    if (coir__unlikely(self == NULL))
+        return coir__refuse(*bound, NULL, -COIR_ENOTASK);
     int r = coir__enter(self);
     if (coir__unlikely(r < 0))
         return r;

@@ -48,8 +48,8 @@ static const struct coir__wait watch_wait = {"waits for a change of watch", coir
 /* Whether a call with a value of size bytes from loop is meant for watch. */
 static int check(const coir_watch *watch, const struct coir_loop *loop, size_t size)
 {
-    if (watch->loop != loop)
-        return -COIR_EWRONGLOOP;
+    if (coir__unlikely(watch->loop != loop))
+        return coir__refuse(watch->loop, NULL, -COIR_EWRONGLOOP);
     return watch->size == size ? 0 : -EINVAL;
 }
 
@@ -69,7 +69,7 @@ int coir__watcher_try_next(coir_watcher *watcher, void *ret_value, size_t size)
 int coir__watcher_next(coir_watcher *watcher, void *ret_value, size_t size)
 {
     struct coir_task *self = coir__self();
-    int r = coir__look(self);
+    int r = coir__look_at(self, watcher->watch->loop);
     if (coir__unlikely(r < 0))
         return r;
     r = coir__watcher_try_next(watcher, ret_value, size);
@@ -113,7 +113,7 @@ int coir_watch_open_at(size_t size, const void *initial, coir_watch **ret_watch,
     if (size == 0 || size > PTRDIFF_MAX / 2 || initial == NULL)
         return -EINVAL;
     if (coir__loop == NULL)
-        return -COIR_ENOTASK;
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
     coir_watch *watch = coir__alloc(sizeof *watch + size);
     if (watch == NULL)
         return -ENOMEM;
@@ -131,7 +131,7 @@ static void free_unused(coir_watch *watch)
 
 void coir_watch_close(coir_watch *watch)
 {
-    if (watch == NULL)
+    if (watch == NULL || coir__elsewhere(watch->loop, NULL))
         return;
     watch->closed = true;
     for (struct coir_watcher *each = watch->first; each != NULL; each = each->next)
@@ -142,7 +142,7 @@ void coir_watch_close(coir_watch *watch)
 int coir_watch_subscribe(coir_watch *watch, coir_watcher **ret_watcher)
 {
     if (watch->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+        return coir__refuse(watch->loop, NULL, -COIR_EWRONGLOOP);
     struct coir_watcher *watcher = coir__alloc(sizeof *watcher);
     if (watcher == NULL)
         return -ENOMEM;
@@ -156,7 +156,7 @@ int coir_watch_subscribe(coir_watch *watch, coir_watcher **ret_watcher)
 
 void coir_watcher_close(coir_watcher *watcher)
 {
-    if (watcher == NULL)
+    if (watcher == NULL || coir__elsewhere(watcher->watch->loop, NULL))
         return;
     coir_watch *watch = watcher->watch;
     if (watcher->next != NULL)

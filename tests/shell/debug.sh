@@ -64,7 +64,7 @@ start stuck
 kill -QUIT "$pid"
 sleep 0.1
 kill -QUIT "$pid"
-shows "^coir: the loop is stuck in a step of task 'main':$"
+shows "^coir: the loop is stuck in a step of task 'main' (.* s old):$"
 shows '^    spin$'
 shows '^    get_stuck$'
 stop KILL
@@ -73,7 +73,7 @@ COIR_DEBUG=1
 start stuck
 sleep 0.3
 kill -QUIT "$pid"
-shows "^coir: the loop is stuck in a step of task 'main':$"
+shows "^coir: the loop is stuck in a step of task 'main' (.* s old):$"
 shows '^    get_stuck$'
 stop KILL
 
