@@ -124,7 +124,7 @@ void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (
 
 void coir_timer_stop(coir_loop *loop, coir_timer *timer)
 {
-    if (timer->coir__next == NULL || coir__elsewhere(loop, NULL))
+    if (coir__elsewhere(loop, NULL) || timer->coir__next == NULL)
         return;
     unlink_timer(timer);
     loop->timers->live--;
