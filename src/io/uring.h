@@ -25,12 +25,12 @@ enum coir__uring_flag {
 
 /* What a file receives without being asked each time. It is there from the first time on. */
 struct coir__uring_receive {
-    struct coir__op op;   /* active while it is the kernel's, or about to be; file NULL: closed */
     uint32_t bytes;       /* that have come and were not read */
     uint16_t first, last; /* the buffers that hold them */
     uint16_t held;        /* how many */
     bool over;            /* and what comes after them is result: 0 at the end, or an error */
     int result;
+    struct coir__op op; /* active while it is the kernel's, or about to be; file NULL: closed */
 };
 
 struct coir__uring_file {
@@ -47,7 +47,6 @@ enum coir__uring_stage {
     COIR__URING_FREE,
     COIR__URING_BACKLOG, /* no entry yet */
     COIR__URING_ENTERED, /* an entry: queued, or the kernel's */
-    COIR__URING_WAITING, /* for what the file receives */
 };
 
 struct coir__uring_slot {
@@ -55,7 +54,7 @@ struct coir__uring_slot {
     uint32_t generation;
     uint32_t position; /* of its entry, counted from the opening of the ring */
     uint32_t next;     /* of those that are free */
-    uint32_t length;   /* the most that is read or written; 0: all */
+    uint32_t length;   /* the most that is written, or read; 0: all */
     int result;        /* when it is known */
     uint8_t stage;     /* enum coir__uring_stage */
     bool known;        /* the entry does nothing: its completion brings the result */
@@ -70,6 +69,7 @@ struct coir__uring_slot {
 #define COIR__URING_NOBODY UINT64_MAX
 #define COIR__URING_WAKE (UINT64_MAX - 1)
 
+/* No slot. An operation under way that has none waits for what its file receives. */
 #define COIR__URING_NONE UINT32_MAX
 
 /* The buffers that the kernel fills for whoever receives. */
@@ -186,9 +186,20 @@ static inline uint64_t coir__uring_name(const struct coir__uring *uring,
 struct coir__uring_slot *coir__uring_slot_take(struct coir__uring *uring, struct coir__op *op);
 /* Makes the entry of a slot, in its turn. */
 void coir__uring_slot_enter(struct coir__uring *uring, struct coir__uring_slot *slot);
-/* Ends the operation of a slot, and does not tell its owner, or does. */
+/* Ends the operation of a slot, and does not tell its owner. */
 void coir__uring_slot_release(struct coir__uring *uring, struct coir__uring_slot *slot);
-void coir__uring_slot_end(struct coir__uring *uring, struct coir__uring_slot *slot, long result);
+/* Ends an operation that has no slot. Returns 1. */
+static inline int coir__uring_tell(struct coir__uring *uring, struct coir__op *op, long result)
+{
+    uring->loop->operations--;
+    op->active = false;
+    op->result = result;
+    op->done(op);
+    return 1;
+}
+/* An operation that waited for what its file receives, which it does no longer, asks for itself.
+ * Returns 0, or -ENOMEM. */
+int coir__uring_resume(struct coir__uring *uring, struct coir__op *op);
 
 /* ---- uring_receive.c ---- */
 
@@ -202,6 +213,12 @@ static inline bool coir__uring_receives(const struct coir__uring_file *file)
     return receive != NULL && (receive->op.active || receive->held > 0 || receive->over);
 }
 
+/* The read or poll that waits for what a receive brings, or NULL. */
+static inline struct coir__op *coir__uring_waiting(const struct coir__op *receive)
+{
+    struct coir__op *op = receive->file != NULL ? &receive->file->read : NULL;
+    return op != NULL && op->active && op->slot == COIR__URING_NONE ? op : NULL;
+}
 /* Notes a read of n bytes out of length. */
 void coir__uring_receive_note(struct coir__uring_file *file, size_t n, size_t length);
 void coir__uring_receive_arm(struct coir__uring *uring, struct coir__uring_file *file);
@@ -213,7 +230,7 @@ static inline void coir__uring_receive_start(struct coir__uring *uring,
         coir__uring_receive_arm(uring, file);
 }
 /* What a read or a poll of a file that receives gets, or COIR__STARTED: it waits. */
-long coir__uring_receive_take(struct coir__uring *uring, struct coir__uring_slot *slot);
+long coir__uring_receive_take(struct coir__uring *uring, struct coir__op *op);
 /* Works off a completion of a receive. Returns how many operations it ended. */
 int coir__uring_receive_finish(struct coir__uring *uring, struct coir__uring_slot *slot,
                                const struct io_uring_cqe *completion);

@@ -114,6 +114,8 @@ static void check(const char *what, const void *memory, size_t size)
     struct range range;
     for (uint32_t i = 0; i < uring->slot_count; i++) {
         const struct coir__op *op = uring->slots[i].op;
+        if (op != NULL && op->kind == COIR__URING_RECEIVE && coir__uring_waiting(op) != NULL)
+            op = coir__uring_waiting(op); /* what comes will be copied to its memory */
         if (op != NULL && op->active && find_part(op, memory, size, &range))
             complain(op, &range, what);
     }

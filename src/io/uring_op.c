@@ -369,14 +369,23 @@ static long begin_watch(struct coir__uring *uring, struct coir__op *op)
     return r < 0 ? r : COIR__STARTED;
 }
 
-/* Goes on with an operation that has no result yet: by an entry, or, with a file that receives, by
- * what has come or will. Returns its result, or COIR__STARTED. */
+/* Whether what op waits for comes by the receive of its file. */
+static bool is_received(const struct coir__op *op)
+{
+    bool reads = op->kind == COIR__OP_READ || (op->kind == COIR__OP_POLL && op->file != NULL);
+    return reads && coir__uring_receives(coir__uring_file_of(op->file));
+}
+
+/* Goes on with an operation that has no result yet. Returns its result, or COIR__STARTED. */
 static long go_on(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
-    const struct coir__op *op = slot->op;
-    bool reads = op->kind == COIR__OP_READ || (op->kind == COIR__OP_POLL && op->file != NULL);
-    if (reads && !slot->known && coir__uring_receives(coir__uring_file_of(op->file)))
-        return coir__uring_receive_take(uring, slot);
+    struct coir__op *op = slot->op;
+    if (!slot->known && is_received(op)) {
+        if (slot->length > 0)
+            op->length = at_most(slot, op->length);
+        free_slot(uring, slot);
+        return coir__uring_receive_take(uring, op);
+    }
     slot->polls |= slot->late && !slot->known;
     coir__uring_slot_enter(uring, slot);
     return COIR__STARTED;
@@ -399,6 +408,30 @@ static long begin_without(struct coir__uring *uring, struct coir__uring_slot *sl
     return is_watch(slot->op) ? begin_watch(uring, slot->op) : begin_system(uring, slot);
 }
 
+/* Starts op with a slot of its own. */
+static long start(struct coir__uring *uring, struct coir__op *op)
+{
+    struct coir__uring_slot *slot = coir__uring_slot_take(uring, op);
+    if (coir__unlikely(slot == NULL))
+        return -ENOMEM;
+    long result =
+        coir__unlikely(op->file == NULL) ? begin_without(uring, slot) : begin(uring, slot);
+    if (result == COIR__STARTED)
+        return go_on(uring, slot);
+    free_slot(uring, slot);
+    return result;
+}
+
+int coir__uring_resume(struct coir__uring *uring, struct coir__op *op)
+{
+    struct coir__uring_slot *slot = coir__uring_slot_take(uring, op);
+    if (slot == NULL)
+        return -ENOMEM;
+    slot->late = slot->polls = op->kind == COIR__OP_READ && op->data == NULL;
+    coir__uring_slot_enter(uring, slot);
+    return 0;
+}
+
 long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
 {
     struct coir__uring *uring = coir__uring_of(loop);
@@ -407,17 +440,10 @@ long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
         return -COIR_EWRONGLOOP;
     if (op->kind == COIR__OP_READ)
         coir__uring_receive_start(uring, coir__uring_file_of(op->file));
-    struct coir__uring_slot *slot = coir__uring_slot_take(uring, op);
-    if (coir__unlikely(slot == NULL))
-        return -ENOMEM;
-    long result =
-        coir__unlikely(op->file == NULL) ? begin_without(uring, slot) : begin(uring, slot);
-    if (result == COIR__STARTED)
-        result = go_on(uring, slot);
-    if (result != COIR__STARTED) {
-        free_slot(uring, slot);
+    bool straight = coir__sys_fault == NULL && is_received(op);
+    long result = straight ? coir__uring_receive_take(uring, op) : start(uring, op);
+    if (result != COIR__STARTED)
         return result;
-    }
     op->active = true;
     loop->operations++;
     if (coir__unlikely(coir__has_ledger()) && loop->current != NULL)
@@ -430,14 +456,14 @@ long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
 void coir__uring_slot_release(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
     struct coir__op *op = slot->op;
-    if (op->kind == COIR__URING_RECEIVE)
-        uring->receives--; /* nobody waits for those */
-    else
-        uring->loop->operations--;
     if (is_watch(op) && !slot->cancelled)
         coir__uring_watch_remove(uring, op);
     free_slot(uring, slot);
     op->active = false;
+    if (op->kind == COIR__URING_RECEIVE)
+        uring->receives--;
+    else
+        uring->loop->operations--;
 }
 
 /* Whether it has happened: a ring that was given up has brought the result. */
@@ -456,7 +482,7 @@ static bool withdraw(struct coir__uring *uring, struct coir__uring_slot *slot)
         backlog_unlink(uring, slot->op);
         return true;
     }
-    if (copy || slot->stage == COIR__URING_WAITING)
+    if (copy)
         return true;
     struct io_uring_sqe *queued =
         coir__uring_queued(uring, slot->position, coir__uring_name(uring, slot));
@@ -483,8 +509,14 @@ static bool end_accept(struct coir__uring *uring, struct coir__uring_slot *slot)
 bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
 {
     struct coir__uring *uring = coir__uring_of(loop);
+    assert(op->active);
+    if (op->slot == COIR__URING_NONE) { /* nobody but us knows of it */
+        op->active = false;
+        loop->operations--;
+        return true;
+    }
     struct coir__uring_slot *slot = slot_of(uring, op);
-    assert(op->active && slot->op == op);
+    assert(slot->op == op);
     if (withdraw(uring, slot)) {
         coir__uring_slot_release(uring, slot);
         return true;
@@ -501,9 +533,14 @@ bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
 
 void coir__uring_cancel_all(struct coir__uring *uring)
 {
-    for (uint32_t i = 0; i < uring->slot_count; i++)
-        if (uring->slots[i].op != NULL)
-            (void)coir__uring_cancel(uring->loop, uring->slots[i].op);
+    for (uint32_t i = 0; i < uring->slot_count; i++) {
+        struct coir__op *op = uring->slots[i].op;
+        if (op == NULL)
+            continue;
+        if (op->kind == COIR__URING_RECEIVE && coir__uring_waiting(op) != NULL)
+            (void)coir__uring_cancel(uring->loop, coir__uring_waiting(op));
+        (void)coir__uring_cancel(uring->loop, op);
+    }
 }
 
 /* ---- completions ---- */
@@ -633,12 +670,13 @@ static struct coir__uring_slot *find(struct coir__uring *uring, uint64_t name)
     return coir__likely(expected) ? slot : NULL;
 }
 
-void coir__uring_slot_end(struct coir__uring *uring, struct coir__uring_slot *slot, long result)
+static int end(struct coir__uring *uring, struct coir__uring_slot *slot, long result)
 {
     struct coir__op *op = slot->op;
     coir__uring_slot_release(uring, slot);
     op->result = result;
     op->done(op);
+    return 1;
 }
 
 int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *completion)
@@ -655,12 +693,10 @@ int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *com
     long result = after(slot, completion->res);
     if (result > 0 && op->kind == COIR__OP_READ)
         coir__uring_receive_note(coir__uring_file_of(op->file), (size_t)result, op->length);
-    if (result == COIR__STARTED)
-        result = go_on(uring, slot);
-    if (result == COIR__STARTED)
-        return 0;
-    coir__uring_slot_end(uring, slot, result);
-    return 1;
+    if (result != COIR__STARTED)
+        return end(uring, slot, result);
+    result = go_on(uring, slot);
+    return result == COIR__STARTED ? 0 : coir__uring_tell(uring, op, result);
 }
 
 /* ---- another ring ---- */
@@ -754,8 +790,7 @@ int coir__uring_go_without(struct coir__uring *uring, int code)
         }
         if (slot->stage == COIR__URING_BACKLOG)
             backlog_unlink(uring, slot->op);
-        coir__uring_slot_end(uring, slot, result == COIR__STARTED ? code : result);
-        ended++;
+        ended += end(uring, slot, result == COIR__STARTED ? code : result);
     }
     return ended;
 }

@@ -238,15 +238,13 @@ static long take_poll(const struct coir__uring_receive *receive, const struct co
     return events != 0 ? events : COIR__STARTED;
 }
 
-static long take_read(struct coir__uring *uring, const struct coir__uring_slot *slot,
-                      struct coir__uring_receive *receive)
+static long take_read(struct coir__uring *uring, struct coir__uring_receive *receive,
+                      struct coir__op *op)
 {
-    struct coir__op *op = slot->op;
     if (receive->held > 0) {
-        size_t size = slot->length > 0 && slot->length < op->length ? slot->length : op->length;
         if (coir__op_lend(uring->loop, op) < 0)
             return -ENOMEM;
-        return (long)take(&uring->pool, receive, op->data, size);
+        return (long)take(&uring->pool, receive, op->data, op->length);
     }
     if (!receive->over)
         return COIR__STARTED;
@@ -254,13 +252,12 @@ static long take_read(struct coir__uring *uring, const struct coir__uring_slot *
     return receive->result;
 }
 
-long coir__uring_receive_take(struct coir__uring *uring, struct coir__uring_slot *slot)
+long coir__uring_receive_take(struct coir__uring *uring, struct coir__op *op)
 {
-    struct coir__uring_receive *receive = coir__uring_file_of(slot->op->file)->receive;
-    long result = slot->op->kind == COIR__OP_POLL ? take_poll(receive, slot->op)
-                                                  : take_read(uring, slot, receive);
-    if (result == COIR__STARTED)
-        slot->stage = COIR__URING_WAITING;
+    struct coir__uring_receive *receive = coir__uring_file_of(op->file)->receive;
+    long result =
+        op->kind == COIR__OP_POLL ? take_poll(receive, op) : take_read(uring, receive, op);
+    op->slot = COIR__URING_NONE;
     return result;
 }
 
@@ -268,22 +265,17 @@ long coir__uring_receive_take(struct coir__uring *uring, struct coir__uring_slot
  * be gone. */
 static int serve(struct coir__uring *uring, struct coir__uring_file *file)
 {
-    const struct coir__op *op = &file->file.read;
-    if (!op->active)
+    struct coir__op *op = &file->file.read;
+    if (!op->active || op->slot != COIR__URING_NONE)
         return 0;
-    struct coir__uring_slot *slot = &uring->slots[op->slot];
-    if (slot->stage != COIR__URING_WAITING)
-        return 0;
-    if (!coir__uring_receives(file)) { /* from now on it asks for itself */
-        slot->polls = slot->late;
-        coir__uring_slot_enter(uring, slot);
-        return 0;
+    long result = COIR__STARTED;
+    if (coir__uring_receives(file)) {
+        result = coir__uring_receive_take(uring, op);
+    } else {
+        int r = coir__uring_resume(uring, op);
+        result = r < 0 ? r : COIR__STARTED;
     }
-    long result = coir__uring_receive_take(uring, slot);
-    if (result == COIR__STARTED)
-        return 0;
-    coir__uring_slot_end(uring, slot, result);
-    return 1;
+    return result == COIR__STARTED ? 0 : coir__uring_tell(uring, op, result);
 }
 
 /* ---- the end of a receive ---- */
