@@ -429,23 +429,54 @@ __asm__(".text\n"
         "    incq %rdi\n    cmpq %rdi, %rbp\n    setne %cl\n    addb %cl, %al\n"
         "    popq %r15\n    popq %r14\n    popq %r13\n    popq %r12\n    popq %rbx\n"
         "    popq %rbp\n    ret\n");
-#else
-/* Many values that live across the call; the compiler keeps some of them in registers. */
+#elif defined(__aarch64__)
+/* As above; the frame pointer is not among them, as all operands are found by it. */
 static NOT_INLINED int coir_test_registers(uint64_t pattern, int (*fn)(void))
 {
-    uint64_t values[16];
-    double reals[8];
-    for (unsigned i = 0; i < 16; i++)
-        values[i] = pattern + i;
-    for (unsigned i = 0; i < 8; i++)
-        reals[i] = (double)(pattern & 0xffff) + i;
-    int wrong = 0;
-    (void)fn();
-    for (unsigned i = 0; i < 16; i++)
-        wrong += values[i] != pattern + i;
-    for (unsigned i = 0; i < 8; i++)
-        wrong += reals[i] != (double)(pattern & 0xffff) + i;
-    return wrong;
+    uint64_t wrong;
+    __asm__ volatile(
+        "ldr x9, %[pattern]\n"
+        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28\n add x\\n, x9, #\\n\n .endr\n"
+        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15\n add x10, x9, #\\n\n fmov d\\n, x10\n .endr\n"
+        "ldr x10, %[fn]\n blr x10\n"
+        "ldr x9, %[pattern]\n mov x11, #0\n"
+        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28\n"
+        "add x10, x9, #\\n\n cmp x10, x\\n\n cinc x11, x11, ne\n .endr\n"
+        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15\n"
+        "add x10, x9, #\\n\n fmov x12, d\\n\n cmp x10, x12\n cinc x11, x11, ne\n .endr\n"
+        "str x11, %[wrong]\n"
+        : [wrong] "=m"(wrong)
+        : [pattern] "m"(pattern), [fn] "m"(fn)
+        : "memory", "cc", "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11",
+          "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24",
+          "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8",
+          "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
+          "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+    return (int)wrong;
+}
+#else
+/* As above; the frame pointer is not among them, as all operands are found by it. */
+static NOT_INLINED int coir_test_registers(uint64_t pattern, int (*fn)(void))
+{
+    uint64_t wrong;
+    __asm__ volatile("ld t0, %[pattern]\n fmv.d.x fs0, t0\n"
+                     ".irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n"
+                     "addi s\\n, t0, \\n\n fmv.d.x fs\\n, s\\n\n .endr\n"
+                     "ld t1, %[fn]\n jalr t1\n"
+                     "ld t0, %[pattern]\n fmv.x.d t1, fs0\n xor t1, t1, t0\n snez t3, t1\n"
+                     ".irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n"
+                     "addi t1, t0, \\n\n xor t2, t1, s\\n\n snez t2, t2\n add t3, t3, t2\n"
+                     "fmv.x.d t2, fs\\n\n xor t2, t1, t2\n snez t2, t2\n add t3, t3, t2\n .endr\n"
+                     "sd t3, %[wrong]\n"
+                     : [wrong] "=m"(wrong)
+                     : [pattern] "m"(pattern), [fn] "m"(fn)
+                     : "memory", "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a0", "a1", "a2",
+                       "a3", "a4", "a5", "a6", "a7", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8",
+                       "s9", "s10", "s11", "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7",
+                       "ft8", "ft9", "ft10", "ft11", "fa0", "fa1", "fa2", "fa3", "fa4", "fa5",
+                       "fa6", "fa7", "fs0", "fs1", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8",
+                       "fs9", "fs10", "fs11");
+    return (int)wrong;
 }
 #endif
 
@@ -485,6 +516,8 @@ static void round_upwards(bool upwards)
     __asm__ volatile("fnstcw %0" : "=m"(word));
     word = (uint16_t)(upwards ? word | 0x800 : word & ~0xc00U);
     __asm__ volatile("fldcw %0" : : "m"(word));
+#elif defined(__riscv)
+    __asm__ volatile("fsrm %0" : : "r"(upwards ? 3UL : 0UL));
 #else
     uint64_t fpcr;
     __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
@@ -501,6 +534,10 @@ static bool rounds_upwards(void)
     bool x87 = (word & 0xc00) == 0x800;
     COIR_EXPECT_EQ(x87, (__builtin_ia32_stmxcsr() & 0x6000) == 0x4000);
     return x87;
+#elif defined(__riscv)
+    uint64_t mode;
+    __asm__ volatile("frrm %0" : "=r"(mode));
+    return mode == 3;
 #else
     uint64_t fpcr;
     __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));

@@ -119,7 +119,8 @@ COIR_TEST_TAGGED(callbacks_that_come_back_starve_no_timer, "own_loop,real,no_tor
     LOOP(loop);
     COIR_REQUIRE_OK(coir_call_soon(loop, again_soon, &soon, NULL));
     coir_timer_start(loop, &ticker.timer, 0, again_at_once, &ticker);
-    COIR_REQUIRE_OK(run_for(loop, COIR_MS(5)));
+    for (int i = 0; i < 1000 && ticker.ticks < 2; i++) /* on a busy machine not in the first */
+        COIR_REQUIRE_OK(run_for(loop, COIR_MS(5)));
     coir_timer_stop(loop, &ticker.timer);
     COIR_EXPECT_GT(soon, 1);
     COIR_EXPECT_GT(ticker.ticks, 1);

@@ -147,6 +147,23 @@ COIR_TEST_TAGGED(slow_callback_is_reported, "expect_reports,own_loop")
     COIR_EXPECT(shows_stack("\n    block_in_sleep"));
 }
 
+/* What lies on a stack may be any number, and so may be what a register holds. */
+COIR_TEST_TAGGED(samples_of_nonsense_are_walked_with_care, "no_torture")
+{
+    static struct coir__sample sample;
+    struct coir__symbols symbols = {.count = 0};
+    struct coir__frames frames;
+    for (uintptr_t number = UINTPTR_MAX - 63; number != 0; number++) {
+        sample = (struct coir__sample){.pc = 1, .fp = number, .sp = 4096, .link = number};
+        sample.length = 64;
+        for (size_t i = 0; i < 64; i += sizeof number)
+            memcpy(sample.copy + i, &number, sizeof number);
+        coir__frames_sampled(&sample, &symbols, &frames);
+        COIR_EXPECT_EQ(frames.count, 1);
+    }
+    coir__symbols_close(&symbols);
+}
+
 COIR_TEST_TAGGED(nothing_is_reported_when_it_is_off, "no_torture")
 {
     COIR_REQUIRE_OK(debug_on());

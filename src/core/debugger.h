@@ -17,9 +17,9 @@ struct coir__debugger {
     void (*detach)(struct coir_loop *loop);
     void (*idle)(struct coir_loop *loop, bool begins); /* around the loop's wait for the kernel */
     int (*born)(struct coir_task *task); /* before it is switched to; 0, for a tail call */
-    /* It is about to switch away from the function with this frame. Whose the next step is, is told
-     * when that ends. */
-    void (*left)(struct coir_task *task, const void *frame);
+    /* It is about to switch away from the function with this frame, whose caller's stack ends at
+     * end: what lies below has been left. Whose the next step is, is told when that ends. */
+    void (*left)(struct coir_task *task, const void *frame, const void *end);
     void (*entered)(struct coir_task *task); /* the loop is about to switch to it */
     void (*ended)(struct coir_task *task);   /* its function has returned; the last of its steps */
     /* A lock, known by *id (0: not yet): somebody is going to wait for it, has it, or lets go. */

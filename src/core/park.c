@@ -15,7 +15,7 @@
 static __attribute__((noinline)) int leave_watched(struct coir_task *self)
 {
     struct coir_loop *loop = self->loop;
-    coir__debugger.left(self, __builtin_frame_address(0));
+    coir__debugger.left(self, __builtin_frame_address(0), __builtin_dwarf_cfa());
     struct coir__context *next = coir__next(loop);
     if (loop->current != NULL)
         loop->current->flags |= COIR__TASK_WATCHED; /* debug mode is told of its end */

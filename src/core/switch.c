@@ -73,16 +73,30 @@ void coir__context_make(struct coir_task *task, char *top)
     make_fiber(task);
 }
 
+#elif defined(__riscv)
+
+void coir__context_make(struct coir_task *task, char *top)
+{
+    void **sp = (void **)(void *)(top - 208);
+    sp[0] = NULL; /* s0: frame-pointer walks end here */
+    sp[1] = (void *)(uintptr_t)coir__task_entry;
+    sp[2] = task; /* s1 */
+    task->context.sp = sp;
+    make_fiber(task);
+}
+
 #else
-#error "coir has stack switches for x86-64 and aarch64"
+#error "coir has stack switches for x86-64, aarch64 and riscv64"
 #endif
 
 struct fp_control {
 #if defined(__x86_64__)
     uint32_t mxcsr;
     uint16_t x87;
-#else
+#elif defined(__aarch64__)
     uint64_t fpcr;
+#else
+    uint64_t frm; /* the rounding mode; there is nothing else to control */
 #endif
 };
 
@@ -91,8 +105,10 @@ static struct fp_control fp_read(void)
     struct fp_control words;
 #if defined(__x86_64__)
     __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(words.mxcsr), "=m"(words.x87));
-#else
+#elif defined(__aarch64__)
     __asm__ volatile("mrs %0, fpcr" : "=r"(words.fpcr));
+#else
+    __asm__ volatile("frrm %0" : "=r"(words.frm));
 #endif
     return words;
 }
@@ -101,8 +117,10 @@ static void fp_write(struct fp_control words)
 {
 #if defined(__x86_64__)
     __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(words.mxcsr), "m"(words.x87));
-#else
+#elif defined(__aarch64__)
     __asm__ volatile("msr fpcr, %0" : : "r"(words.fpcr));
+#else
+    __asm__ volatile("fsrm %0" : : "r"(words.frm));
 #endif
 }
 

@@ -246,7 +246,7 @@ static void run_eagerly(struct coir_task *self, struct coir_task *task)
     loop->ready_first = &self->ready;
     self->context.result = 0;
     if (coir__debugs(loop))
-        coir__debugger.left(self, __builtin_frame_address(0));
+        coir__debugger.left(self, __builtin_frame_address(0), __builtin_dwarf_cfa());
     loop->current = task;
     if (loop->slow & COIR__SLOW_FP)
         (void)coir__switch_fp(&self->context, &task->context);

@@ -31,9 +31,13 @@ static inline uint64_t coir__ticks(void)
 {
 #if defined(__x86_64__)
     return __builtin_ia32_rdtsc();
-#else
+#elif defined(__aarch64__)
     uint64_t ticks;
     __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    uint64_t ticks;
+    __asm__ volatile("rdtime %0" : "=r"(ticks));
     return ticks;
 #endif
 }
@@ -56,6 +60,7 @@ struct coir__frames {
 struct coir__sample {
     uint64_t step; /* since, when it was taken; 0: none */
     uintptr_t pc, fp, sp, high;
+    uintptr_t link;            /* the register with a return address; 0 where there is none */
     struct coir__frames chain; /* from fp, when that can be a frame's */
     size_t length;
     char copy[COIR__SAMPLE_SIZE];

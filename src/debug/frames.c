@@ -1,16 +1,22 @@
 /* frames.c: walks over stacks by frame pointers, and stacks in words.
  *
- * A frame record is the caller's frame pointer and the return address, on x86-64 and aarch64 alike.
- * A parked task's chain begins in its saved context. A sample was taken anywhere, perhaps in a
- * function of the C library that uses the frame pointer's register for something else: then the
- * copied stack is searched for the first record that can be one, and words that are return
- * addresses stand for the frames before it.
+ * A frame record is the caller's frame pointer and the return address. The frame pointer points to
+ * it, but on riscv64 to its end. A parked task's chain begins in its saved context. A sample was
+ * taken anywhere, perhaps in a function of the C library that uses the frame pointer's register for
+ * something else: then the copied stack is searched for the first record that can be one, and words
+ * that are return addresses stand for the frames before it.
  */
 #include <stdio.h>
 #include <string.h>
 #include <ucontext.h>
 
 #include "debug/debug.h"
+
+#if defined(__riscv)
+#define RECORD_BELOW 16 /* a record begins this far below its frame pointer */
+#else
+#define RECORD_BELOW 0
+#endif
 
 /* Without the signature that pointer authentication puts into the upper bits. */
 static uintptr_t plain(uintptr_t address)
@@ -32,11 +38,13 @@ static void add(struct coir__frames *frames, uintptr_t pc)
 COIR__UNCHECKED static void walk(struct coir__frames *frames, uintptr_t fp, uintptr_t low,
                                  uintptr_t high)
 {
-    while (fp >= low && fp + 16 <= high && fp % 8 == 0 && frames->count < COIR__FRAMES_MOST) {
-        const volatile uintptr_t *record = (const volatile uintptr_t *)fp;
+    uintptr_t at = fp - RECORD_BELOW; /* of a frame pointer that is 0: no address */
+    while (at >= low && at < high && high - at >= 16 && at % 8 == 0 &&
+           frames->count < COIR__FRAMES_MOST) {
+        const volatile uintptr_t *record = (const volatile uintptr_t *)at;
         add(frames, record[1]);
-        low = fp + 16; /* outer frames lie above */
-        fp = record[0];
+        low = at + 16; /* outer frames lie above */
+        at = record[0] - RECORD_BELOW;
     }
 }
 
@@ -101,10 +109,17 @@ COIR__UNCHECKED void coir__sample_take(struct coir__sample *sample, uint64_t ste
     sample->pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
     sample->fp = (uintptr_t)context->uc_mcontext.gregs[REG_RBP];
     sample->sp = (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
+    sample->link = 0;
+#elif defined(__riscv)
+    sample->pc = (uintptr_t)context->uc_mcontext.__gregs[REG_PC];
+    sample->fp = (uintptr_t)context->uc_mcontext.__gregs[REG_S0];
+    sample->sp = (uintptr_t)context->uc_mcontext.__gregs[REG_SP];
+    sample->link = (uintptr_t)context->uc_mcontext.__gregs[REG_RA];
 #else
     sample->pc = (uintptr_t)context->uc_mcontext.pc;
     sample->fp = (uintptr_t)context->uc_mcontext.regs[29];
     sample->sp = (uintptr_t)context->uc_mcontext.sp;
+    sample->link = (uintptr_t)context->uc_mcontext.regs[30];
 #endif
     sample->high = high;
     sample->length = 0;
@@ -144,6 +159,11 @@ static bool follows_call(struct coir__symbols *symbols, uintptr_t address)
     return code[-5] == 0xe8 || (code[-2] == 0xff && (code[-1] & 0x38) == 0x10) ||
            (code[-3] == 0xff && (code[-2] & 0x38) == 0x10) ||
            (code[-6] == 0xff && (code[-5] & 0x38) == 0x10);
+#elif defined(__riscv)
+    uint32_t call; /* jal ra and jalr ra, and the short jalr */
+    memcpy(&call, code - 4, sizeof call);
+    return (call & 0xfff) == 0x0ef || (call & 0x7fff) == 0x00e7 ||
+           ((call >> 16 & 0xf07f) == 0x9002 && (call >> 16 & 0x0f80) != 0);
 #else
     uint32_t call;
     memcpy(&call, code - 4, sizeof call);
@@ -151,25 +171,50 @@ static bool follows_call(struct coir__symbols *symbols, uintptr_t address)
 #endif
 }
 
+/* Whether a record can lie at an address, which may be any number. */
+static bool is_inside(const struct coir__sample *sample, uintptr_t at)
+{
+    return at >= sample->sp && at % 8 == 0 && sample->length >= 16 &&
+           at - sample->sp <= sample->length - 16;
+}
+
 static bool is_record(const struct coir__sample *sample, struct coir__symbols *symbols,
                       uintptr_t at)
 {
-    return at >= sample->sp && at % 8 == 0 && at + 16 <= sample->sp + sample->length &&
-           follows_call(symbols, word(sample, at + 8));
+    return is_inside(sample, at) && follows_call(symbols, word(sample, at + 8));
 }
 
-/* The frame pointer, or what a callee has saved of it. 0: none is found. */
+/* The record of the frame pointer, or of what a callee has saved of it. 0: none is found. */
 static uintptr_t find_record(const struct coir__sample *sample, struct coir__symbols *symbols)
 {
     enum { FAR = 4096 };
-    if (is_record(sample, symbols, sample->fp))
-        return sample->fp;
+    if (is_record(sample, symbols, sample->fp - RECORD_BELOW))
+        return sample->fp - RECORD_BELOW;
     for (size_t i = 0; i + 8 <= sample->length && i < FAR; i += 8) {
-        uintptr_t at = sample->sp + i, saved = word(sample, at);
+        uintptr_t at = sample->sp + i, saved = word(sample, at) - RECORD_BELOW;
         if (saved > at && is_record(sample, symbols, saved))
             return saved;
     }
     return 0;
+}
+
+/* Where a function without a record returns to, or 0. A register that has the return address keeps
+ * that of the last call: it is of use unless that is one of the function's own, or the record's. */
+static uintptr_t caller_of_leaf(const struct coir__sample *sample, struct coir__symbols *symbols,
+                                const struct coir__symbol *leaf, uintptr_t record)
+{
+#if defined(__x86_64__)
+    (void)leaf, (void)record;
+    uintptr_t address = sample->length >= 8 ? word(sample, sample->sp) : 0;
+    return follows_call(symbols, address) ? address : 0;
+#else
+    struct coir__symbol symbol;
+    if (!follows_call(symbols, sample->link) ||
+        (record != 0 && word(sample, record + 8) == sample->link))
+        return 0;
+    coir__symbol_find(symbols, plain(sample->link) - 1, &symbol);
+    return strcmp(symbol.name, leaf->name) != 0 ? sample->link : 0;
+#endif
 }
 
 /* Return addresses below the first record: of functions without one. They end with the one whose
@@ -181,8 +226,9 @@ static void add_unrecorded(const struct coir__sample *sample, struct coir__symbo
     struct coir__symbol inside, symbol;
     coir__symbol_find(symbols, sample->pc, &inside);
     if (inside.module[0] == '\0') { /* the program's own functions have records, but for leaves */
-        if (sample->length >= 8 && follows_call(symbols, word(sample, sample->sp)))
-            add(frames, word(sample, sample->sp));
+        uintptr_t address = caller_of_leaf(sample, symbols, &inside, record);
+        if (address != 0)
+            add(frames, address);
         return;
     }
     uintptr_t end = record != 0 ? record : sample->sp + sample->length;
@@ -205,14 +251,14 @@ void coir__frames_sampled(const struct coir__sample *sample, struct coir__symbol
     add(ret_frames, sample->pc);
     uintptr_t record = find_record(sample, symbols);
     add_unrecorded(sample, symbols, record, ret_frames);
-    for (size_t i = 0; record == sample->fp && i < sample->chain.count; i++)
+    bool whole = record == sample->fp - RECORD_BELOW;
+    for (size_t i = 0; whole && i < sample->chain.count; i++)
         add(ret_frames, sample->chain.at[i]);
-    if (record == sample->fp)
+    if (whole)
         return;
-    while (record != 0 && record >= sample->sp && record % 8 == 0 &&
-           record + 16 <= sample->sp + sample->length && ret_frames->count < COIR__FRAMES_MOST) {
+    while (record != 0 && is_inside(sample, record) && ret_frames->count < COIR__FRAMES_MOST) {
         add(ret_frames, word(sample, record + 8));
-        uintptr_t outer = word(sample, record);
+        uintptr_t outer = word(sample, record) - RECORD_BELOW;
         record = outer > record ? outer : 0;
     }
 }

@@ -140,7 +140,7 @@ static __attribute__((noinline)) void report_mutexes(struct coir_task *task, int
                  line, count, count == 1 ? "" : "es", stack);
 }
 
-static void left(struct coir_task *task, const void *frame)
+static void left(struct coir_task *task, const void *frame, const void *end)
 {
     struct coir_loop *loop = task->loop;
     struct coir__debug *debug = loop->debug;
@@ -152,7 +152,7 @@ static void left(struct coir_task *task, const void *frame)
         count_step(debug, data, took);
         data->wait = task->wait;
         if (coir__unlikely(data->lowest != 0))
-            coir__arguments_check(task, data, (uintptr_t)frame + 2 * sizeof frame);
+            coir__arguments_check(task, data, (uintptr_t)end);
     }
     if (coir__unlikely(debug->held_mutexes != NULL && debug->held_mutexes() > 0))
         report_mutexes(task, debug->held_mutexes(), frame);
