@@ -41,6 +41,7 @@ class Case:
     per_backend: bool = False  # one row for each backend, because it matters; {backend} stands in its floor's name
     load: Load | None = None  # what a server gets to do
     server: str = ""  # what servers are called with instead of call
+    program: str = "core"  # coir's: coir-bench-core, of cases of kind run
     warm_mib: int = 0  # touched and freed before each run, see bench/warm.c
 
 
@@ -55,6 +56,10 @@ class Peer:
 
 def simple(name, unit, floor, **limits):
     return Case(name, (Metric(name, unit, **limits),), floor)
+
+
+def files(name, unit, **limits):
+    return Case(name, (Metric(name, unit, **limits),), "files_floor", sets=("files",), per_backend=True, program="files")
 
 
 def echo(name, metric, connections, size, **limits):
@@ -81,6 +86,8 @@ CASES = (
     echo("echo/16384/cpu_ns", "cpu_ns", 50, 16384, floor_ratio=1.01),
     echo("echo/64/50/rate", "rate", 50, 64),
     echo("echo/64/1000/rate", "rate", 1000, 64),
+    files("files/small_us", "us", target=3.6, floor_ratio=1.2),
+    files("files/big_gbs", "GB/s", better="higher", target=22, floor_ratio=0.9),
     Case("startup/ms", (Metric("startup/ms", "ms", target=1),), "startup_floor", kind="launch", per_backend=True),
     Case("size/core_kb", (Metric("size/core_kb", "KiB", target=200),), kind="size", rounds=1),
     Case("sleepers/1m", (

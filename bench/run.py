@@ -124,7 +124,8 @@ def command_of(case, program):
 
 def ours_for(case, ours, backend):
     """coir's own program, and its twin on the static library."""
-    program = {"launch": "coir-bench-startup", "serve": f"coir-bench-{case.server}"}.get(case.kind, "coir-bench-core")
+    program = {"launch": "coir-bench-startup", "serve": f"coir-bench-{case.server}"}.get(
+        case.kind, f"coir-bench-{case.program}")
     env = {"COIR_BACKEND": backend} if backend else {}
     if program in ours:
         yield Program("coir", "coir", command_of(case, [ours[program]]), env, backend=backend)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -194,6 +195,63 @@ func startUp() {
 	<-done
 }
 
+const (
+	smallFiles = 10000
+	passes     = 5
+	bigPieces  = 1024
+)
+
+// Where bench/files.h has its files.
+func filesDirectory() string {
+	if own := os.Getenv("COIR_BENCH_FILES"); own != "" {
+		return own
+	}
+	if base := os.Getenv("TMPDIR"); base != "" {
+		return base + "/coir-bench-files"
+	}
+	return "/tmp/coir-bench-files"
+}
+
+func benchSmallFiles(name string) {
+	directory := filesDirectory()
+	var next atomic.Int64
+	var group sync.WaitGroup
+	group.Add(64)
+	cpu, start := cpuSeconds(), time.Now()
+	for i := 0; i < 64; i++ {
+		go func() {
+			defer group.Done()
+			for n := next.Add(1) - 1; n < smallFiles*passes; n = next.Add(1) - 1 {
+				data, err := os.ReadFile(fmt.Sprintf("%s/f%05d", directory, n%smallFiles))
+				if err != nil || len(data) != 4096 {
+					os.Exit(1)
+				}
+			}
+		}()
+	}
+	group.Wait()
+	elapsed := time.Since(start)
+	result(name, float64(elapsed.Nanoseconds())/(smallFiles*passes)/1e3, "us/file")
+	result("cpu_us", (cpuSeconds()-cpu)*1e6/(smallFiles*passes), "us/file")
+}
+
+func benchBigFile(name string) {
+	file, err := os.Open(filesDirectory() + "/big")
+	if err != nil {
+		os.Exit(1)
+	}
+	defer file.Close()
+	data := make([]byte, 1<<20)
+	cpu, start := cpuSeconds(), time.Now()
+	for i := int64(0); i < bigPieces; i++ {
+		if n, _ := file.ReadAt(data, i<<20); n != len(data) {
+			os.Exit(1)
+		}
+	}
+	result(name, float64(bigPieces<<20)/float64(time.Since(start).Nanoseconds()), "GB/s")
+	result("cpu_s", cpuSeconds()-cpu, "s")
+}
+
 func main() {
 	switch name := os.Args[1]; name {
 	case "switch/2":
@@ -218,6 +276,10 @@ func main() {
 		benchSleepers()
 	case "echo":
 		echo()
+	case "files/small_us":
+		benchSmallFiles(name)
+	case "files/big_gbs":
+		benchBigFile(name)
 	case "startup/ms":
 		startUp()
 	default:

@@ -2,7 +2,7 @@
  * cached clock, as its users do; startup prints the clock in the first callback. The echo server
  * has a buffer for each connection and tries to write at once, as node and uvloop do. libuv has no
  * tasks and no channels, so those names are absent. Owns one loop. */
-#include "../../measure.h"
+#include "../../files.h"
 
 #include <arpa/inet.h>
 #include <uv.h>
@@ -74,6 +74,83 @@ static void bench_job(const char *name, long at_once)
     int64_t start = measure_now_ns();
     run_jobs(JOBS, at_once);
     measure_per_op(name, measure_now_ns() - start, JOBS, "ns/job");
+}
+
+/* files: one piece of work for each small file, 64 at once; the big one is read by requests of 1
+ * MiB, one after the other. */
+
+static long file_next;
+static int files_failed;
+
+static void read_file(uv_work_t *work)
+{
+    struct stat status;
+    char path[300];
+    files_small_path(path, sizeof path, (long)(intptr_t)work->data % FILES_SMALL);
+    int fd = open(path, O_RDONLY);
+    if (fd < 0 || fstat(fd, &status) < 0)
+        exit(1);
+    char *data = malloc((size_t)status.st_size);
+    if (read(fd, data, (size_t)status.st_size) != FILES_SIZE)
+        exit(1);
+    free(data);
+    close(fd);
+}
+
+static void on_file(uv_work_t *work, int status)
+{
+    (void)status;
+    if (file_next >= (long)FILES_SMALL * FILES_PASSES)
+        return;
+    work->data = (void *)(intptr_t)file_next++;
+    uv_queue_work(uv_default_loop(), work, read_file, on_file);
+}
+
+static void read_small(void)
+{
+    static uv_work_t works[FILES_AT_ONCE];
+    for (int i = 0; i < FILES_AT_ONCE; i++)
+        on_file(&works[i], 0);
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
+
+static char piece[FILES_PIECE];
+static uv_buf_t piece_of_file = {.base = piece, .len = sizeof piece};
+
+static void on_piece(uv_fs_t *request)
+{
+    uv_file file = (uv_file)(intptr_t)request->data;
+    files_failed |= request->result != FILES_PIECE;
+    uv_fs_req_cleanup(request);
+    if (++file_next < FILES_PIECES)
+        uv_fs_read(uv_default_loop(), request, file, &piece_of_file, 1, file_next << 20, on_piece);
+}
+
+static void read_big(void)
+{
+    static uv_fs_t request;
+    char path[300];
+    files_big_path(path, sizeof path);
+    int fd = open(path, O_RDONLY);
+    request.data = (void *)(intptr_t)fd;
+    uv_fs_read(uv_default_loop(), &request, fd, &piece_of_file, 1, 0, on_piece);
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+    close(fd);
+}
+
+static int bench_files(const char *name)
+{
+    int small = strcmp(name, "files/small_us") == 0;
+    if (!files_prepare(small))
+        return 1;
+    double cpu = measure_cpu_s();
+    int64_t start = measure_now_ns();
+    if (small)
+        read_small();
+    else
+        read_big();
+    files_result(name, measure_now_ns() - start, measure_cpu_s() - cpu);
+    return files_failed;
 }
 
 static void on_first_turn(uv_timer_t *timer)
@@ -186,6 +263,8 @@ int main(int argc, char **argv)
         bench_job(name, 1);
     else if (!strcmp(name, "job/16"))
         bench_job(name, 16);
+    else if (!strncmp(name, "files/", 6))
+        return bench_files(name);
     else if (!strcmp(name, "startup/ms"))
         start_up(loop);
     else
