@@ -11,6 +11,7 @@
 #ifndef COIR_FS_H
 #define COIR_FS_H
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #include <coir/buffer.h>
@@ -97,7 +98,7 @@ typedef struct coir_directory coir_directory;
 typedef struct coir_entry {
     const char *name;
     uint64_t inode;
-    unsigned char type; /* DT_REG, DT_DIR, DT_LNK… of <dirent.h>; DT_UNKNOWN: look with stat */
+    unsigned char type; /* DT_REG, DT_DIR, DT_LNK… of readdir(3); DT_UNKNOWN: look with stat */
 } coir_entry;
 
 /* Opens a directory, to list what is in it.
