@@ -63,6 +63,7 @@ struct coir__uring_slot {
     bool again;        /* the call was made before, and interrupted */
     bool cancelled;    /* its end was asked for */
     bool cancels;      /* and the entry that asks the kernel was not made yet */
+    bool unseen;       /* the kernel had not taken the entry when its ring was given up */
 };
 
 /* What completions say that belong to no slot. */
@@ -166,18 +167,10 @@ bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op);
 void coir__uring_push(struct coir__uring *uring);
 /* Works off a completion. Returns how many operations it ended. */
 int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *completion);
-/* Notes what a completion of a ring that is given up says. */
-void coir__uring_keep(struct coir__uring *uring, const struct io_uring_cqe *completion);
-/* After another ring was opened: what was the kernel's is entered again, or ends as
- * uring->failure says. */
-void coir__uring_restart(struct coir__uring *uring);
-/* There is no ring, for the reason code: ends what has ended, what was cancelled, and everything
- * when it is no reason that passes. Returns how many operations it ended. */
-int coir__uring_go_without(struct coir__uring *uring, int code);
 /* Asks for the end of everything. */
 void coir__uring_cancel_all(struct coir__uring *uring);
 
-/* For uring_receive.c. The name by which the kernel knows a slot. */
+/* For uring_receive.c and uring_restart.c. The name by which the kernel knows a slot. */
 static inline uint64_t coir__uring_name(const struct coir__uring *uring,
                                         const struct coir__uring_slot *slot)
 {
@@ -188,6 +181,16 @@ struct coir__uring_slot *coir__uring_slot_take(struct coir__uring *uring, struct
 void coir__uring_slot_enter(struct coir__uring *uring, struct coir__uring_slot *slot);
 /* Ends the operation of a slot, and does not tell its owner. */
 void coir__uring_slot_release(struct coir__uring *uring, struct coir__uring_slot *slot);
+/* The slot of an operation that the kernel knows by name; NULL: it is over. */
+struct coir__uring_slot *coir__uring_slot_find(struct coir__uring *uring, uint64_t name);
+/* What an operation has come to by its entry's result: its own result, or COIR__STARTED when it
+ * goes on. */
+long coir__uring_slot_after(struct coir__uring_slot *slot, int result);
+/* Ends an operation and tells its owner. Returns 1. */
+int coir__uring_slot_end(struct coir__uring *uring, struct coir__uring_slot *slot, long result);
+/* Operations for which there was no entry. */
+void coir__uring_backlog_link(struct coir__uring *uring, struct coir__uring_slot *slot);
+void coir__uring_backlog_unlink(struct coir__uring *uring, struct coir__op *op);
 /* Ends an operation that has no slot. Returns 1. */
 static inline int coir__uring_tell(struct coir__uring *uring, struct coir__op *op, long result)
 {
@@ -200,6 +203,19 @@ static inline int coir__uring_tell(struct coir__uring *uring, struct coir__op *o
 /* An operation that waited for what its file receives, which it does no longer, asks for itself.
  * Returns 0, or -ENOMEM. */
 int coir__uring_resume(struct coir__uring *uring, struct coir__op *op);
+
+/* ---- uring_restart.c ---- */
+
+/* Notes what a completion of a ring that is given up says. */
+void coir__uring_keep(struct coir__uring *uring, const struct io_uring_cqe *completion);
+/* The ring is about to be given up: notes what the kernel has not taken. */
+void coir__uring_note_unseen(struct coir__uring *uring);
+/* After another ring was opened: what was the kernel's is entered again, or ends as
+ * uring->failure says. */
+void coir__uring_restart(struct coir__uring *uring);
+/* There is no ring, for the reason code: ends what has ended, what was cancelled, and everything
+ * when it is no reason that passes. Returns how many operations it ended. */
+int coir__uring_go_without(struct coir__uring *uring, int code);
 
 /* ---- uring_receive.c ---- */
 

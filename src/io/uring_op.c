@@ -161,7 +161,7 @@ static void prepare(struct coir__uring *uring, struct coir__uring_slot *slot,
     slot->stage = COIR__URING_ENTERED;
 }
 
-static void backlog_link(struct coir__uring *uring, struct coir__uring_slot *slot)
+void coir__uring_backlog_link(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
     struct coir__op *op = slot->op;
     op->next = NULL;
@@ -171,7 +171,7 @@ static void backlog_link(struct coir__uring *uring, struct coir__uring_slot *slo
     slot->stage = COIR__URING_BACKLOG;
 }
 
-static void backlog_unlink(struct coir__uring *uring, struct coir__op *op)
+void coir__uring_backlog_unlink(struct coir__uring *uring, struct coir__op *op)
 {
     *(op->next != NULL ? &op->next->previous : &uring->backlog_last) = op->previous;
     *(op->previous != NULL ? &op->previous->next : &uring->backlog_first) = op->next;
@@ -185,7 +185,7 @@ void coir__uring_slot_enter(struct coir__uring *uring, struct coir__uring_slot *
     if (coir__likely(entry != NULL))
         prepare(uring, slot, entry);
     else
-        backlog_link(uring, slot);
+        coir__uring_backlog_link(uring, slot);
 }
 
 /* Asks the kernel to end what it has. */
@@ -210,7 +210,7 @@ void coir__uring_push(struct coir__uring *uring)
         struct io_uring_sqe *entry = coir__uring_entry(uring);
         if (entry == NULL)
             return;
-        backlog_unlink(uring, op);
+        coir__uring_backlog_unlink(uring, op);
         prepare(uring, slot_of(uring, op), entry);
     }
 }
@@ -479,7 +479,7 @@ static bool withdraw(struct coir__uring *uring, struct coir__uring_slot *slot)
     if (has_happened(slot) && !copy)
         return false;
     if (slot->stage == COIR__URING_BACKLOG) {
-        backlog_unlink(uring, slot->op);
+        coir__uring_backlog_unlink(uring, slot->op);
         return true;
     }
     if (copy)
@@ -638,7 +638,7 @@ static long received(struct coir__op *op, int length)
 }
 
 /* What a completion means for a slot: its result, or COIR__STARTED to enter it once more. */
-static long after(struct coir__uring_slot *slot, int result)
+long coir__uring_slot_after(struct coir__uring_slot *slot, int result)
 {
     struct coir__op *op = slot->op;
     if (slot->known)
@@ -660,7 +660,7 @@ static long after(struct coir__uring_slot *slot, int result)
 }
 
 /* The slot that a completion is for; NULL: nobody's. */
-static struct coir__uring_slot *find(struct coir__uring *uring, uint64_t name)
+struct coir__uring_slot *coir__uring_slot_find(struct coir__uring *uring, uint64_t name)
 {
     uint32_t index = (uint32_t)name;
     if (index >= uring->slot_count)
@@ -670,7 +670,7 @@ static struct coir__uring_slot *find(struct coir__uring *uring, uint64_t name)
     return coir__likely(expected) ? slot : NULL;
 }
 
-static int end(struct coir__uring *uring, struct coir__uring_slot *slot, long result)
+int coir__uring_slot_end(struct coir__uring *uring, struct coir__uring_slot *slot, long result)
 {
     struct coir__op *op = slot->op;
     coir__uring_slot_release(uring, slot);
@@ -681,7 +681,7 @@ static int end(struct coir__uring *uring, struct coir__uring_slot *slot, long re
 
 int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *completion)
 {
-    struct coir__uring_slot *slot = find(uring, completion->user_data);
+    struct coir__uring_slot *slot = coir__uring_slot_find(uring, completion->user_data);
     if (coir__unlikely(slot == NULL)) {
         if (completion->user_data == COIR__URING_WAKE && !(completion->flags & IORING_CQE_F_MORE))
             coir__uring_wake_ended(uring, completion->res);
@@ -690,107 +690,11 @@ int coir__uring_finish(struct coir__uring *uring, const struct io_uring_cqe *com
     struct coir__op *op = slot->op;
     if (op->kind == COIR__URING_RECEIVE)
         return coir__uring_receive_finish(uring, slot, completion);
-    long result = after(slot, completion->res);
+    long result = coir__uring_slot_after(slot, completion->res);
     if (result > 0 && op->kind == COIR__OP_READ)
         coir__uring_receive_note(coir__uring_file_of(op->file), (size_t)result, op->length);
     if (result != COIR__STARTED)
-        return end(uring, slot, result);
+        return coir__uring_slot_end(uring, slot, result);
     result = go_on(uring, slot);
     return result == COIR__STARTED ? 0 : coir__uring_tell(uring, op, result);
-}
-
-/* ---- another ring ---- */
-
-void coir__uring_keep(struct coir__uring *uring, const struct io_uring_cqe *completion)
-{
-    struct coir__uring_slot *slot = find(uring, completion->user_data);
-    if (slot == NULL || slot->known)
-        return;
-    if (slot->op->kind == COIR__URING_RECEIVE) {
-        (void)coir__uring_receive_finish(uring, slot, completion);
-        return;
-    }
-    slot->known = true;
-    slot->result = completion->res;
-}
-
-static bool is_receive(const struct coir__uring_slot *slot)
-{
-    return slot->op != NULL && slot->op->kind == COIR__URING_RECEIVE;
-}
-
-/* The kernel receives for nobody any more, without having said so. */
-static void lose_receive(struct coir__uring *uring, struct coir__uring_slot *slot, int failure)
-{
-    if (slot->stage == COIR__URING_BACKLOG)
-        backlog_unlink(uring, slot->op);
-    coir__uring_receive_lose(uring, slot, failure);
-}
-
-void coir__uring_restart(struct coir__uring *uring)
-{
-    int failure = uring->failure;
-    uring->pool.registered = false;
-    for (uint32_t i = 0; i < uring->slot_count; i++) {
-        struct coir__uring_slot *slot = &uring->slots[i];
-        if (slot->stage != COIR__URING_ENTERED || is_receive(slot))
-            continue;
-        uring->cancels -= slot->cancels;
-        slot->cancels = false;
-        bool once = slot->op->kind == COIR__OP_SYSTEM && !slot->known &&
-                    !coir__uring_system_repeats(slot->op->system);
-        if (once) { /* nobody knows whether it has happened */
-            slot->known = true;
-            slot->result = -EIO;
-        } else if (!slot->known && (slot->cancelled || uring->failure != 0)) {
-            slot->known = true;
-            slot->result = slot->cancelled ? -ECANCELED : uring->failure;
-        }
-        slot->again = true;
-        backlog_link(uring, slot);
-    }
-    uring->failure = 0;
-    for (uint32_t i = 0; i < uring->slot_count;
-         i++) /* only now: readers get entries of their own */
-        if (is_receive(&uring->slots[i]))
-            lose_receive(uring, &uring->slots[i], failure);
-}
-
-static bool passes(int code)
-{
-    switch (-code) {
-    case EAGAIN:
-    case EBUSY:
-    case EINTR:
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-    case ETIME: return true;
-    default: return false;
-    }
-}
-
-int coir__uring_go_without(struct coir__uring *uring, int code)
-{
-    int ended = 0;
-    uint32_t count = uring->slot_count; /* those that are made by what has ended have time */
-    for (uint32_t i = 0; i < count; i++) {
-        struct coir__uring_slot *slot = &uring->slots[i];
-        if (slot->stage == COIR__URING_FREE)
-            continue;
-        long result = slot->known ? after(slot, 0) : COIR__STARTED;
-        if (result == COIR__STARTED && slot->cancelled)
-            result = -ECANCELED;
-        if (result == COIR__STARTED && passes(code))
-            continue;
-        if (is_receive(slot)) {
-            lose_receive(uring, slot, 0);
-            continue;
-        }
-        if (slot->stage == COIR__URING_BACKLOG)
-            backlog_unlink(uring, slot->op);
-        ended += end(uring, slot, result == COIR__STARTED ? code : result);
-    }
-    return ended;
 }

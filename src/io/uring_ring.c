@@ -302,6 +302,7 @@ bool coir__uring_fetch(struct coir__uring *uring, uint64_t name,
 static void abandon(struct coir__uring *uring, int failure)
 {
     struct io_uring_cqe completion;
+    coir__uring_note_unseen(uring);
     while (coir__uring_next(uring, &completion))
         coir__uring_keep(uring, &completion);
     coir__uring_ring_close(uring);
