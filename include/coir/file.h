@@ -34,7 +34,8 @@ typedef struct coir_file coir_file;
 typedef struct coir_file_opts {
     unsigned mode;        /* of a file that is created, less the umask; 0: 0666 */
     coir_file *directory; /* a relative path begins there; NULL: in the working directory */
-    bool beneath;         /* the path must not lead out of directory, not even by a link: -EXDEV */
+    bool beneath;         /* the path must not lead out of directory, not even by a link: -EXDEV;
+                             -ENOSYS before Linux 5.6 */
     size_t coir__reserved[4];
 } coir_file_opts;
 

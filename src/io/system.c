@@ -23,9 +23,14 @@
 /* openat2 is refused by old kernels, and by some filters; for all but `resolve` openat will do. */
 static long open_path(const struct coir__system *call, uint64_t resolve)
 {
+    static atomic_bool lacking;
     struct open_how how = call->how;
     how.resolve |= resolve;
-    long fd = coir__sys_openat2(call->fd, call->path, &how);
+    long fd = -ENOSYS;
+    if (!atomic_load_explicit(&lacking, memory_order_relaxed))
+        fd = coir__sys_openat2(call->fd, call->path, &how);
+    if (fd == -ENOSYS)
+        atomic_store_explicit(&lacking, true, memory_order_relaxed);
     if ((fd == -ENOSYS || fd == -EPERM) && how.resolve == 0)
         fd = coir__sys_openat(call->fd, call->path, (int)how.flags, (unsigned)how.mode);
     return fd;
