@@ -19,8 +19,9 @@ _Static_assert(offsetof(struct mmsghdr, msg_len) == offsetof(coir_message, lengt
 
 uint32_t coir__native_kind(int domain, int type)
 {
-    bool tcp = (domain == AF_INET || domain == AF_INET6) && type == SOCK_STREAM;
-    return COIR__NATIVE_SOCKET | (tcp ? COIR__NATIVE_TCP : 0);
+    bool stream = type == SOCK_STREAM;
+    bool tcp = (domain == AF_INET || domain == AF_INET6) && stream;
+    return COIR__NATIVE_SOCKET | (tcp ? COIR__NATIVE_TCP : 0) | (stream ? COIR__NATIVE_STREAM : 0);
 }
 
 int coir__native_look(int fd, uint32_t *ret_kind)

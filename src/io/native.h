@@ -11,6 +11,7 @@
 enum coir__native_kind {
     COIR__NATIVE_SOCKET = 1 << 4, /* recv and send work on it */
     COIR__NATIVE_TCP = 1 << 5,
+    COIR__NATIVE_STREAM = 1 << 7, /* a socket whose bytes are not messages */
 };
 
 uint32_t coir__native_kind(int domain, int type);

@@ -20,6 +20,8 @@ enum coir__uring_flag {
     COIR__URING_SHOWN = 1 << 1,  /* others may read from it: no receive */
 };
 
+#define COIR__URING_KIND (COIR__NATIVE_SOCKET | COIR__NATIVE_TCP | COIR__NATIVE_STREAM)
+
 /* The kind of the operation of a receive, beside enum coir__op_kind. */
 #define COIR__URING_RECEIVE 32
 
@@ -81,6 +83,7 @@ struct coir__uring_pool {
     uint64_t grown;                      /* the turn in which there were more */
     bool registered;                     /* with the ring */
     bool refused;                        /* the kernel does not know this */
+    bool proven;                         /* it does */
 };
 
 struct coir__uring {
@@ -229,6 +232,12 @@ static inline bool coir__uring_receives(const struct coir__uring_file *file)
     return receive != NULL && (receive->op.active || receive->held > 0 || receive->over);
 }
 
+/* Whether what op waits for comes by the receive of its file. */
+static inline bool coir__uring_is_received(const struct coir__op *op)
+{
+    bool reads = op->kind == COIR__OP_READ || (op->kind == COIR__OP_POLL && op->file != NULL);
+    return reads && coir__uring_receives(coir__uring_file_of(op->file));
+}
 /* The read or poll that waits for what a receive brings, or NULL. */
 static inline struct coir__op *coir__uring_waiting(const struct coir__op *receive)
 {

@@ -232,7 +232,7 @@ static void meet_fault(struct coir__uring_slot *slot, enum coir__sys_call call, 
 static long accepted(struct coir__op *op, int fd)
 {
     struct coir__uring_file *listener = coir__uring_file_of(op->file);
-    uint32_t kind = listener->flags & (COIR__NATIVE_SOCKET | COIR__NATIVE_TCP);
+    uint32_t kind = listener->flags & COIR__URING_KIND;
     op->accepted = coir__uring_file_open(listener->spare, fd, kind);
     listener->spare = NULL;
     return 0;
@@ -369,18 +369,11 @@ static long begin_watch(struct coir__uring *uring, struct coir__op *op)
     return r < 0 ? r : COIR__STARTED;
 }
 
-/* Whether what op waits for comes by the receive of its file. */
-static bool is_received(const struct coir__op *op)
-{
-    bool reads = op->kind == COIR__OP_READ || (op->kind == COIR__OP_POLL && op->file != NULL);
-    return reads && coir__uring_receives(coir__uring_file_of(op->file));
-}
-
 /* Goes on with an operation that has no result yet. Returns its result, or COIR__STARTED. */
 static long go_on(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
     struct coir__op *op = slot->op;
-    if (!slot->known && is_received(op)) {
+    if (!slot->known && coir__uring_is_received(op)) {
         if (slot->length > 0)
             op->length = at_most(slot, op->length);
         free_slot(uring, slot);
@@ -440,7 +433,7 @@ long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
         return -COIR_EWRONGLOOP;
     if (op->kind == COIR__OP_READ)
         coir__uring_receive_start(uring, coir__uring_file_of(op->file));
-    bool straight = coir__sys_fault == NULL && is_received(op);
+    bool straight = coir__sys_fault == NULL && coir__uring_is_received(op);
     long result = straight ? coir__uring_receive_take(uring, op) : start(uring, op);
     if (result != COIR__STARTED)
         return result;

@@ -14,6 +14,7 @@
  * uring_file.c when a file is closed.
  */
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "io/uring.h"
@@ -33,7 +34,7 @@
 #define GROUP 0
 #define NO_BUFFER UINT16_MAX
 
-uint16_t coir__uring_patience = 3;
+uint16_t coir__uring_patience = 2;
 
 /* A buffer is a cache line longer than what goes into it, so that the beginnings of all of them,
  * which are used most, do not compete for the same places of the processor's cache. */
@@ -214,15 +215,26 @@ static int arm(struct coir__uring *uring, struct coir__uring_file *file)
     return 0;
 }
 
+/* This kernel, or a filter, does not know it: nobody asks again. coir_info() says so. */
+static void refuse(struct coir__uring *uring, int code)
+{
+    char *why = uring->loop->backend_why;
+    size_t at = strlen(why);
+    uring->pool.refused = true;
+    (void)snprintf(why + at, sizeof uring->loop->backend_why - at, ", no multishot receive: %s",
+                   coir_error_name(code));
+}
+
 void coir__uring_receive_arm(struct coir__uring *uring, struct coir__uring_file *file)
 {
     uint32_t prevented = file->flags & (COIR__URING_DIRECT | COIR__URING_SHOWN);
-    if (uring->pool.refused || uring->broken || prevented)
+    if (uring->pool.refused || uring->broken || prevented || !(file->flags & COIR__NATIVE_STREAM))
         return;
     int r = arm(uring, file);
     if (r < 0)
         discourage(file);
-    uring->pool.refused = r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP || r == -ENOSYS;
+    if (r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP || r == -ENOSYS)
+        refuse(uring, r);
 }
 
 /* ---- reading ---- */
@@ -300,8 +312,12 @@ static void note_end(struct coir__uring *uring, struct coir__uring_file *file, i
         if (!grow(uring))
             discourage(file);
         break;
-    case EINVAL: /* not known to this kernel */
-    case EOPNOTSUPP: uring->pool.refused = true; break;
+    case EINVAL:
+    case EOPNOTSUPP:
+        discourage(file);
+        if (!uring->pool.proven && !uring->pool.refused)
+            refuse(uring, result);
+        break;
     default:
         if (result > 0) /* it has brought something, and another one can be had */
             break;
@@ -326,6 +342,7 @@ int coir__uring_receive_finish(struct coir__uring *uring, struct coir__uring_slo
     if (completion->flags & IORING_CQE_F_BUFFER) {
         uint16_t number = (uint16_t)(completion->flags >> IORING_CQE_BUFFER_SHIFT);
         uring->pool.free--;
+        uring->pool.proven |= completion->res > 0;
         if (completion->res > 0)
             hold(&uring->pool, receive, number, (uint16_t)completion->res);
         else
