@@ -333,6 +333,7 @@ COIR_TEST_TAGGED(kernel_that_refuses_is_asked_once, "no_torture,fifo")
 COIR_TEST_TAGGED(pool_without_memory_is_tried_again, "no_torture,fifo")
 {
     ONLY_HERE;
+    coir__uring_patience = 2;
     PAIR(BY_TCP, a, b);
     FAULT(MMAP, ENOMEM, 1);
     COIR_EXPECT_OK(arm(a, b));
