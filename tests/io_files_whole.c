@@ -372,3 +372,29 @@ COIR_TEST(what_is_pending_is_reported_first)
     COIR_EXPECT_STR(get(in("file")), "x");
     COIR_EXPECT(!is_there(in("new")));
 }
+
+static int read_it_all(void *arg)
+{
+    COIR_AUTO(coir_buffer) data = {0};
+    COIR_TRY(coir_file_read_all(in("large"), &data));
+    *(bool *)arg = true;
+    return 0;
+}
+
+/* What is in the cache is copied at once, but not all of it in one go. */
+COIR_TEST_TAGGED(a_long_read_gives_way, "no_torture,fifo,limit=60")
+{
+    if (strcmp(coir_test_backend(), "sim") == 0)
+        COIR_SKIP("in the simulation every call waits");
+    put(in("large"), "");
+    COIR_REQUIRE(truncate(in("large"), 8 << 20) == 0);
+    bool done = false;
+    int turns = 0;
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, read_it_all, &done, NULL));
+    for (; !done && turns < 1000000; turns++)
+        COIR_REQUIRE_OK(coir_yield());
+    COIR_EXPECT(done);
+    COIR_EXPECT_GE(turns, 3);
+    COIR_EXPECT_OK(coir_group_wait(&group));
+}
