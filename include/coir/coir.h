@@ -2,6 +2,7 @@
 #ifndef COIR_COIR_H
 #define COIR_COIR_H
 
+#include <coir/activation.h>
 #include <coir/barrier.h>
 #include <coir/base.h>
 #include <coir/broadcast.h>

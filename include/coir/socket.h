@@ -34,6 +34,13 @@ COIR__CHECKED int coir_socket_open(int domain, int type, coir_socket **ret_socke
  * stays the caller's. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_socket_adopt(int fd, coir_socket **ret_socket);
 
+/* As coir_socket_adopt for a descriptor that must be a socket of a type (SOCK_STREAM, SOCK_DGRAM),
+ * and one that listens or not.
+ * Returns 0, and writes *ret_socket; fd is closed with it. Errors: -ENOTSOCK, -EPROTOTYPE when it
+ * is another kind of socket, else as coir_socket_adopt; then fd stays the caller's. Cancel safety:
+ * never waits. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_socket_adopt_as(int fd, int type, bool listens, coir_socket **ret_socket);
+
 /* Makes two Unix sockets that are connected to each other, as socketpair(2): SOCK_STREAM or
  * SOCK_DGRAM.
  * Returns 0, and writes *ret_one and *ret_other. Errors: those of socketpair(2), -ENOMEM, -EINVAL,

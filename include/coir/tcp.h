@@ -24,11 +24,21 @@
 
 COIR__BEGIN
 
+/* How to find out that the peer of a TCP connection has silently gone. While nothing arrives the
+ * system asks, and a connection without answers fails with -ETIMEDOUT. All zero: it does not ask.
+ * If one is set, zero means what the system says for the others. Rounded up to seconds. */
+typedef struct coir_keep_alive {
+    coir_time idle;     /* silence before it asks for the first time */
+    coir_time interval; /* between questions */
+    int count;          /* of questions without an answer */
+} coir_keep_alive;
+
 /* Zero means the default for each field. */
 typedef struct coir_connect_opts {
     const char *local; /* address to connect from, "192.0.2.1:0"; NULL: the system chooses */
     bool delay;        /* leave Nagle's algorithm on: gather small writes (TCP) */
-    size_t coir__reserved[6];
+    coir_keep_alive keep_alive; /* (TCP) */
+    size_t coir__reserved[3];
 } coir_connect_opts;
 
 /* Connects to a TCP server. For localhost ::1 is tried, then 127.0.0.1. opts may be NULL.
@@ -71,7 +81,8 @@ typedef struct coir_listen_opts {
     bool only_ipv6;  /* "[::]:80" does not accept IPv4 */
     unsigned mode; /* permissions of the path, 0600; 0: as the process's mask leaves them (Unix) */
     size_t limit;  /* connections that coir_listener_serve handles at once; 0: any number */
-    size_t coir__reserved[6];
+    coir_keep_alive keep_alive; /* of accepted connections (TCP) */
+    size_t coir__reserved[3];
 } coir_listen_opts;
 
 /* Listens for TCP connections. localhost is 127.0.0.1. The address can be taken again at once
@@ -89,6 +100,16 @@ COIR__CHECKED int coir_tcp_listen(const char *address, const coir_listen_opts *o
  * -ECANCELED, -ETIME. Cancel safety: nothing is left. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_unix_listen(const char *path, const coir_listen_opts *opts,
                                    coir_listener **ret_listener);
+
+/* Makes a listener of an open socket that listens for streams, such as one that was inherited. Of
+ * opts, which may be NULL, delay, keep_alive and limit count. A path is not removed when it is
+ * closed: it is somebody else's.
+ * Returns 0, and writes *ret_listener; fd is closed with it. Errors: -EBADF, -ENOTSOCK, -EPROTOTYPE
+ * when it is another kind of socket or does not listen, -ENOMEM, -EOPNOTSUPP on the simulated
+ * backend, -COIR_ENOTASK where no loop runs; then fd stays the caller's. Cancel safety: never
+ * waits. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_listener_adopt(int fd, const coir_listen_opts *opts,
+                                      coir_listener **ret_listener);
 
 /* Waits for a connection. One that was given up before it could be accepted is passed over. While
  * the process has no descriptor left for it, it tries again after a pause of 5 ms up to 1 s; while

@@ -66,6 +66,14 @@ COIR__CHECKED int coir_udp_open(const char *local, const char *remote, const coi
 COIR__CHECKED int coir_udp_open_unix(const char *local, const char *remote,
                                      const coir_udp_opts *opts, coir_udp **ret_udp);
 
+/* Makes one of an open socket for datagrams, such as one that was inherited; coir_udp_opts.gather
+ * is off.
+ * Returns 0, and writes *ret_udp; fd is closed with it. Errors: -EBADF, -ENOTSOCK, -EPROTOTYPE when
+ * it is another kind of socket, -ENOMEM, -EOPNOTSUPP on the simulated backend, -COIR_ENOTASK where
+ * no loop runs; then fd stays the caller's. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
+COIR__CHECKED int coir_udp_adopt(int fd, coir_udp **ret_udp);
+
 /* Opens two Unix sockets for datagrams that are connected to each other.
  * Returns 0, and writes *ret_one and *ret_other. Errors: -EMFILE, -ENOMEM, -EINVAL, -COIR_ENOTASK
  * where no loop runs. Cancel safety: never waits. Thread safety: the loop's thread. */

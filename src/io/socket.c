@@ -6,6 +6,7 @@
  */
 #include <coir/socket.h>
 
+#include "core/sys.h"
 #include "io/file.h"
 
 static struct coir__file *file_of(coir_socket *socket)
@@ -45,6 +46,30 @@ int coir_socket_adopt(int fd, coir_socket **ret_socket)
     if (r == 0)
         *ret_socket = (coir_socket *)file;
     return r;
+}
+
+/* Whether fd is what it should be. */
+static int check_kind(int fd, int type, bool listens)
+{
+    int value = 0;
+    socklen_t length = sizeof value;
+    int r = coir__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &length);
+    if (r == 0 && value != type)
+        return -EPROTOTYPE;
+    length = sizeof value;
+    if (r == 0)
+        r = coir__sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &length);
+    if (r == 0 && (value != 0) != listens)
+        return -EPROTOTYPE;
+    return r;
+}
+
+int coir_socket_adopt_as(int fd, int type, bool listens, coir_socket **ret_socket)
+{
+    if (coir__loop == NULL)
+        return -COIR_ENOTASK;
+    int r = coir__loop->backend->simulated ? -EOPNOTSUPP : check_kind(fd, type, listens);
+    return r < 0 ? r : coir_socket_adopt(fd, ret_socket);
 }
 
 int coir_socket_pair(int type, coir_socket **ret_one, coir_socket **ret_other)

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 
 #include <coir/group.h>
@@ -57,8 +56,8 @@ static int set_tcp_options(coir_socket *socket, const coir_address *address,
     int r = set_flag(socket, SOL_SOCKET, SO_REUSEADDR);
     if (r == 0 && opts->reuse_port)
         r = set_flag(socket, SOL_SOCKET, SO_REUSEPORT);
-    if (r == 0 && !opts->delay)
-        r = set_flag(socket, IPPROTO_TCP, TCP_NODELAY);
+    if (r == 0)
+        r = coir__net_set_tcp(socket, opts->delay, &opts->keep_alive);
     if (r == 0 && opts->only_ipv6 && address->storage.ss_family == AF_INET6)
         r = set_flag(socket, IPPROTO_IPV6, IPV6_V6ONLY);
     return r;
@@ -142,6 +141,34 @@ int coir_unix_listen(const char *path, const coir_listen_opts *opts, coir_listen
         r = listen_unix(listener, path, &address, opts);
     if (r < 0)
         return coir__net_failed(r, "listen", path);
+    *ret_listener = COIR_TAKE(listener);
+    return 0;
+}
+
+/* ---- inherited ones ---- */
+
+/* Once the descriptor is taken over it cannot be given back any more, so nothing may fail then:
+ * what is set is checked before. */
+static void set_adopted_options(coir_socket *socket, const coir_listen_opts *opts)
+{
+    coir_address address = {.length = sizeof address.storage};
+    int r =
+        coir_socket_address(socket, false, (struct sockaddr *)&address.storage, &address.length);
+    if (r == 0 && address.storage.ss_family != AF_UNIX)
+        (void)coir__net_set_tcp(socket, opts->delay, &opts->keep_alive);
+}
+
+int coir_listener_adopt(int fd, const coir_listen_opts *opts, coir_listener **ret_listener)
+{
+    static const coir_listen_opts defaults;
+    COIR_AUTO(coir_listener) *listener = NULL;
+    if (opts == NULL)
+        opts = &defaults;
+    if (ret_listener == NULL || !coir__net_may_keep_alive(&opts->keep_alive))
+        return -EINVAL;
+    COIR_TRY(listener_new(opts, &listener));
+    COIR_TRY(coir_socket_adopt_as(fd, SOCK_STREAM, true, &listener->socket));
+    set_adopted_options(listener->socket, opts);
     *ret_listener = COIR_TAKE(listener);
     return 0;
 }

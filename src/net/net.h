@@ -4,6 +4,7 @@
 
 #include <coir/address.h>
 #include <coir/socket.h>
+#include <coir/tcp.h>
 
 #define COIR__CANDIDATES 2
 
@@ -27,6 +28,11 @@ static inline const struct sockaddr *coir__net_plain(const coir_address *address
 {
     return (const struct sockaddr *)&address->storage;
 }
+
+/* Whether the system would take it. */
+bool coir__net_may_keep_alive(const coir_keep_alive *keep_alive);
+/* Sets the options of a TCP socket that connections and listeners share. */
+int coir__net_set_tcp(coir_socket *socket, bool delay, const coir_keep_alive *keep_alive);
 
 /* Writes address as text. Returns 0 or -ENOSPC. */
 int coir__address_text(const coir_address *address, char *text, size_t size);

@@ -24,30 +24,64 @@ int coir__net_failed(int code, const char *what, const char *address)
 
 static int bind_local(coir_socket *socket, const coir_connect_opts *opts)
 {
-    if (opts == NULL || opts->local == NULL)
+    if (opts->local == NULL)
         return 0;
     coir_address local;
     COIR_TRY(coir_address_parse(opts->local, &local));
     return coir_socket_bind(socket, coir__net_plain(&local), local.length);
 }
 
-static int set_no_delay(coir_socket *socket)
+static int set_tcp_number(coir_socket *socket, int name, int number)
+{
+    return number == 0 ? 0
+                       : coir_socket_set_option(socket, IPPROTO_TCP, name, &number, sizeof number);
+}
+
+/* The most that the kernel takes. */
+static int seconds(coir_time duration)
+{
+    enum { MOST = 32767 };
+    coir_time whole = duration / COIR_SEC(1) + (duration % COIR_SEC(1) > 0);
+    return whole > MOST ? MOST : (int)whole;
+}
+
+bool coir__net_may_keep_alive(const coir_keep_alive *keep_alive)
+{
+    return keep_alive->idle >= 0 && keep_alive->interval >= 0 && keep_alive->count >= 0 &&
+           keep_alive->count <= 127;
+}
+
+int coir__net_set_tcp(coir_socket *socket, bool delay, const coir_keep_alive *keep_alive)
 {
     int on = 1;
-    return coir_socket_set_option(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (!coir__net_may_keep_alive(keep_alive))
+        return -EINVAL;
+    int r = delay ? 0 : set_tcp_number(socket, TCP_NODELAY, 1);
+    if (r < 0 || (keep_alive->idle == 0 && keep_alive->interval == 0 && keep_alive->count == 0))
+        return r;
+    r = coir_socket_set_option(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (r == 0)
+        r = set_tcp_number(socket, TCP_KEEPIDLE, seconds(keep_alive->idle));
+    if (r == 0)
+        r = set_tcp_number(socket, TCP_KEEPINTVL, seconds(keep_alive->interval));
+    if (r == 0)
+        r = set_tcp_number(socket, TCP_KEEPCNT, keep_alive->count);
+    return r;
 }
 
 /* The text of a failure is added by the caller, who knows what the user has written. */
 static int connect_to(const coir_address *address, const coir_connect_opts *opts,
                       coir_stream **ret_stream)
 {
+    static const coir_connect_opts defaults;
     COIR_AUTO(coir_socket) *socket = NULL;
+    opts = opts != NULL ? opts : &defaults;
     bool tcp = address->storage.ss_family != AF_UNIX;
     int r = coir_socket_open(address->storage.ss_family, SOCK_STREAM, &socket);
     if (r == 0 && tcp)
         r = bind_local(socket, opts);
-    if (r == 0 && tcp && !(opts != NULL && opts->delay))
-        r = set_no_delay(socket);
+    if (r == 0 && tcp)
+        r = coir__net_set_tcp(socket, opts->delay, &opts->keep_alive);
     if (r == 0)
         r = coir_socket_connect(socket, coir__net_plain(address), address->length);
     if (r == 0)

@@ -172,6 +172,22 @@ int coir_udp_open_unix(const char *local, const char *remote, const coir_udp_opt
     return 0;
 }
 
+int coir_udp_adopt(int fd, coir_udp **ret_udp)
+{
+    coir_address address = {.length = sizeof address.storage};
+    COIR_AUTO(coir_udp) *udp = NULL;
+    if (ret_udp == NULL)
+        return -EINVAL;
+    if (getsockname(fd, (struct sockaddr *)&address.storage, &address.length) < 0)
+        return -errno;
+    COIR_TRY(udp_new(&udp));
+    COIR_TRY(coir_socket_adopt_as(fd, SOCK_DGRAM, false, &udp->socket));
+    udp->unix_address = address.storage.ss_family == AF_UNIX;
+    udp->segments = !udp->unix_address;
+    *ret_udp = COIR_TAKE(udp);
+    return 0;
+}
+
 int coir_udp_pair(coir_udp **ret_one, coir_udp **ret_other)
 {
     COIR_AUTO(coir_udp) *one = NULL;
