@@ -546,6 +546,7 @@ COIR_TEST_TAGGED(accept_pauses_without_descriptors, "real,real_clock")
     if (preload != NULL && strstr(preload, "vgpreload") != NULL)
         COIR_SKIP("valgrind drops the connection that has no descriptor");
     PATIENCE;
+    coir_test_expect_reports(COIR_REPORT_OVERLOAD, 1);
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_stream) *client = NULL;
     char name[COIR_ADDRESS_TEXT];

@@ -25,6 +25,7 @@ typedef enum coir_report_kind {
     COIR_REPORT_IGNORED,    /* a task ignored a thousand cancellations in a row */
     COIR_REPORT_OVERFLOW,   /* a stack overflow; the process ends after it */
     COIR_REPORT_MISUSE,     /* a programming error that was survived */
+    COIR_REPORT_OVERLOAD,   /* something the system has no more of, such as descriptors */
     /* in debug mode only (see debug.h) */
     COIR_REPORT_SLOW_STEP,     /* a task, or a callback, has held up the loop */
     COIR_REPORT_LOCK_ORDER,    /* locks are taken in an order in which they can deadlock */
@@ -48,6 +49,12 @@ typedef void (*coir_report_fn)(const coir_report *report, void *arg);
 /* Writes a report to standard error. What coir_main, coir_run and the test runner use when no hook
  * is given. Cancel safety: never waits. Thread safety: any thread. */
 COIR__PUBLIC void coir_report_to_stderr(const coir_report *report, void *arg);
+
+/* Makes a report, with a text as printf makes it, to the hook of the loop that runs on this thread:
+ * for libraries, which have nobody to print for. Without a loop nothing happens. Cancel safety:
+ * never waits. Thread safety: any thread. */
+COIR__PUBLIC void coir_report_make(coir_report_kind kind, const char *format, ...)
+    COIR__PRINTF(2, 3);
 
 /* Zero means the default for each field. In the loops of coir_main and coir_run the clock is also
  * virtual when $COIR_VIRTUAL_CLOCK is set to something other than 0. */

@@ -112,8 +112,10 @@ COIR__CHECKED int coir_listener_adopt(int fd, const coir_listen_opts *opts,
                                       coir_listener **ret_listener);
 
 /* Waits for a connection. One that was given up before it could be accepted is passed over. While
- * the process has no descriptor left for it, it tries again after a pause of 5 ms up to 1 s; while
- * there is no memory it does so for half a second.
+ * the process has no descriptor left for it, that is reported (COIR_REPORT_OVERLOAD, once) and
+ * tried again after pauses of 5 ms up to 1 s; connections wait meanwhile. After a second they are
+ * refused, by a descriptor that is held in reserve for that, until there are descriptors again.
+ * While there is no memory it tries for half a second.
  * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -EBUSY while another
  * task accepts, -ENOMEM, -COIR_ECLOSED when the listener is closed meanwhile, -COIR_EWRONGLOOP,
  * -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no connection is lost. Thread safety: the

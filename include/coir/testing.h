@@ -193,6 +193,12 @@ COIR__PUBLIC void coir_test_cancel_at_park(coir_task *task, unsigned call);
  * runs. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_test_datagrams(unsigned lost, unsigned doubled, unsigned late);
 
+/* On the simulated backend: from now on the loop may have no more than most descriptors, as with
+ * setrlimit(2): a further one is -EMFILE. 0, as at first: any number.
+ * Returns 0. Errors: -EOPNOTSUPP on other backends, -COIR_ENOTASK where no loop runs. Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_test_descriptors(uint64_t most);
+
 /* Whether this run is one of --torture: a fault is, was or will be injected, so that what a test
  * expects need not come true. For tests that would otherwise loop until something succeeds. Returns
  * true or false. Cancel safety: never waits. Thread safety: any thread. */

@@ -213,9 +213,11 @@ struct coir_loop {
     void *fake;       /* of ASan */
     const void *thread_stack;
     size_t thread_stack_size;
-    /* In the simulation, what becomes of each hundred datagrams on the way, as a seed decides. */
+    /* In the simulation: what becomes of each hundred datagrams on the way, as a seed decides, and
+     * how many descriptors there may be; 0: any number. */
     struct {
         unsigned lost, doubled, late;
+        uint64_t descriptors;
     } mishaps;
     struct coir_error *error;  /* last failure outside tasks */
     struct coir__debug *debug; /* NULL: debug mode is off */

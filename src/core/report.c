@@ -37,14 +37,28 @@ void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_tas
     send_report(loop, &report);
 }
 
+void coir_report_make(coir_report_kind kind, const char *format, ...)
+{
+    char text[REPORT_SIZE];
+    struct coir_loop *loop = coir__loop;
+    va_list args;
+    if (loop == NULL)
+        return;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    coir_report report = {.kind = kind, .text = text, .task = loop->current};
+    send_report(loop, &report);
+}
+
 void coir_report_to_stderr(const coir_report *report, void *arg)
 {
     (void)arg;
     static const char *const kinds[] = {"deadlock",       "unread failure", "unjoined task",
                                         "left open",      "slow leave",     "ignored cancellation",
-                                        "stack overflow", "misuse",         "slow step",
-                                        "lock order",     "thread lock",    "dead argument",
-                                        "wrong thread"};
+                                        "stack overflow", "misuse",         "overload",
+                                        "slow step",      "lock order",     "thread lock",
+                                        "dead argument",  "wrong thread"};
     char line[REPORT_SIZE + 64];
     int n = snprintf(line, sizeof line, "coir: %s: %s\n", kinds[report->kind], report->text);
     size_t length = n < (int)sizeof line ? (size_t)n : sizeof line - 1;

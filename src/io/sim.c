@@ -449,6 +449,8 @@ static int sim_socket(struct coir_loop *loop, int domain, int type, struct coir_
         return -EAFNOSUPPORT;
     if (type != SOCK_STREAM && type != SOCK_DGRAM)
         return -EPROTONOSUPPORT;
+    if (!coir__sim_has_room(loop, 1))
+        return -EMFILE;
     struct coir__sim_file *file = coir__sim_file_new(loop, (sa_family_t)domain);
     if (file == NULL)
         return -ENOMEM;
@@ -494,7 +496,7 @@ static void sim_file_close(struct coir_loop *loop, struct coir__file *base, bool
     struct coir__sim_file *file = coir__sim_file_of(base);
     assert(!base->read.active && !base->write.active);
     coir__sim_forget(file);
-    coir__sim_hang_up(file, abrupt);
+    coir__sim_hang_up(file, abrupt || file->resets);
     coir__sim_file_free(file);
     loop->descriptors--;
 }

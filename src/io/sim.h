@@ -64,7 +64,7 @@ struct coir__sim_file {
     struct coir__sim_file *next, *previous; /* of all */
     enum coir__sim_state state;
     sa_family_t family;
-    bool bound, reuse_address, reuse_port, only_ipv6;
+    bool bound, reuse_address, reuse_port, only_ipv6, resets;
     struct coir__sim_name local, remote;
     /* an end of a connection */
     struct coir__sim_file *peer; /* NULL: it was closed */
@@ -120,6 +120,13 @@ static inline struct coir__sim *coir__sim_of(struct coir_loop *loop)
 static inline struct coir__sim_file *coir__sim_file_of(struct coir__file *file)
 {
     return coir__container(file, struct coir__sim_file, file);
+}
+
+/* Whether the loop may have count more descriptors. */
+static inline bool coir__sim_has_room(const struct coir_loop *loop, uint64_t count)
+{
+    uint64_t most = loop->mishaps.descriptors;
+    return most == 0 || loop->descriptors + count <= most;
 }
 
 static inline bool coir__sim_is_tcp(const struct coir__sim_file *file)

@@ -501,6 +501,8 @@ int coir__sim_pair(struct coir_loop *loop, int type, struct coir__file *ret_file
     struct coir__sim_file *files[2];
     if (type != SOCK_STREAM && type != SOCK_DGRAM)
         return -EPROTONOSUPPORT;
+    if (!coir__sim_has_room(loop, 2))
+        return -EMFILE;
     for (int i = 0; i < 2; i++) {
         files[i] = coir__sim_file_new(loop, AF_UNIX);
         if (files[i] == NULL && i > 0)

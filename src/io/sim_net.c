@@ -265,6 +265,8 @@ int coir__sim_option(struct coir_loop *loop, struct coir__file *base, int level,
         file->reuse_port = number != 0;
     else if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
         file->only_ipv6 = number != 0;
+    else if (level == SOL_SOCKET && name == SO_LINGER && length >= sizeof(struct linger))
+        file->resets = number != 0 && ((const struct linger *)value)->l_linger == 0;
     else if (level == SOL_SOCKET && name == SO_RCVBUF)
         file->inbox_limit = number < 1152 ? 2304 : (size_t)number * 2; /* as Linux does */
     return 0;
@@ -391,6 +393,8 @@ long coir__sim_accept(struct coir__sim_file *file, struct coir__op *op)
 {
     if (file->state != COIR__SIM_LISTENING)
         return -EINVAL;
+    if (file->queued > 0 && !coir__sim_has_room(file->file.loop, 1))
+        return -EMFILE;
     struct coir__sim_file *accepted = dequeue(file);
     if (accepted == NULL)
         return COIR__STARTED;

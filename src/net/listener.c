@@ -19,12 +19,16 @@
 #define BACKLOG 1024
 #define SHORTEST_PAUSE COIR_MS(5)
 #define LONGEST_PAUSE COIR_SEC(1)
-#define MEMORY_TRIES 7 /* 635 ms */
+#define MEMORY_TRIES 7       /* 635 ms */
+#define PATIENCE COIR_SEC(1) /* before connections are refused */
+#define MOST_REFUSED 64      /* in one go */
 
 struct coir_listener {
     coir_socket *socket;
-    coir_socket *waiting; /* accepted, but there was no memory for its stream */
-    char *path;           /* to be removed; NULL: none */
+    coir_socket *waiting;  /* accepted, but there was no memory for its stream */
+    coir_socket *reserve;  /* a descriptor to refuse connections with; NULL: none could be had */
+    coir_time short_since; /* descriptors have run out; 0: they have not */
+    char *path;            /* to be removed; NULL: none */
     size_t limit;
     unsigned users; /* calls that are waiting: the last one frees it when it is closed */
     bool accepting;
@@ -32,6 +36,8 @@ struct coir_listener {
 };
 
 /* ---- opening ---- */
+
+static void open_reserve(coir_listener *listener);
 
 static int listener_new(const coir_listen_opts *opts, coir_listener **ret_listener)
 {
@@ -94,6 +100,7 @@ int coir_tcp_listen(const char *address, const coir_listen_opts *opts, coir_list
         r = listen_tcp(listener, &addresses[count - 1], opts); /* of localhost: IPv4 */
     if (r < 0)
         return coir__net_failed(r, "listen", address);
+    open_reserve(listener);
     *ret_listener = COIR_TAKE(listener);
     return 0;
 }
@@ -141,6 +148,7 @@ int coir_unix_listen(const char *path, const coir_listen_opts *opts, coir_listen
         r = listen_unix(listener, path, &address, opts);
     if (r < 0)
         return coir__net_failed(r, "listen", path);
+    open_reserve(listener);
     *ret_listener = COIR_TAKE(listener);
     return 0;
 }
@@ -169,6 +177,7 @@ int coir_listener_adopt(int fd, const coir_listen_opts *opts, coir_listener **re
     COIR_TRY(listener_new(opts, &listener));
     COIR_TRY(coir_socket_adopt_as(fd, SOCK_STREAM, true, &listener->socket));
     set_adopted_options(listener->socket, opts);
+    open_reserve(listener);
     *ret_listener = COIR_TAKE(listener);
     return 0;
 }
@@ -204,6 +213,7 @@ void coir_listener_close(coir_listener *listener)
         (void)coir_socket_remove_path(listener->socket, listener->path);
     coir_socket_close(COIR_TAKE(listener->socket));
     coir_socket_close(COIR_TAKE(listener->waiting));
+    coir_socket_close(COIR_TAKE(listener->reserve));
     listener->closed = true;
     if (listener->users == 0)
         listener_free(listener);
@@ -249,15 +259,83 @@ static int accept_once(coir_listener *listener, coir_stream **ret_stream)
     return r;
 }
 
+/* ---- out of descriptors ---- */
+
+/* Without one nothing can be refused; that is no failure. */
+static void open_reserve(coir_listener *listener)
+{
+    if (listener->reserve == NULL)
+        (void)!coir_socket_open(AF_UNIX, SOCK_DGRAM, &listener->reserve);
+}
+
+/* An episode begins when something runs out and ends when a connection is accepted at once. Each is
+ * reported once. */
+static void note_shortage(coir_listener *listener, int code)
+{
+    char name[COIR_ADDRESS_TEXT];
+    if (listener->short_since != 0)
+        return;
+    listener->short_since = coir_now();
+    if (coir_listener_address(listener, name, sizeof name) < 0)
+        name[0] = '\0';
+    coir_report_make(COIR_REPORT_OVERLOAD,
+                     "%s cannot accept connections: %s; they wait for %g s, "
+                     "then they are refused",
+                     name, coir_error_text(code), (double)PATIENCE / 1e9);
+}
+
+/* Takes a connection that waits and resets it. Returns 0, or -ETIME when none waits. */
+static int refuse_one(coir_listener *listener)
+{
+    static const struct linger none = {.l_onoff = 1};
+    COIR_AUTO(coir_socket) *refused = NULL;
+    COIR_DEADLINE(COIR_MS(1));
+    int r = coir_socket_accept(listener->socket, &refused, NULL, NULL);
+    if (r == 0)
+        (void)!coir_socket_set_option(refused, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    return r;
+}
+
+/* Those who have waited for long are told now: another server may have room for them. */
+static int refuse_waiting(coir_listener *listener)
+{
+    int r = 0;
+    coir_socket_close(COIR_TAKE(listener->reserve));
+    for (int i = 0; i < MOST_REFUSED && r == 0; i++)
+        r = listener->closed ? -COIR_ECLOSED : refuse_one(listener);
+    if (!listener->closed)
+        open_reserve(listener);
+    return r == -ETIME && coir_pending() == 0 ? 0 : r;
+}
+
+/* Accepting has just failed: lets some time pass, in which something may be closed. */
+static int wait_for_some(coir_listener *listener, coir_time *pause)
+{
+    int r = 0;
+    if (coir_now() - listener->short_since >= PATIENCE) {
+        if (listener->reserve != NULL)
+            r = refuse_waiting(listener);
+        else
+            open_reserve(listener);
+    }
+    if (r < 0 && !is_exhausted(r, 0) && !is_passed_over(r))
+        return r;
+    r = coir_sleep(*pause);
+    *pause = *pause * 2 < LONGEST_PAUSE ? *pause * 2 : LONGEST_PAUSE;
+    return r;
+}
+
 static int accept_patiently(coir_listener *listener, coir_stream **ret_stream)
 {
     coir_time pause = SHORTEST_PAUSE;
     for (int tries = 0;; tries++) {
         int r = accept_once(listener, ret_stream);
         if (is_exhausted(r, tries)) {
-            COIR_TRY(coir_sleep(pause));
-            pause = pause * 2 < LONGEST_PAUSE ? pause * 2 : LONGEST_PAUSE;
+            note_shortage(listener, r);
+            COIR_TRY(wait_for_some(listener, &pause));
         } else if (!is_passed_over(r)) {
+            if (r == 0 && tries == 0)
+                listener->short_since = 0;
             return r;
         }
     }

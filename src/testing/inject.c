@@ -150,6 +150,16 @@ int coir_test_datagrams(unsigned lost, unsigned doubled, unsigned late)
     return 0;
 }
 
+int coir_test_descriptors(uint64_t most)
+{
+    if (coir__loop == NULL)
+        return -COIR_ENOTASK;
+    if (!coir__loop->backend->simulated)
+        return -EOPNOTSUPP;
+    coir__loop->mishaps.descriptors = most;
+    return 0;
+}
+
 /* ---- one run ---- */
 
 void coir__inject_begin(const struct coir__point *point, bool watch)
