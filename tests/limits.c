@@ -52,7 +52,8 @@ COIR_TEST(a_channel_between_threads)
 /* The orders keep to the same limit. */
 COIR_TEST(a_queue)
 {
-    static const coir_queue_opts kinds[] = {{.max_size = 3}, {.max_size = 3, .kind = COIR_QUEUE_LIFO}};
+    static const coir_queue_opts kinds[] = {{.max_size = 3},
+                                            {.max_size = 3, .kind = COIR_QUEUE_LIFO}};
     for (size_t i = 0; i < COIR_COUNT(kinds); i++) {
         COIR_AUTO(coir_queue) *queue = NULL;
         int item;
@@ -75,7 +76,8 @@ COIR_TEST(a_broadcast)
         COIR_AUTO(coir_broadcast) *broadcast = NULL;
         COIR_AUTO(coir_subscription) *slow = NULL;
         int value, left = 0;
-        COIR_REQUIRE_OK(coir_broadcast_open(int, 4, policies[i], &broadcast));
+        coir_broadcast_opts opts = {.policy = policies[i]};
+        COIR_REQUIRE_OK(coir_broadcast_open(int, 4, &opts, &broadcast));
         COIR_REQUIRE_OK(coir_broadcast_subscribe(broadcast, &slow));
         for (value = 0; value < 4; value++)
             COIR_REQUIRE_OK(coir_broadcast_try_send(broadcast, &value));
