@@ -48,6 +48,27 @@ int main()
 END
 } >hello.cc
 
+# A program on each further library: what its pkg-config file says is enough.
+cat >tls.c <<'END'
+#include <coir/coir.h>
+#include <coir/tls.h>
+#include <stdio.h>
+
+static int hello(void *arg)
+{
+    (void)arg;
+    COIR_AUTO(coir_tls_context) *context = NULL;
+    COIR_TRY(coir_tls_context_open(COIR_TLS_CLIENT, NULL, &context));
+    puts("hello");
+    return 0;
+}
+
+int main(void)
+{
+    return coir_main(hello, NULL);
+}
+END
+
 expect_hello() {
     printed=$(LD_LIBRARY_PATH="$work/prefix/lib" "$@")
     [ "$printed" = hello ] && return 0
@@ -61,6 +82,9 @@ expect_hello() {
     gcc -Wall -Wextra -Werror hello.c -o hello $(pkg-config --cflags --libs coir)
     gcc -Wall -Wextra -Werror hello.c -o hello-static $(pkg-config --cflags coir) prefix/lib/libcoir.a \
         $(pkg-config --static --libs-only-l coir | sed 's/-lcoir *//') -pthread
+    gcc -Wall -Wextra -Werror tls.c -o tls $(pkg-config --cflags --libs coir-tls)
+    gcc -Wall -Wextra -Werror tls.c -o tls-static $(pkg-config --cflags coir-tls) prefix/lib/libcoir-tls.a \
+        prefix/lib/libcoir.a $(pkg-config --static --libs-only-l coir-tls | sed 's/-lcoir\(-tls\)\{0,1\} *//g') -pthread
     g++ -std=c++17 -Wall -Wextra -Werror hello.cc -o hello-cc $(pkg-config --cflags --libs coir)
 }
 # A further name of a page is a file that includes it.
@@ -72,3 +96,5 @@ done
 expect_hello ./hello
 expect_hello ./hello-static
 expect_hello ./hello-cc
+expect_hello ./tls
+expect_hello ./tls-static

@@ -86,7 +86,11 @@ def check(snippet, build, directory):
     source, binary = directory / f"{stem}.c", directory / stem
     source.write_text(snippet.code, encoding="utf-8")
     command = ["gcc", *FLAGS, "-I", str(ROOT / "include"), str(source)]
-    link = ["-o", str(binary), str(build / "src/libcoir.so"), f"-Wl,-rpath,{build / 'src'}", "-pthread"]
+    libraries = [str(build / "src/libcoir.so")]
+    for name in re.findall(r"^#include <coir/(\w+)\.h>", snippet.code, re.MULTILINE):
+        further = build / f"src/libcoir-{name}.so"
+        libraries += [str(further)] if further.exists() else []
+    link = ["-o", str(binary), *libraries, f"-Wl,-rpath,{build / 'src'}", "-pthread"]
     command += link if snippet.run else ["-fsyntax-only"]
     compiled = subprocess.run(command, capture_output=True, text=True)
     if compiled.returncode != 0:

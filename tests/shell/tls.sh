@@ -1,0 +1,131 @@
+#!/bin/sh
+# TLS against others: the openssl command as client and as server, in both versions, with and without certificates of
+# clients, resumption, protocols, goodbyes, and what each side says when it refuses the other.
+set -eu
+program=$1/tests/program-tls
+certificates=$1/tests/certificates
+[ -x "$program" ] && command -v openssl >/dev/null || exit 77
+work=$(mktemp -d)
+pids=
+stop() {
+    # shellcheck disable=SC2086 # they are words to split
+    [ -z "$pids" ] || kill $pids 2>/dev/null || :
+    rm -rf "$work"
+}
+trap stop EXIT
+failures=0
+fail() {
+    echo "$*"
+    sed 's/^/    /' "$work/out" "$work/err" 2>/dev/null || :
+    failures=$((failures + 1))
+}
+
+printed() { grep -q "$1" "$work/out"; }
+
+# until_true COMMAND...: waits up to 10 s for it to succeed.
+until_true() {
+    tries=0
+    while ! "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 200 ] || return 1
+        sleep 0.05
+    done
+}
+
+# ---- others as clients ----
+
+# serve NAME ARGUMENT...: our server with that certificate; $port is where.
+serve() {
+    : >"$work/port"
+    "$program" serve "$certificates/$1.pem" "$certificates/$1.key" ${2+"$2"} >"$work/port" 2>"$work/server.err" &
+    pids="$pids $!"
+    until_true grep -q PORT "$work/port" || fail 'our server does not begin'
+    port=$(sed -n 's/^PORT //p' "$work/port")
+}
+
+# ask ARGUMENT...: a line from the openssl command to our server; it waits for the answer.
+ask() {
+    { echo hello; sleep 0.3; } | timeout 20 openssl s_client -connect "127.0.0.1:$port" -CAfile \
+        "$certificates/root.pem" -verify_return_error -verify_hostname example.org "$@" >"$work/out" 2>"$work/err"
+}
+
+serve good
+for version in -tls1_2 -tls1_3; do
+    ask $version -quiet -no_ign_eof || fail "s_client $version fails"
+    printed '^you said: hello$' || fail "s_client $version has no answer"
+    ask $version -sess_out "$work/session" || fail "s_client $version keeps no session"
+    ask $version -sess_in "$work/session" || fail "s_client $version fails with a session"
+    printed '^Reused, TLS' || fail "s_client $version does not resume"
+done
+ask -alpn echo || fail 's_client: ALPN'
+printed '^ALPN protocol: echo$' || fail 's_client: ALPN'
+if ask -alpn other; then fail 's_client: a protocol that is not ours'; fi
+if ask -tls1_1 -cipher DEFAULT@SECLEVEL=0; then fail 's_client: TLS 1.1'; fi
+{ echo hello; echo R; sleep 0.3; } | timeout 20 openssl s_client -connect "127.0.0.1:$port" -tls1_2 \
+    >"$work/out" 2>"$work/err" || :
+if printed 'verify return.*verify return.*verify return'; then fail 's_client: renegotiated'; fi
+{ echo hello; echo K; sleep 0.2; echo again; sleep 0.3; } | timeout 20 openssl s_client -connect "127.0.0.1:$port" \
+    -tls1_3 >"$work/out" 2>"$work/err" || :
+printed '^you said: again$' || fail 's_client: no answer after its key has changed'
+[ ! -s "$work/server.err" ] || fail "our server says: $(cat "$work/server.err")"
+
+serve good "$certificates/root.pem"
+ask -cert "$certificates/client.pem" -cert_chain "$certificates/client.pem" -key "$certificates/client.key" -quiet -no_ign_eof || fail 's_client with a certificate'
+printed '^you said: hello$' || fail 's_client with a certificate has no answer'
+if ask -tls1_2; then fail 's_client without a certificate'; fi
+if ask -tls1_2 -cert "$certificates/client_unknown.pem" -key "$certificates/client_unknown.key"; then
+    fail 's_client with a certificate of a stranger'
+fi
+
+# ---- others as servers ----
+
+# s_server NAME ARGUMENT...: the openssl command as a server that sends lines back, reversed; $port is where.
+s_server() {
+    name=$1
+    shift
+    openssl s_server -accept 127.0.0.1:0 -cert "$certificates/$name.one" -cert_chain "$certificates/$name.pem" \
+        -key "$certificates/$name.key" -rev -naccept 8 "$@" >"$work/s_server" 2>&1 &
+    pids="$pids $!"
+    until_true grep -q '^ACCEPT 127' "$work/s_server" || fail 's_server does not begin'
+    port=$(sed -n 's/^ACCEPT 127.0.0.1://p' "$work/s_server" | head -n 1)
+}
+
+# talk NAME TRUST [ARGUMENT...]: our client.
+talk() {
+    name=$1 trust=$2
+    shift 2
+    timeout 30 "$program" talk "127.0.0.1:$port" "$name" "$trust" "$@" >"$work/out" 2>"$work/err"
+}
+
+root=$certificates/root.pem
+for version in 1.2 1.3; do
+    s_server good "-tls$(echo $version | tr . _)"
+    talk example.org "$root" || fail "our client to s_server, TLS $version"
+    [ "$(sed -n 1p "$work/out")" = "TLSv$version  verified: olleh" ] || fail 'our client, first time'
+    [ "$(sed -n 2p "$work/out")" = "TLSv$version  verified resumed: olleh" ] || fail 'our client, second time'
+    talk 127.0.0.1 "$root" || fail 'our client by address'
+    if talk www.example.org "$root"; then fail 'our client under another name'; fi
+    grep -q "ECERTIFICATE: tls www.example.org: certificate 'CN=good' (depth 0): it is for" "$work/err" ||
+        fail 'our client says something else about another name'
+done
+s_server good -alpn echo
+talk example.org/other,echo "$root" || fail 'our client: ALPN'
+printed '^TLSv1.3 echo verified: ' || fail 'our client: ALPN'
+if talk example.org/other "$root"; then fail 'our client: no protocol in common'; fi
+s_server expired
+if talk example.org "$root"; then fail 'our client: expired'; fi
+grep -q "ECERTIFICATE: tls example.org: certificate 'CN=expired' (depth 0): certificate has expired" "$work/err" ||
+    fail 'our client says something else about an expired certificate'
+talk example.org - || fail 'our client with anybody'
+printed '^TLSv1.3 : olleh$' || fail 'our client with anybody'
+s_server good -Verify 3 -CAfile "$root" -verify_return_error
+talk example.org "$root" "$certificates/client.pem" "$certificates/client.key" || fail 'our client with a certificate'
+if talk example.org "$root"; then fail 'our client without a certificate'; fi
+grep -q 'ETLS: tls example.org: the peer refuses: certificate required' "$work/err" ||
+    fail 'our client says something else about its lack of a certificate'
+if openssl ciphers -v 'ALL@SECLEVEL=0' | grep -q TLSv1; then
+    s_server good -tls1_1 -cipher 'ALL@SECLEVEL=0'
+    if talk example.org "$root"; then fail 'our client: TLS 1.1'; fi
+fi
+
+[ "$failures" -eq 0 ]
