@@ -24,10 +24,11 @@ class Metric:
 
 @dataclass(frozen=True)
 class Load:
-    """What bench/load/echo_load.c does to a server, see bench/servers.py."""
+    """What a program of bench/load does to a server, see bench/servers.py."""
     connections: int
     size: int  # bytes of a message
     same_cpu: bool
+    program: str = "echo_load"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ def echo(name, metric, connections, size, **limits):
                 per_backend=True, server="echo", load=Load(connections, size, same_cpu=metric == "cpu_ns"))
 
 
+def tls(name, unit, better, printed, connections, size):
+    """As echo with TLS; a message of no bytes is a handshake. Server and load share the cpu."""
+    return Case(name, (Metric(name, unit, better, printed=printed, floor_ratio=1.05),), "tls_epoll", kind="serve",
+                server="tls", load=Load(connections, size, same_cpu=True, program="tls_load"))
+
+
 CASES = (
     simple("switch/2", "ns", "switch_floor", target=6, floor_ratio=2.3),
     simple("switch/1000", "ns", "switch_floor", target=9, floor_ratio=1.3),
@@ -88,6 +95,9 @@ CASES = (
     echo("echo/64/1000/rate", "rate", 1000, 64),
     files("files/small_us", "us", target=3.6, floor_ratio=1.2),
     files("files/big_gbs", "GB/s", better="higher", target=22, floor_ratio=0.9),
+    tls("tls_echo/64/cpu_ns", "ns", "lower", "cpu_ns", 50, 64),
+    tls("tls_echo/16384/cpu_ns", "ns", "lower", "cpu_ns", 50, 16384),
+    tls("tls_handshake/rate", "/s", "higher", "cpu_rate", 50, 0),
     Case("startup/ms", (Metric("startup/ms", "ms", target=1),), "startup_floor", kind="launch", per_backend=True),
     Case("size/core_kb", (Metric("size/core_kb", "KiB", target=200),), kind="size", rounds=1),
     Case("sleepers/1m", (

@@ -54,7 +54,7 @@ class Program:
     def run(self, case):
         env = {**os.environ, **self.env}
         if case.load:
-            return servers.serve(BIN / "echo_load", case.load, self.command, env)
+            return servers.serve(BIN / case.load.program, case.load, self.command, env)
         return subprocess.run(self.command, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=env,
                               preexec_fn=servers.pinned(CPU))
 
