@@ -3,9 +3,9 @@
  * (in full, no session is resumed), says goodbye, and begins again. After a warm-up of 0.3 s it
  * counts for SECONDS, and reads the CPU clock of the server, process PID, at both ends.
  *
- * Prints `RESULT cpu_ns`, the server's per message or handshake, `RESULT cpu_rate`, how many it does
- * in a second of its CPU time, and `RESULT rate`, how many there were in a second. One thread on
- * epoll. */
+ * Prints `RESULT cpu_ns`, the server's per message or handshake, `RESULT cpu_rate`, how many it
+ * does in a second of its CPU time, and `RESULT rate`, how many there were in a second. One thread
+ * on epoll. */
 #define _GNU_SOURCE
 #include "../measure.h"
 
