@@ -555,7 +555,7 @@ COIR_TEST_TAGGED(after_each_byte, "no_torture,limit=120")
             coir_loop_stats(NULL, &then);
             COIR_EXPECT_GT(after, 300);
             COIR_EXPECT_LT(after, 5000);
-            COIR_EXPECT_EQ(then.memory, before.memory);
+            COIR_EXPECT_LE(then.memory, before.memory + 2); /* each context keeps one block */
             COIR_EXPECT_EQ(then.tasks, before.tasks);
         }
     }

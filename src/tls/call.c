@@ -35,7 +35,7 @@ static int bio_read(BIO *bio, char *data, int size)
     return (int)n;
 }
 
-int coir__tls_reserve(struct coir__tls_buffer *buffer, size_t size)
+int coir__tls_grow(struct coir__tls_buffer *buffer, size_t size)
 {
     size_t needed = buffer->length + size;
     if (needed <= buffer->capacity)
@@ -49,13 +49,22 @@ int coir__tls_reserve(struct coir__tls_buffer *buffer, size_t size)
     return 0;
 }
 
+int coir__tls_reserve(struct coir__tls *tls, size_t size)
+{
+    if (tls->out.data == NULL) {
+        tls->out = tls->context->spare;
+        tls->context->spare = (struct coir__tls_buffer){0};
+    }
+    return coir__tls_grow(&tls->out, size);
+}
+
 static int bio_write(BIO *bio, const char *data, int size)
 {
     struct coir__tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     if (size <= 0)
         return 0;
-    if (coir__tls_reserve(&tls->out, (size_t)size) < 0) {
+    if (coir__tls_reserve(tls, (size_t)size) < 0) {
         tls->starved = true;
         return -1;
     }

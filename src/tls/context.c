@@ -315,8 +315,7 @@ static void set_modes(coir_tls_context *context, const coir_tls_opts *opts)
                                                                           : TLS1_2_VERSION);
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY |
-                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(ssl, SSL_MODE_AUTO_RETRY | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     (void)SSL_CTX_set_max_early_data(ssl, 0);
     (void)SSL_CTX_set_dh_auto(ssl, 1);
     if (context->alpn != NULL && server)
@@ -367,6 +366,7 @@ static void context_free(coir_tls_context *context)
 {
     coir__tls_sessions_free(context);
     SSL_CTX_free(context->ssl);
+    coir_free(context->spare.data);
     coir_free(context->alpn);
     coir_free(context);
 }

@@ -172,7 +172,7 @@ static int secure(struct attempt *attempt, coir_stream **ret_stream)
         r = coir_stream_open(&coir__tls_ops, attempt->tls, ret_stream);
     if (r == 0) {
         attempt->tls->doubt = NULL;
-        (void)SSL_free_buffers(attempt->tls->ssl);
+        coir__tls_warm(attempt->tls);
         context->stats.done++;
         context->stats.streams++;
         context->stats.resumed += SSL_session_reused(attempt->tls->ssl) == 1;

@@ -4,9 +4,13 @@
  * it has used; so nothing is lost when a wait ends early. Writing encrypts a piece into a block,
  * which goes down by one write. Only reading can be in the way of writing, and the other way round:
  * OpenSSL may want to write while it reads (an alert), and to read while it writes (a message of
- * the handshake that has come in half). So whoever reads below has the lock `input`, and whoever
- * writes there `output`. A reader never waits for `output`: who has it writes the reader's bytes
- * too.
+ * the handshake that has come in half). So there are turns: whoever reads below has `input`, and
+ * whoever writes there `output`. A reader never waits for `output`: who has it writes the reader's
+ * bytes too.
+ *
+ * The connections of a context that were active last keep OpenSSL's buffers, since taking them anew
+ * for each message costs a tenth of it; all others have none. The block is one for all of them
+ * while no write has to wait.
  */
 #include <errno.h>
 #include <string.h>
@@ -17,6 +21,90 @@
 #define PIECE (4 * RECORD)  /* of plain text that is encrypted at once */
 #define OVERHEAD 320        /* at most, for each record */
 #define GOODBYE COIR_SEC(1) /* for saying it, and for what the peer still sends */
+#define WARM 64             /* connections of a context that keep their buffers */
+#define KEPT (RECORD + 4096)
+
+/* ---- buffers ---- */
+
+static void unlink_warm(struct coir__tls *tls)
+{
+    coir_tls_context *context = tls->context;
+    *(tls->warmer != NULL ? &tls->warmer->colder : &context->warmest) = tls->colder;
+    *(tls->colder != NULL ? &tls->colder->warmer : &context->coldest) = tls->warmer;
+    tls->warm = false;
+    context->warm--;
+}
+
+static void link_warm(struct coir__tls *tls)
+{
+    coir_tls_context *context = tls->context;
+    tls->warmer = NULL;
+    tls->colder = context->warmest;
+    *(tls->colder != NULL ? &tls->colder->warmer : &context->coldest) = tls;
+    context->warmest = tls;
+    tls->warm = true;
+    context->warm++;
+}
+
+/* One block is kept for whoever writes next. */
+static void put_by(coir_tls_context *context, struct coir__tls_buffer *buffer)
+{
+    buffer->length = 0;
+    if (context->spare.data == NULL && buffer->capacity <= KEPT)
+        context->spare = *buffer;
+    else
+        coir_free(buffer->data);
+}
+
+static void drop_out(struct coir__tls *tls)
+{
+    coir_free(tls->out.data);
+    tls->out = (struct coir__tls_buffer){0};
+}
+
+void coir__tls_warm(struct coir__tls *tls)
+{
+    coir_tls_context *context = tls->context;
+    if (context->warmest == tls)
+        return;
+    if (tls->warm)
+        unlink_warm(tls);
+    link_warm(tls);
+    if (context->warm > WARM) {
+        struct coir__tls *cold = context->coldest;
+        unlink_warm(cold);
+        (void)SSL_free_buffers(cold->ssl); /* unless something is in them */
+    }
+}
+
+/* ---- turns ---- */
+
+static void end_turn(struct coir__tls_turn *turn)
+{
+    if (turn->awaited == NULL) {
+        turn->taken = false;
+        return;
+    }
+    *COIR_TAKE(turn->awaited) = true; /* it is taken still, by who has waited */
+    coir_event_set(&turn->handed);
+}
+
+static int take_turn(struct coir__tls_turn *turn)
+{
+    if (!turn->taken) {
+        turn->taken = true;
+        return 0;
+    }
+    bool mine = false;
+    turn->awaited = &mine;
+    coir_event_clear(&turn->handed);
+    int r = coir_event_wait(&turn->handed);
+    if (r < 0 && mine)
+        end_turn(turn); /* it came when the wait was cancelled already */
+    else if (r < 0)
+        turn->awaited = NULL;
+    return r;
+}
 
 /* ---- below ---- */
 
@@ -34,7 +122,7 @@ int coir__tls_fetch(struct coir__tls *tls)
 /* Puts back what could not be written, before what has been added meanwhile. */
 static void put_back(struct coir__tls *tls, struct coir__tls_buffer *unsent)
 {
-    if (coir__tls_reserve(unsent, tls->out.length) < 0) {
+    if (coir__tls_grow(unsent, tls->out.length) < 0) {
         tls->unwritable = -COIR_EBROKENSTREAM;
     } else if (tls->out.length > 0) {
         memcpy(unsent->data + unsent->length, tls->out.data, tls->out.length);
@@ -54,7 +142,7 @@ int coir__tls_flush(struct coir__tls *tls)
             put_back(tls, &sending);
             return r;
         }
-        coir_free(sending.data);
+        put_by(tls->context, &sending);
     }
     return 0;
 }
@@ -68,29 +156,26 @@ static bool is_cancelled(int code)
 static void give_up_writing(struct coir__tls *tls, int code)
 {
     tls->unwritable = is_cancelled(code) || code == -ENOMEM ? -COIR_EBROKENSTREAM : code;
-    coir_free(tls->out.data);
-    tls->out = (struct coir__tls_buffer){0};
+    drop_out(tls);
 }
 
 /* Before a wait for the peer, it gets what it may be waiting for. */
 static int flush_beside(struct coir__tls *tls)
 {
-    if (tls->out.length == 0 || coir_lock_try(&tls->output) < 0)
+    if (tls->out.length == 0 || tls->output.taken)
         return 0;
+    tls->output.taken = true;
     int r = coir__tls_flush(tls);
-    (void)coir_lock_release(&tls->output);
+    end_turn(&tls->output);
     if (r == 0 || is_cancelled(r))
         return r;
     give_up_writing(tls, r); /* there may still be something to read */
     return 0;
 }
 
-/* Tries action with what comes from below. As coir__tls_call, or a code of the stream below. While
- * a writer waits for its turn to read, the reader may have read what it needs. */
-static int feed(struct coir__tls *tls, enum coir__tls_action action, void *data, size_t size,
-                size_t *ret_n)
+static int feed_in_turn(struct coir__tls *tls, enum coir__tls_action action, void *data,
+                        size_t size, size_t *ret_n)
 {
-    COIR_LOCK(&tls->input);
     int r = COIR__TLS_HUNGRY;
     if (action != COIR__TLS_READ)
         r = coir__tls_call(tls, action, data, size, ret_n);
@@ -100,6 +185,19 @@ static int feed(struct coir__tls *tls, enum coir__tls_action action, void *data,
     if (r == 0)
         return coir_fail(-COIR_ETRUNCATED, "tls %s: the connection was cut", tls->name);
     return r < 0 ? r : coir__tls_call(tls, action, data, size, ret_n);
+}
+
+/* Tries action with what comes from below. As coir__tls_call, or a code of the stream below. While
+ * a writer waits for its turn to read, the reader may have read what it needs. */
+static int feed(struct coir__tls *tls, enum coir__tls_action action, void *data, size_t size,
+                size_t *ret_n)
+{
+    int r = take_turn(&tls->input);
+    if (r < 0)
+        return r;
+    r = feed_in_turn(tls, action, data, size, ret_n);
+    end_turn(&tls->input);
+    return r;
 }
 
 /* ---- reading ---- */
@@ -129,8 +227,8 @@ static int tls_read(void *state, void *data, size_t size, size_t *ret_n)
         r = flush_beside(tls);
         if (r == 0)
             r = feed(tls, COIR__TLS_READ, data, size, ret_n);
-        (void)SSL_free_buffers(tls->ssl); /* unless something is in them */
     }
+    coir__tls_warm(tls);
     if (is_tls(r) && tls->reason != NULL) {
         tls->unreadable = r; /* OpenSSL does not go on after an error */
         (void)flush_beside(tls);
@@ -161,7 +259,7 @@ static int write_piece(struct coir__tls *tls, const void *data, size_t size)
     size_t n;
     int r = coir__tls_flush(tls);
     if (r == 0)
-        r = coir__tls_reserve(&tls->out, size + records * OVERHEAD);
+        r = coir__tls_reserve(tls, size + records * OVERHEAD);
     if (r < 0)
         return r;
     r = call_fed(tls, COIR__TLS_WRITE, (void *)(uintptr_t)data, size, &n);
@@ -196,10 +294,9 @@ static int write_gathered(struct coir__tls *tls, const struct iovec *vectors, si
     return r;
 }
 
-static int tls_write(void *state, const struct iovec *vectors, size_t count, size_t *ret_n)
+static int write_in_turn(struct coir__tls *tls, const struct iovec *vectors, size_t count,
+                         size_t *ret_n)
 {
-    struct coir__tls *tls = state;
-    COIR_LOCK(&tls->output);
     if (tls->unwritable < 0)
         return tls->unwritable;
     if (tls->shut)
@@ -212,26 +309,51 @@ static int tls_write(void *state, const struct iovec *vectors, size_t count, siz
     return write_piece(tls, vectors->iov_base, *ret_n);
 }
 
-/* ---- ending ---- */
-
-static int tls_shutdown(void *state)
+/* What is cancelled already must not be encrypted. */
+static int tls_write(void *state, const struct iovec *vectors, size_t count, size_t *ret_n)
 {
     struct coir__tls *tls = state;
-    COIR_LOCK(&tls->output);
+    int r = coir_pending();
+    if (r == 0)
+        r = take_turn(&tls->output);
+    if (r < 0)
+        return r;
+    r = write_in_turn(tls, vectors, count, ret_n);
+    coir__tls_warm(tls);
+    end_turn(&tls->output);
+    return r;
+}
+
+/* ---- ending ---- */
+
+static int shutdown_in_turn(struct coir__tls *tls)
+{
     if (tls->unwritable < 0)
         return tls->unwritable;
     if (tls->unreadable < 0)
         return failed(tls, tls->unreadable);
     if (!tls->shut) {
-        int r = coir__tls_reserve(&tls->out, OVERHEAD);
+        int r = coir__tls_reserve(tls, OVERHEAD);
         if (r == 0)
             r = call_fed(tls, COIR__TLS_GOODBYE, NULL, 0, NULL);
         if (r < 0)
             return r;
         tls->shut = true;
-        (void)SSL_free_buffers(tls->ssl);
     }
     return coir__tls_flush(tls);
+}
+
+static int tls_shutdown(void *state)
+{
+    struct coir__tls *tls = state;
+    int r = coir_pending();
+    if (r == 0)
+        r = take_turn(&tls->output);
+    if (r < 0)
+        return r;
+    r = shutdown_in_turn(tls);
+    end_turn(&tls->output);
+    return r;
 }
 
 static size_t unread_below(struct coir__tls *tls)
@@ -298,6 +420,8 @@ static bool say_goodbye(struct coir__tls *tls)
 
 void coir__tls_free(struct coir__tls *tls)
 {
+    if (tls->warm)
+        unlink_warm(tls);
     if (tls->ssl != NULL) {
         if (tls->unreadable == 0) /* a cancelled task is no reason not to resume its session */
             SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);

@@ -11,7 +11,7 @@
 
 #include <openssl/ssl.h>
 
-#include <coir/lock.h>
+#include <coir/event.h>
 #include <coir/memory.h>
 #include <coir/semaphore.h>
 #include <coir/tls.h>
@@ -29,6 +29,14 @@ struct coir__tls_session {
     char name[];
 };
 
+struct coir__tls;
+
+/* Bytes that OpenSSL wants written. */
+struct coir__tls_buffer {
+    char *data;
+    size_t length, capacity;
+};
+
 struct coir_tls_context {
     SSL_CTX *ssl;
     coir_tls_role role;
@@ -40,15 +48,20 @@ struct coir_tls_context {
     coir_tls_stats stats;
     unsigned char *alpn; /* as it is sent: each with its length before it */
     size_t alpn_length;
+    struct coir__tls *warmest, *coldest; /* of the streams that have buffers */
+    size_t warm;                         /* how many there are */
+    struct coir__tls_buffer spare;       /* a block for whoever writes next */
     struct coir__tls_session *sessions;
     size_t most_sessions;
     struct coir__tls_ticket_key keys[2]; /* the one in use, and the one before */
 };
 
-/* Bytes that OpenSSL wants written. */
-struct coir__tls_buffer {
-    char *data;
-    size_t length, capacity;
+/* Whose turn it is in one direction of the stream below, which a reader and a writer may want: so
+ * one of them at most waits. Zero: nobody's. */
+struct coir__tls_turn {
+    bool taken;
+    bool *awaited;     /* who waits; becomes true when it has the turn */
+    coir_event handed; /* then */
 };
 
 /* Why a peer was not accepted; there during a handshake. */
@@ -67,13 +80,15 @@ struct coir__tls {
     const unsigned char *in; /* during a call: what was read below */
     size_t in_length;
     struct coir__tls_buffer out;
-    coir_lock input, output;    /* who reads below and who writes there, see stream.c */
-    int unreadable, unwritable; /* what further calls give; 0: none */
-    bool starved;               /* there was no memory for out */
-    bool shut;                  /* the goodbye was said */
-    bool borrowed;              /* lower is closed by somebody else */
-    bool keeps;                 /* new sessions may be resumed */
-    char name[];                /* of the peer, for sessions and texts */
+    struct coir__tls_turn input, output; /* who reads below and who writes there, see stream.c */
+    struct coir__tls *warmer, *colder;   /* in the context's list */
+    bool warm;                           /* it is in that list */
+    int unreadable, unwritable;          /* what further calls give; 0: none */
+    bool starved;                        /* there was no memory for out */
+    bool shut;                           /* the goodbye was said */
+    bool borrowed;                       /* lower is closed by somebody else */
+    bool keeps;                          /* new sessions may be resumed */
+    char name[];                         /* of the peer, for sessions and texts */
 };
 
 /* ---- context.c ---- */
@@ -125,7 +140,10 @@ int coir__tls_call(struct coir__tls *tls, enum coir__tls_action action, void *da
 int coir__tls_attach(struct coir__tls *tls);
 
 /* Makes room for size more bytes in buffer. Returns 0 or -ENOMEM. */
-int coir__tls_reserve(struct coir__tls_buffer *buffer, size_t size);
+int coir__tls_grow(struct coir__tls_buffer *buffer, size_t size);
+
+/* The same for what tls has to write. */
+int coir__tls_reserve(struct coir__tls *tls, size_t size);
 
 /* ---- stream.c ---- */
 
@@ -134,9 +152,12 @@ extern const coir_stream_ops coir__tls_ops;
 /* Waits for bytes from below, and shows them to the next call. Returns 1, 0 at the end, a code. */
 int coir__tls_fetch(struct coir__tls *tls);
 
-/* Writes what OpenSSL wants written. The caller has tls->output, or is alone. When it fails, all
+/* Writes what OpenSSL wants written. The caller has the turn, or is alone. When it fails, all
  * that may be tried again is still there. Returns 0 or a code. */
 int coir__tls_flush(struct coir__tls *tls);
+
+/* The connection has done something: it may keep its buffers until others have too. */
+void coir__tls_warm(struct coir__tls *tls);
 
 /* Frees tls; lower stays. */
 void coir__tls_free(struct coir__tls *tls);
