@@ -80,6 +80,18 @@ static unsigned count_of(coir_report_kind kind)
     return found;
 }
 
+struct text {
+    char all[8192];
+    size_t length;
+};
+
+static void keep_line(const char *line, void *arg)
+{
+    struct text *text = arg;
+    text->length += (size_t)snprintf(text->all + text->length, sizeof text->all - text->length,
+                                     "%.200s\n", line);
+}
+
 /* ---- steps that are too long ---- */
 
 static NOT_INLINED void block_in_sleep(void)
@@ -147,19 +159,27 @@ COIR_TEST_TAGGED(slow_callback_is_reported, "expect_reports,own_loop")
     COIR_EXPECT(shows_stack("\n    block_in_sleep"));
 }
 
-/* What lies on a stack may be any number, and so may be what a register holds. */
+/* What lies on a stack may be any number, and so may be what registers hold: in a function that has
+ * tables, and where there is none. */
 COIR_TEST_TAGGED(samples_of_nonsense_are_walked_with_care, "no_torture")
 {
     static struct coir__sample sample;
     struct coir__symbols symbols = {.count = 0};
     struct coir__frames frames;
     for (uintptr_t number = UINTPTR_MAX - 63; number != 0; number++) {
-        sample = (struct coir__sample){.pc = 1, .fp = number, .sp = 4096, .link = number};
-        sample.length = 64;
+        sample = (struct coir__sample){.length = 64, .registers = {.interrupted = true}};
+        for (size_t i = 0; i < COIR__REGISTERS; i++)
+            sample.registers.value[i] = number;
+        sample.registers.value[COIR__SP] = 4096;
+        sample.registers.known = (UINT64_C(1) << COIR__REGISTERS) - 1;
         for (size_t i = 0; i < 64; i += sizeof number)
             memcpy(sample.copy + i, &number, sizeof number);
+        sample.registers.pc = 1;
         coir__frames_sampled(&sample, &symbols, &frames);
         COIR_EXPECT_EQ(frames.count, 1);
+        sample.registers.pc = (uintptr_t)coir_loop_step + 32;
+        coir__frames_sampled(&sample, &symbols, &frames);
+        COIR_EXPECT_GE(frames.count, 1);
     }
     coir__symbols_close(&symbols);
 }
@@ -173,6 +193,74 @@ COIR_TEST_TAGGED(nothing_is_reported_when_it_is_off, "no_torture")
     struct timespec nap = {.tv_nsec = 5000000};
     sink += nanosleep(&nap, NULL);
     COIR_EXPECT_OK(coir_yield());
+}
+
+/* The sample begins in the C library, and goes through functions without frame pointers. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define WITHOUT_FRAME_POINTER __attribute__((noinline, optimize("omit-frame-pointer")))
+#else
+#define WITHOUT_FRAME_POINTER __attribute__((noinline))
+#endif
+
+static WITHOUT_FRAME_POINTER int sleep_without_frame(const int *order, int count)
+{
+    int sum = 0;
+    for (int i = 0; i < count; i++) {
+        struct timespec nap = {.tv_sec = order[i]};
+        sum += nanosleep(&nap, NULL) + order[count - 1 - i];
+    }
+    return sum;
+}
+
+static WITHOUT_FRAME_POINTER int call_without_frame(int last)
+{
+    int order[] = {2, 0, 0, last};
+    sink += sleep_without_frame(order, 3);
+    return order[sink & 1];
+}
+
+static WITHOUT_FRAME_POINTER int wait_without_frame(coir_event *event)
+{
+    int order[] = {1, 2, 3, 4};
+    int r = coir_event_wait(event);
+    return r + order[sink & 3] - order[sink & 3];
+}
+
+static void block_without_frames(void)
+{
+    sink += call_without_frame(3);
+}
+
+static int wait_in_it(void *arg)
+{
+    COIR_TRY(wait_without_frame(arg));
+    return 0;
+}
+
+static int block_in_it(void *arg)
+{
+    (void)arg;
+    COIR_TRY(block_in(block_without_frames));
+    return 0;
+}
+
+COIR_TEST_TAGGED(stacks_need_no_frame_pointers, "expect_reports")
+{
+    static coir_event event;
+    static struct text text;
+    COIR_REQUIRE_OK(debug_on());
+    COIR_GROUP(group);
+    coir_task *blocker, *waiter;
+    START(&group, wait_in_it, &event, &waiter);
+    COIR_REQUIRE_OK(coir_spawn(&group, block_in_it, NULL, &blocker));
+    COIR_REQUIRE_OK(coir_join(blocker, NULL));
+    COIR_EXPECT(shows_stack("nanosleep in libc.so"));
+    COIR_EXPECT(shows_stack("\n    sleep_without_frame\n    call_without_frame\n"));
+    COIR_EXPECT(shows_stack("\n    block_in_it\n"));
+    COIR_EXPECT_OK(coir_dump_lines(NULL, keep_line, &text));
+    COIR_EXPECT_CONTAINS(text.all, "\n          wait_without_frame\n          wait_in_it\n");
+    COIR_EXPECT_OK(coir_event_set(&event));
+    COIR_EXPECT_OK(coir_join(waiter, NULL));
 }
 
 /* ---- on and off ---- */
@@ -289,18 +377,6 @@ COIR_TEST_TAGGED(figures_of_the_running_task, "real_clock")
 }
 
 /* ---- the dump ---- */
-
-struct text {
-    char all[8192];
-    size_t length;
-};
-
-static void keep_line(const char *line, void *arg)
-{
-    struct text *text = arg;
-    text->length += (size_t)snprintf(text->all + text->length, sizeof text->all - text->length,
-                                     "%.200s\n", line);
-}
 
 static NOT_INLINED int wait_inside(coir_event *event)
 {

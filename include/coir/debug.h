@@ -9,8 +9,8 @@
  * (COIR_REPORT_DEAD_ARGUMENT), and calls from a thread that does not run the loop of their object
  * (COIR_REPORT_WRONG_THREAD). Switched off it costs nothing.
  *
- * Stacks are walked by frame pointers: programs compiled with -fno-omit-frame-pointer show all
- * their functions, others the one that waits and some of the rest.
+ * Stacks are walked by the unwind tables that compilers write unless they are told not to, and from
+ * where those end by frame pointers.
  */
 #ifndef COIR_DEBUG_H
 #define COIR_DEBUG_H

@@ -14,7 +14,7 @@
 #include "core/core.h"
 
 #define COIR__FRAMES_MOST 32
-#define COIR__SAMPLE_SIZE ((size_t)16 << 10)
+#define COIR__SAMPLE_SIZE ((size_t)64 << 10)
 #define COIR__WAIT_KINDS 8 /* the last one is all others */
 #define COIR__HELD_MOST 6  /* locks that one task holds and debug mode knows of */
 
@@ -56,12 +56,34 @@ struct coir__frames {
     bool here; /* of the running code: it begins inside this room */
 };
 
-/* A stack that was taken while its thread was interrupted. The copy begins at sp. */
+/* Registers by the numbers of the unwind tables, as far as they are known. */
+#if defined(__x86_64__)
+enum { COIR__FP = 6, COIR__SP = 7, COIR__REGISTERS = 17 };
+#elif defined(__riscv)
+enum { COIR__FP = 8, COIR__SP = 2, COIR__REGISTERS = 32 };
+#else
+enum { COIR__FP = 29, COIR__SP = 31, COIR__REGISTERS = 32 };
+#endif
+struct coir__registers {
+    uintptr_t pc; /* where the function goes on, or was interrupted */
+    bool interrupted;
+    uint64_t known; /* a bit for each */
+    uintptr_t value[COIR__REGISTERS];
+};
+
+/* Reads a word of a stack, or of a copy. Returns whether it is there. */
+typedef bool (*coir__read_fn)(const void *memory, uintptr_t address, uintptr_t *ret_value);
+
+/* Goes from a function to its caller. Returns 1, 0 for the first function of a stack, or a negative
+ * code when there is no table that says so; then nothing has changed. */
+int coir__unwind_step(struct coir__registers *registers, coir__read_fn read, const void *memory);
+
+/* A stack that was taken while its thread was interrupted. The copy begins at its stack pointer. */
 struct coir__sample {
     uint64_t step; /* since, when it was taken; 0: none */
-    uintptr_t pc, fp, sp, high;
-    uintptr_t link;            /* the register with a return address; 0 where there is none */
-    struct coir__frames chain; /* from fp, when that can be a frame's */
+    struct coir__registers registers;
+    struct coir__frames chain;             /* of frame pointers, when there is one */
+    uintptr_t chain_at[COIR__FRAMES_MOST]; /* where they lie */
     size_t length;
     char copy[COIR__SAMPLE_SIZE];
 };

@@ -1,10 +1,9 @@
-/* frames.c: walks over stacks by frame pointers, and stacks in words.
+/* frames.c: walks over stacks, and stacks in words.
  *
- * A frame record is the caller's frame pointer and the return address. The frame pointer points to
- * it, but on riscv64 to its end. A parked task's chain begins in its saved context. A sample was
- * taken anywhere, perhaps in a function of the C library that uses the frame pointer's register for
- * something else: then the copied stack is searched for the first record that can be one, and words
- * that are return addresses stand for the frames before it.
+ * A walk goes by the unwind tables (unwind.c), and from where they end by frame pointers: a record
+ * of the caller's frame pointer and the return address, to which the frame pointer points, but on
+ * riscv64 to its end. It begins in the saved context of a parked task, in the function that asks, or in the registers of a sample,
+ * which was taken anywhere. Nothing is guessed: where neither way goes on, the walk ends.
  */
 #include <stdio.h>
 #include <string.h>
@@ -34,63 +33,149 @@ static void add(struct coir__frames *frames, uintptr_t pc)
         frames->at[frames->count++] = plain(pc);
 }
 
-/* Follows the chain from fp through memory between low and high. */
-COIR__UNCHECKED static void walk(struct coir__frames *frames, uintptr_t fp, uintptr_t low,
-                                 uintptr_t high)
+struct stack {
+    uintptr_t low, high;
+};
+
+COIR__UNCHECKED static bool read_stack(const void *memory, uintptr_t address, uintptr_t *ret_value)
 {
-    uintptr_t at = fp - RECORD_BELOW; /* of a frame pointer that is 0: no address */
-    while (at >= low && at < high && high - at >= 16 && at % 8 == 0 &&
-           frames->count < COIR__FRAMES_MOST) {
-        const volatile uintptr_t *record = (const volatile uintptr_t *)at;
-        add(frames, record[1]);
-        low = at + 16; /* outer frames lie above */
-        at = record[0] - RECORD_BELOW;
+    const struct stack *stack = memory;
+    if (address < stack->low || address + sizeof address > stack->high || address % 8 != 0)
+        return false;
+    *ret_value = *(const volatile uintptr_t *)address;
+    return true;
+}
+
+struct record {
+    uintptr_t at, fp, pc; /* where it lies, and what it says of the caller */
+};
+
+/* Reads the record of a frame pointer. Returns false when it is none, which 0 is, or lies below
+ * low. */
+COIR__UNCHECKED static bool read_record(coir__read_fn read, const void *memory, uintptr_t low,
+                                        uintptr_t fp, struct record *ret_record)
+{
+    ret_record->at = fp - RECORD_BELOW;
+    return fp > RECORD_BELOW && ret_record->at >= low &&
+           read(memory, ret_record->at, &ret_record->fp) &&
+           read(memory, ret_record->at + 8, &ret_record->pc) && ret_record->pc != 0;
+}
+
+/* Follows the tables from registers on. Returns false when they end before the stack does; then
+ * registers are those of the last function that was found. */
+static bool unwind(struct coir__frames *frames, struct coir__registers *registers,
+                   coir__read_fn read, const void *memory)
+{
+    int r = 1;
+    while (r == 1 && frames->count < COIR__FRAMES_MOST) {
+        add(frames, registers->pc);
+        r = coir__unwind_step(registers, read, memory);
+        registers->pc = plain(registers->pc);
+    }
+    return r >= 0;
+}
+
+static void give(struct coir__registers *registers, unsigned number, uintptr_t value)
+{
+    registers->value[number] = value;
+    registers->known |= UINT64_C(1) << number;
+}
+
+/* Follows a stack in its place. */
+static void follow(struct coir__frames *frames, struct coir__registers *registers,
+                   const struct stack *stack)
+{
+    frames->count = 0;
+    if (unwind(frames, registers, read_stack, stack))
+        return;
+    struct record record;
+    uintptr_t low = registers->value[COIR__SP], fp = registers->value[COIR__FP];
+    if (!(registers->known & (UINT64_C(1) << COIR__FP)))
+        return;
+    while (frames->count < COIR__FRAMES_MOST && read_record(read_stack, stack, low, fp, &record)) {
+        add(frames, record.pc);
+        low = record.at + 16; /* outer frames lie above */
+        fp = record.fp;
     }
 }
 
-COIR__UNCHECKED void coir__frames_parked(const struct coir_task *task,
-                                         struct coir__frames *ret_frames)
+void coir__frames_parked(const struct coir_task *task, struct coir__frames *ret_frames)
 {
     char *low, *high;
     coir__stack_bounds(task, &low, &high);
+    struct stack stack = {(uintptr_t)low, (uintptr_t)high};
+    struct coir__registers registers = {.pc = 0};
+    uintptr_t sp = (uintptr_t)task->context.sp, value; /* see switch_*.S */
     ret_frames->count = 0;
     ret_frames->here = false;
-    const volatile uintptr_t *sp = task->context.sp; /* see switch_*.S */
-    if ((const char *)task->context.sp < low || (const char *)task->context.sp >= high)
-        return;
 #if defined(__x86_64__)
-    add(ret_frames, sp[0]);
-    walk(ret_frames, sp[6], (uintptr_t)low, (uintptr_t)high);
+    static const uint8_t saved[] = {15, 14, 13, 12, 3, 6};
+    if (!read_stack(&stack, sp, &registers.pc))
+        return;
+    for (unsigned i = 0; i < sizeof saved; i++)
+        if (read_stack(&stack, sp + 8 + 8 * i, &value))
+            give(&registers, saved[i], value);
+    give(&registers, COIR__SP, sp + 56);
+#elif defined(__riscv)
+    static const uint8_t saved[] = {8, 1, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27};
+    if (!read_stack(&stack, sp + 8, &registers.pc))
+        return;
+    for (unsigned i = 0; i < sizeof saved; i++)
+        if (read_stack(&stack, sp + 8 * i, &value))
+            give(&registers, saved[i], value);
+    give(&registers, COIR__SP, sp + 208);
 #else
-    add(ret_frames, sp[1]);
-    walk(ret_frames, sp[0], (uintptr_t)low, (uintptr_t)high);
+    if (!read_stack(&stack, sp + 8, &registers.pc))
+        return;
+    if (read_stack(&stack, sp, &value))
+        give(&registers, COIR__FP, value);
+    for (unsigned i = 19; i < 29; i++)
+        if (read_stack(&stack, sp + 16 + 8 * (i - 19), &value))
+            give(&registers, i, value);
+    give(&registers, COIR__SP, sp + 160);
 #endif
+    registers.pc = plain(registers.pc);
+    follow(ret_frames, &registers, &stack);
 }
 
-static void thread_bounds(char **ret_low, char **ret_high)
+/* The stack of the calling thread itself. */
+static struct stack thread_stack(void)
 {
+    struct stack stack = {0, 0};
     pthread_attr_t attributes;
-    void *low = NULL;
-    size_t size = 0;
-    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
-        (void)pthread_attr_getstack(&attributes, &low, &size);
-        (void)pthread_attr_destroy(&attributes);
-    }
-    *ret_low = low;
-    *ret_high = *ret_low + size;
+    void *low;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return stack;
+    if (pthread_attr_getstack(&attributes, &low, &size) == 0)
+        stack = (struct stack){(uintptr_t)low, (uintptr_t)low + size};
+    (void)pthread_attr_destroy(&attributes);
+    return stack;
 }
 
 void coir__frames_from(const struct coir_task *task, const void *frame,
                        struct coir__frames *ret_frames)
 {
-    char *low, *high;
-    if (task != NULL)
+    struct stack stack;
+    struct coir__registers registers = {.pc = 0};
+    struct record record;
+    if (task != NULL) {
+        char *low, *high;
         coir__stack_bounds(task, &low, &high);
-    else
-        thread_bounds(&low, &high);
+        stack = (struct stack){(uintptr_t)low, (uintptr_t)high};
+    } else {
+        stack = thread_stack();
+    }
     ret_frames->count = 0;
     ret_frames->here = false;
-    walk(ret_frames, (uintptr_t)frame, (uintptr_t)low, (uintptr_t)high);
+    if (!read_record(read_stack, &stack, 0, (uintptr_t)frame, &record))
+        return;
+    registers.pc = plain(record.pc);
+    give(&registers, COIR__FP, record.fp);
+#if defined(__x86_64__)
+    give(&registers, COIR__SP, (uintptr_t)frame + 16);
+#endif
+    follow(ret_frames, &registers, &stack);
 }
 
 void coir__frames_here(const struct coir_task *task, struct coir__frames *ret_frames)
@@ -101,60 +186,84 @@ void coir__frames_here(const struct coir_task *task, struct coir__frames *ret_fr
 
 /* ---- samples ---- */
 
+static void take_registers(struct coir__registers *registers, const ucontext_t *context)
+{
+    *registers = (struct coir__registers){.interrupted = true};
+#if defined(__x86_64__)
+    static const uint8_t kept[] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+                                   REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                   REG_R12, REG_R13, REG_R14, REG_R15};
+    for (unsigned i = 0; i < sizeof kept; i++)
+        give(registers, i, (uintptr_t)context->uc_mcontext.gregs[kept[i]]);
+    registers->pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+#elif defined(__riscv)
+    for (unsigned i = 1; i < COIR__REGISTERS; i++) /* in the place of the first one is the pc */
+        give(registers, i, (uintptr_t)context->uc_mcontext.__gregs[i]);
+    registers->pc = (uintptr_t)context->uc_mcontext.__gregs[REG_PC];
+#else
+    for (unsigned i = 0; i < COIR__SP; i++)
+        give(registers, i, (uintptr_t)context->uc_mcontext.regs[i]);
+    give(registers, COIR__SP, (uintptr_t)context->uc_mcontext.sp);
+    registers->pc = (uintptr_t)context->uc_mcontext.pc;
+#endif
+}
+
+/* Notes the chain of frame pointers, which may go beyond the copy. */
+COIR__UNCHECKED static void take_chain(struct coir__sample *sample, const struct stack *stack)
+{
+    struct record record;
+    uintptr_t low = sample->registers.value[COIR__SP], fp = sample->registers.value[COIR__FP];
+    size_t count = 0;
+    while (count < COIR__FRAMES_MOST && read_record(read_stack, stack, low, fp, &record)) {
+        sample->chain.at[count] = plain(record.pc);
+        sample->chain_at[count++] = record.at;
+        low = record.at + 16;
+        fp = record.fp;
+    }
+    sample->chain.count = count;
+}
+
 COIR__UNCHECKED void coir__sample_take(struct coir__sample *sample, uint64_t step,
                                        const void *ucontext, uintptr_t low, uintptr_t high)
 {
-    const ucontext_t *context = ucontext;
-#if defined(__x86_64__)
-    sample->pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
-    sample->fp = (uintptr_t)context->uc_mcontext.gregs[REG_RBP];
-    sample->sp = (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
-    sample->link = 0;
-#elif defined(__riscv)
-    sample->pc = (uintptr_t)context->uc_mcontext.__gregs[REG_PC];
-    sample->fp = (uintptr_t)context->uc_mcontext.__gregs[REG_S0];
-    sample->sp = (uintptr_t)context->uc_mcontext.__gregs[REG_SP];
-    sample->link = (uintptr_t)context->uc_mcontext.__gregs[REG_RA];
-#else
-    sample->pc = (uintptr_t)context->uc_mcontext.pc;
-    sample->fp = (uintptr_t)context->uc_mcontext.regs[29];
-    sample->sp = (uintptr_t)context->uc_mcontext.sp;
-    sample->link = (uintptr_t)context->uc_mcontext.regs[30];
-#endif
-    sample->high = high;
+    struct stack stack = {low, high};
+    take_registers(&sample->registers, ucontext);
+    uintptr_t sp = sample->registers.value[COIR__SP];
     sample->length = 0;
-    if (sample->sp >= low && sample->sp < high && sample->sp % 8 == 0) {
-        size_t length = high - sample->sp;
+    if (sp >= low && sp < high && sp % 8 == 0) {
+        size_t length = high - sp;
         length = length < COIR__SAMPLE_SIZE ? length : COIR__SAMPLE_SIZE;
-        const volatile uintptr_t *from = (const volatile uintptr_t *)sample->sp;
+        const volatile uintptr_t *from = (const volatile uintptr_t *)sp;
         volatile uintptr_t *to = (volatile uintptr_t *)(void *)sample->copy;
         for (size_t i = 0; i < length / sizeof *to; i++)
             to[i] = from[i];
         sample->length = length / sizeof *to * sizeof *to;
     }
-    sample->chain.count = 0;
-    if (sample->fp >= sample->sp)
-        walk(&sample->chain, sample->fp, low, high);
+    take_chain(sample, &stack);
     sample->step = step;
 }
 
-static uintptr_t word(const struct coir__sample *sample, uintptr_t address)
+static bool read_copy(const void *memory, uintptr_t address, uintptr_t *ret_value)
 {
-    uintptr_t value;
-    memcpy(&value, sample->copy + (address - sample->sp), sizeof value);
-    return value;
+    const struct coir__sample *sample = memory;
+    uintptr_t at = address - sample->registers.value[COIR__SP];
+    if (at > sample->length || sample->length - at < sizeof *ret_value)
+        return false;
+    memcpy(ret_value, sample->copy + at, sizeof *ret_value);
+    return true;
 }
 
-/* Whether address lies in a function, right behind a call. */
+/* Whether address lies in a function, right behind a call: what a register holds that is no frame
+ * pointer leads elsewhere. */
 static bool follows_call(struct coir__symbols *symbols, uintptr_t address)
 {
     struct coir__symbol symbol;
     if (address < 4096)
         return false;
-    coir__symbol_find(symbols, plain(address) - 1, &symbol);
+    coir__symbol_find(symbols, address - 1, &symbol);
     if (!symbol.known)
         return false;
-    const uint8_t *code = (const uint8_t *)plain(address);
+    const uint8_t *code = (const uint8_t *)address;
 #if defined(__x86_64__)
     return code[-5] == 0xe8 || (code[-2] == 0xff && (code[-1] & 0x38) == 0x10) ||
            (code[-3] == 0xff && (code[-2] & 0x38) == 0x10) ||
@@ -171,95 +280,28 @@ static bool follows_call(struct coir__symbols *symbols, uintptr_t address)
 #endif
 }
 
-/* Whether a record can lie at an address, which may be any number. */
-static bool is_inside(const struct coir__sample *sample, uintptr_t at)
-{
-    return at >= sample->sp && at % 8 == 0 && sample->length >= 16 &&
-           at - sample->sp <= sample->length - 16;
-}
-
-static bool is_record(const struct coir__sample *sample, struct coir__symbols *symbols,
-                      uintptr_t at)
-{
-    return is_inside(sample, at) && follows_call(symbols, word(sample, at + 8));
-}
-
-/* The record of the frame pointer, or of what a callee has saved of it. 0: none is found. */
-static uintptr_t find_record(const struct coir__sample *sample, struct coir__symbols *symbols)
-{
-    enum { FAR = 4096 };
-    if (is_record(sample, symbols, sample->fp - RECORD_BELOW))
-        return sample->fp - RECORD_BELOW;
-    for (size_t i = 0; i + 8 <= sample->length && i < FAR; i += 8) {
-        uintptr_t at = sample->sp + i, saved = word(sample, at) - RECORD_BELOW;
-        if (saved > at && is_record(sample, symbols, saved))
-            return saved;
-    }
-    return 0;
-}
-
-/* Where a function without a record returns to, or 0. A register that has the return address keeps
- * that of the last call: it is of use unless that is one of the function's own, or the record's. */
-static uintptr_t caller_of_leaf(const struct coir__sample *sample, struct coir__symbols *symbols,
-                                const struct coir__symbol *leaf, uintptr_t record)
-{
-#if defined(__x86_64__)
-    (void)leaf, (void)record;
-    uintptr_t address = sample->length >= 8 ? word(sample, sample->sp) : 0;
-    return follows_call(symbols, address) ? address : 0;
-#else
-    struct coir__symbol symbol;
-    if (!follows_call(symbols, sample->link) ||
-        (record != 0 && word(sample, record + 8) == sample->link))
-        return 0;
-    coir__symbol_find(symbols, plain(sample->link) - 1, &symbol);
-    return strcmp(symbol.name, leaf->name) != 0 ? sample->link : 0;
-#endif
-}
-
-/* Return addresses below the first record: of functions without one. They end with the one whose
- * frame the record is, which is the first of another module than where the thread was. */
-static void add_unrecorded(const struct coir__sample *sample, struct coir__symbols *symbols,
-                           uintptr_t record, struct coir__frames *frames)
-{
-    enum { MOST = 8 };
-    struct coir__symbol inside, symbol;
-    coir__symbol_find(symbols, sample->pc, &inside);
-    if (inside.module[0] == '\0') { /* the program's own functions have records, but for leaves */
-        uintptr_t address = caller_of_leaf(sample, symbols, &inside, record);
-        if (address != 0)
-            add(frames, address);
-        return;
-    }
-    uintptr_t end = record != 0 ? record : sample->sp + sample->length;
-    for (uintptr_t at = sample->sp; at + 8 <= end && frames->count < MOST; at += 8) {
-        uintptr_t address = word(sample, at);
-        if (!follows_call(symbols, address))
-            continue;
-        coir__symbol_find(symbols, plain(address) - 1, &symbol);
-        add(frames, address);
-        if (strcmp(symbol.module, inside.module) != 0)
-            return;
-    }
-}
-
 void coir__frames_sampled(const struct coir__sample *sample, struct coir__symbols *symbols,
                           struct coir__frames *ret_frames)
 {
+    struct coir__registers registers = sample->registers;
     ret_frames->count = 0;
     ret_frames->here = false;
-    add(ret_frames, sample->pc);
-    uintptr_t record = find_record(sample, symbols);
-    add_unrecorded(sample, symbols, record, ret_frames);
-    bool whole = record == sample->fp - RECORD_BELOW;
-    for (size_t i = 0; whole && i < sample->chain.count; i++)
-        add(ret_frames, sample->chain.at[i]);
-    if (whole)
+    if (unwind(ret_frames, &registers, read_copy, sample))
         return;
-    while (record != 0 && is_inside(sample, record) && ret_frames->count < COIR__FRAMES_MOST) {
-        add(ret_frames, word(sample, record + 8));
-        uintptr_t outer = word(sample, record) - RECORD_BELOW;
-        record = outer > record ? outer : 0;
+    struct record record;
+    uintptr_t low = registers.value[COIR__SP], fp = registers.value[COIR__FP];
+    while (read_record(read_copy, sample, low, fp, &record) &&
+           follows_call(symbols, plain(record.pc))) {
+        add(ret_frames, record.pc);
+        low = record.at + 16;
+        fp = record.fp;
+    }
+    for (size_t i = 0; i < sample->chain.count; i++) { /* what lies beyond the copy */
+        if (sample->chain_at[i] < low)
+            continue;
+        if (!follows_call(symbols, sample->chain.at[i]))
+            return;
+        add(ret_frames, sample->chain.at[i]);
     }
 }
 
@@ -273,7 +315,7 @@ struct hint {
 static const struct hint hints[] = {
     {" sleep usleep nanosleep clock_nanosleep thrd_sleep ",
      "use coir_sleep, which lets the other tasks run"},
-    {" read readv pread pread64 write writev pwrite pwrite64 fread fwrite fgets getline getc ",
+    {" read readv pread pread64 write writev pwrite pwrite64 fread fwrite fgets getline getc fgetc ",
      "use a stream (coir_read, coir_write) for what can wait, coir_blocking for files"},
     {" recv recvfrom recvmsg send sendto sendmsg accept accept4 connect ",
      "use a stream or a listener, or coir_wait_readable for a descriptor of your own"},
@@ -281,7 +323,7 @@ static const struct hint hints[] = {
      "use coir_select, or coir_wait_readable and the like for descriptors"},
     {" getaddrinfo gethostbyname gethostbyaddr getnameinfo ",
      "use coir_blocking, which lets a thread look the name up"},
-    {" fsync fdatasync sync syncfs open open64 openat rename unlink stat fstatat ftruncate ",
+    {" fsync fdatasync sync syncfs open open64 openat openat64 rename unlink stat fstatat ftruncate ",
      "use coir_blocking, which lets a thread wait for the disk"},
     {" pthread_mutex_lock pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_cond_wait "
      "pthread_cond_timedwait sem_wait sem_timedwait pthread_join pthread_barrier_wait futex ",
@@ -293,7 +335,7 @@ static const struct hint hints[] = {
 /* What is called without the prefixes that libraries give their inner names. */
 static const char *bare(const char *name)
 {
-    static const char *const prefixes[] = {"__interceptor_", "__GI_", "__libc_", "_"};
+    static const char *const prefixes[] = {"__interceptor_", "__GI_", "__libc_", "_IO_", "_"};
     for (size_t i = 0; i < COIR_COUNT(prefixes); i++)
         while (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
             name += strlen(prefixes[i]);
@@ -363,6 +405,85 @@ size_t coir__frames_call(const struct coir__frames *frames, struct coir__symbols
     return call;
 }
 
+/* The function that the call before a return address called, by way of the linker's stub. It may
+ * have jumped to another one, and not be on the stack. 0: not known. */
+static uintptr_t call_target(uintptr_t address)
+{
+    uintptr_t slot = 0, target = 0;
+    int32_t distance;
+#if defined(__x86_64__)
+    const uint8_t *code = (const uint8_t *)address;
+    memcpy(&distance, code - 4, sizeof distance);
+    if (code[-6] == 0xff && code[-5] == 0x15) { /* call *distance(%rip) */
+        slot = address + (uintptr_t)(intptr_t)distance;
+    } else if (code[-5] == 0xe8) {
+        const uint8_t *stub = code + distance;
+        static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+        stub += memcmp(stub, endbr64, sizeof endbr64) == 0 ? sizeof endbr64 : 0;
+        stub += stub[0] == 0xf2;
+        if (stub[0] == 0xff && stub[1] == 0x25) { /* jmp *distance(%rip) */
+            memcpy(&distance, stub + 2, sizeof distance);
+            slot = (uintptr_t)(stub + 6) + (uintptr_t)(intptr_t)distance;
+        }
+    }
+#else
+    uint32_t code[3];
+    memcpy(code, (const void *)(address - 4), sizeof code[0]);
+    if ((code[0] & 0xfc000000) != 0x94000000) /* bl */
+        return 0;
+    distance = (int32_t)(code[0] << 6) >> 4;
+    uintptr_t stub = address - 4 + (uintptr_t)(intptr_t)distance;
+    memcpy(code, (const void *)stub, sizeof code);
+    if (code[0] == 0xd503245f) { /* bti c */
+        stub += 4;
+        memcpy(code, (const void *)stub, sizeof code);
+    }
+    if ((code[0] & 0x9f00001f) == 0x90000010 && (code[1] & 0xffc003ff) == 0xf9400211) {
+        uint32_t pages = ((code[0] >> 3) & 0x1ffffc) | ((code[0] >> 29) & 3); /* adrp x16 */
+        slot = (stub & ~(uintptr_t)0xfff) +
+               (uintptr_t)((intptr_t)((int32_t)(pages << 11) >> 11) * 4096) +
+               ((code[1] >> 10) & 0xfff) * 8; /* ldr x17, [x16, …] */
+    }
+#endif
+    if (slot != 0)
+        memcpy(&target, (const void *)slot, sizeof target);
+    return target;
+}
+
+/* Finds a library's function that the program called and that jumped on to the one before frame i.
+ */
+static bool find_jumped(const struct coir__frames *frames, struct coir__symbols *symbols, size_t i,
+                        const struct coir__symbol *inner, const struct coir__symbol *outer,
+                        struct coir__symbol *ret_symbol)
+{
+    if (i == 0 || inner->module[0] == '\0' || strcmp(inner->module, outer->module) == 0)
+        return false;
+    uintptr_t target = call_target(frames->at[i]);
+    if (target == 0)
+        return false;
+    coir__symbol_find(symbols, target, ret_symbol);
+    return ret_symbol->known && strcmp(ret_symbol->module, inner->module) == 0 &&
+           strcmp(ret_symbol->name, inner->name) != 0;
+}
+
+/* Adds the line of a function. Returns false when it does not fit. */
+static bool add_line(const struct coir__symbol *symbol, int indent, char *text, size_t size,
+                     size_t *length, const char **ret_hint)
+{
+    bool foreign = symbol->module[0] != '\0';
+    int n = snprintf(text + *length, size - *length, "\n%*s%s%s%s", indent, "", symbol->name,
+                     foreign ? " in " : "", symbol->module);
+    if (n < 0 || (size_t)n >= size - *length) {
+        text[*length] = '\0';
+        return false;
+    }
+    *length += (size_t)n;
+    const char *hint = ret_hint != NULL && foreign ? hint_for(symbol->name) : NULL;
+    if (hint != NULL)
+        *ret_hint = hint; /* the outermost one is what the program called */
+    return true;
+}
+
 size_t coir__frames_format(const struct coir__frames *frames, struct coir__symbols *symbols,
                            int indent, char *text, size_t size, const char **ret_hint)
 {
@@ -377,21 +498,16 @@ size_t coir__frames_format(const struct coir__frames *frames, struct coir__symbo
     text[length] = '\0';
     if (ret_hint != NULL)
         *ret_hint = NULL;
+    struct coir__symbol inner = {.known = false}, jumped;
     for (; i < frames->count; i++) {
         coir__symbol_find(symbols, frames->at[i] - (i > 0), &symbol);
         if (is_inner(&symbol))
             continue;
-        bool foreign = symbol.module[0] != '\0';
-        int n = snprintf(text + length, size - length, "\n%*s%s%s%s", indent, "", symbol.name,
-                         foreign ? " in " : "", symbol.module);
-        if (n < 0 || (size_t)n >= size - length) {
-            text[length] = '\0';
+        if ((find_jumped(frames, symbols, i, &inner, &symbol, &jumped) &&
+             !add_line(&jumped, indent, text, size, &length, ret_hint)) ||
+            !add_line(&symbol, indent, text, size, &length, ret_hint))
             break;
-        }
-        length += (size_t)n;
-        const char *hint = ret_hint != NULL && foreign ? hint_for(symbol.name) : NULL;
-        if (hint != NULL)
-            *ret_hint = hint; /* the outermost one is what the program called */
+        inner = symbol;
     }
     return length;
 }
