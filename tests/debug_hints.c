@@ -1,6 +1,7 @@
 /* debug_hints.c: what debug mode suggests for well-known blocking calls. Each kind of call really
  * blocks; another thread lets it go as soon as its stack was taken, so a test takes as long as it
- * takes to notice. The names that the suggestions go by are then asked for one by one.
+ * takes to notice. The names that the suggestions go by are then asked for one by one. What must
+ * not be called anywhere else is called in brackets.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -39,7 +40,8 @@
 #endif
 
 static const char for_sleep[] = "use coir_sleep, ";
-static const char for_files[] = "use a stream (coir_read, coir_write) for what can wait, ";
+static const char for_files[] =
+    "use a stream (coir_stream_read, coir_stream_write) for what can wait, ";
 static const char for_sockets[] = "use a stream or a listener, ";
 static const char for_polls[] = "use coir_select, ";
 static const char for_names[] = "use coir_blocking, which lets a thread look the name up";
@@ -71,12 +73,12 @@ static void block_nanosleep(void)
 
 static void block_usleep(void)
 {
-    sink += usleep(2000000);
+    sink += (usleep)(2000000);
 }
 
 static void block_sleep(void)
 {
-    sink += (int)sleep(2);
+    sink += (int)(sleep)(2);
 }
 
 static void block_read(void)
@@ -193,7 +195,7 @@ static void block_system(void)
 {
     char command[64];
     (void)snprintf(command, sizeof command, "read line <&%d", world.pipe[0]);
-    sink += system(command);
+    sink += (system)(command);
 }
 
 /* ---- one after the other ---- */
@@ -236,7 +238,7 @@ static void *release_later(void *arg)
         sink += pthread_mutex_lock(&world.mutex);
     sink += sem_post(&world.ready);
     for (int i = 0; i < 10000 && *release->taken == release->before; i++)
-        sink += usleep(1000);
+        sink += poll(NULL, 0, 1);
     if (release->blocker->release != NULL)
         release->blocker->release();
     if (holds)

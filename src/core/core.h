@@ -645,10 +645,11 @@ const char *coir__file_name(const char *path);
 void coir__report(struct coir_loop *loop, coir_report_kind kind, struct coir_task *task,
                   const struct coir_error *error, const char *format, ...) COIR__PRINTF(5, 6);
 void coir__report_deadlock(struct coir_loop *loop);
-/* One line about a task: name, what it waits for, age, where it was spawned; and without the wait,
- * which can be asked from any thread. */
+/* One line about a task: name, what it waits for, age, where it was spawned; and without the wait;
+ * and that at a time of its loop's clock, which can be asked from other threads. */
 size_t coir__task_line(const struct coir_task *task, char *text, size_t size);
 size_t coir__task_who(const struct coir_task *task, char *text, size_t size);
+size_t coir__task_who_at(const struct coir_task *task, coir_time now, char *text, size_t size);
 #define COIR__WHO 160 /* is enough for that */
 
 /* ---- the loop (loop.c, post.c) ---- */

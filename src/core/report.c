@@ -83,14 +83,14 @@ size_t coir_task_describe(const coir_task *task, char *text, size_t size)
 }
 
 /* 'name' (2 s old, spawned at file.c:7), with what it does before the bracket. */
-static size_t describe_birth(const struct coir_task *task, const char *does, char *text,
-                             size_t size)
+static size_t describe_birth(const struct coir_task *task, coir_time now, const char *does,
+                             char *text, size_t size)
 {
     char born[96] = "";
     if (task->site->line != 0)
         (void)snprintf(born, sizeof born, ", spawned at %.64s:%d",
                        coir__file_name(task->site->file), task->site->line);
-    double age = (double)(coir__clock_of(task->loop) - task->born) / 1e9;
+    double age = (double)(now - task->born) / 1e9;
     return (size_t)snprintf(text, size, "'%.40s'%s (%.3g s old%s)", coir_task_name(task), does,
                             age > 0 ? age : 0, born);
 }
@@ -99,12 +99,17 @@ size_t coir__task_line(const struct coir_task *task, char *text, size_t size)
 {
     char waits[192] = " ";
     (void)coir_task_describe(task, waits + 1, sizeof waits - 1);
-    return describe_birth(task, waits, text, size);
+    return describe_birth(task, coir__clock_of(task->loop), waits, text, size);
 }
 
 size_t coir__task_who(const struct coir_task *task, char *text, size_t size)
 {
-    return describe_birth(task, "", text, size);
+    return coir__task_who_at(task, coir__clock_of(task->loop), text, size);
+}
+
+size_t coir__task_who_at(const struct coir_task *task, coir_time now, char *text, size_t size)
+{
+    return describe_birth(task, now, "", text, size);
 }
 
 int coir_task_each(int (*fn)(coir_task *task, void *arg), void *arg)

@@ -315,15 +315,18 @@ struct hint {
 static const struct hint hints[] = {
     {" sleep usleep nanosleep clock_nanosleep thrd_sleep ",
      "use coir_sleep, which lets the other tasks run"},
-    {" read readv pread pread64 write writev pwrite pwrite64 fread fwrite fgets getline getc fgetc ",
-     "use a stream (coir_read, coir_write) for what can wait, coir_blocking for files"},
+    {" read readv pread pread64 write writev pwrite pwrite64 fread fwrite fgets getline getc "
+     "fgetc ",
+     "use a stream (coir_stream_read, coir_stream_write) for what can wait, coir_blocking for "
+     "files"},
     {" recv recvfrom recvmsg send sendto sendmsg accept accept4 connect ",
      "use a stream or a listener, or coir_wait_readable for a descriptor of your own"},
     {" poll ppoll select pselect epoll_wait epoll_pwait ",
      "use coir_select, or coir_wait_readable and the like for descriptors"},
     {" getaddrinfo gethostbyname gethostbyaddr getnameinfo ",
      "use coir_blocking, which lets a thread look the name up"},
-    {" fsync fdatasync sync syncfs open open64 openat openat64 rename unlink stat fstatat ftruncate ",
+    {" fsync fdatasync sync syncfs open open64 openat openat64 rename unlink stat fstatat "
+     "ftruncate ",
      "use coir_blocking, which lets a thread wait for the disk"},
     {" pthread_mutex_lock pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_cond_wait "
      "pthread_cond_timedwait sem_wait sem_timedwait pthread_join pthread_barrier_wait futex ",

@@ -79,12 +79,20 @@ static void describe_caller(char *text, size_t size)
                    gettid(), name, coir__loop == NULL ? ", which runs no loop" : "");
 }
 
+/* Now on the clock of another thread's loop. A virtual one may move at this moment: either value
+ * will do. */
+COIR__UNCHECKED static coir_time clock_elsewhere(const struct coir_loop *loop)
+{
+    return loop->opts.virtual_clock ? *(const volatile coir_time *)&loop->now : coir__clock();
+}
+
 static void describe_object(const struct coir_scope *about, char *text, size_t size)
 {
     const coir_site *site = about != NULL ? about->coir__site : NULL;
     if (about != NULL && about->coir__kind == COIR__SCOPE_TASK) {
         char who[COIR__WHO];
-        (void)coir__task_who(about->coir__owner, who, sizeof who);
+        const struct coir_task *task = about->coir__owner;
+        (void)coir__task_who_at(task, clock_elsewhere(task->loop), who, sizeof who);
         (void)snprintf(text, size, "task %s", who);
     } else if (about != NULL && about->coir__kind == COIR__SCOPE_GROUP && site != NULL) {
         (void)snprintf(text, size, "group '%.40s' (%.64s:%d)", site->what != NULL ? site->what : "",

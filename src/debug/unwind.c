@@ -4,8 +4,8 @@
  * Of the tables' language only what compilers write for functions is understood: places relative to
  * a register. Where a function has no table, or one of another kind (the linker's stubs, a signal's
  * return), the walk ends, and whoever asked for it goes on by frame pointers. The memory of the
- * stack is read by the caller's function, since it may be a copy. The tables themselves are trusted,
- * as every thrown exception does.
+ * stack is read by the caller's function, since it may be a copy. The tables themselves are
+ * trusted, as every thrown exception does.
  */
 #include <elf.h>
 #include <link.h>
