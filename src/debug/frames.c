@@ -465,7 +465,7 @@ static bool find_jumped(const struct coir__frames *frames, struct coir__symbols 
     if (target == 0)
         return false;
     coir__symbol_find(symbols, target, ret_symbol);
-    return ret_symbol->known && strcmp(ret_symbol->module, inner->module) == 0 &&
+    return ret_symbol->known && strcmp(ret_symbol->module, outer->module) != 0 &&
            strcmp(ret_symbol->name, inner->name) != 0;
 }
 
