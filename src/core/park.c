@@ -176,7 +176,8 @@ static size_t describe_sleep(const struct coir_task *task, char *text, size_t si
     if (!coir_timer_running(&task->timer))
         return (size_t)snprintf(text, size, "for ever");
     double left = (double)(task->timer.coir__when - task->loop->now) / 1e9;
-    return (size_t)snprintf(text, size, "%.3g s more", left > 0 ? left : 0);
+    return (size_t)snprintf(text, size, left < 1000 ? "%.3g s more" : "%.0f s more",
+                            left > 0 ? left : 0);
 }
 
 static const struct coir__wait sleep_wait = {"sleeps", abort_sleep, describe_sleep};

@@ -91,8 +91,9 @@ static size_t describe_birth(const struct coir_task *task, coir_time now, const 
         (void)snprintf(born, sizeof born, ", spawned at %.64s:%d",
                        coir__file_name(task->site->file), task->site->line);
     double age = (double)(now - task->born) / 1e9;
-    return (size_t)snprintf(text, size, "'%.40s'%s (%.3g s old%s)", coir_task_name(task), does,
-                            age > 0 ? age : 0, born);
+    return (size_t)snprintf(text, size,
+                            age < 1000 ? "'%.40s'%s (%.3g s old%s)" : "'%.40s'%s (%.0f s old%s)",
+                            coir_task_name(task), does, age > 0 ? age : 0, born);
 }
 
 size_t coir__task_line(const struct coir_task *task, char *text, size_t size)
