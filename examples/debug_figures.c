@@ -38,7 +38,7 @@ static int app(void *arg)
     COIR_TRY(coir_wait_all(tasks, COIR_COUNT(tasks)));
 
     for (size_t i = 0; i < COIR_COUNT(tasks); i++) {
-        coir_figures figures;
+        struct coir_task_figures figures;
         COIR_TRY(coir_task_figures(tasks[i], &figures));
         printf("%s: %.1f s in all; %s %llu time for %.1f s; ran for %s\n", all[i].name,
                seconds(figures.wall), figures.waits[0].what,

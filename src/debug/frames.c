@@ -2,8 +2,9 @@
  *
  * A walk goes by the unwind tables (unwind.c), and from where they end by frame pointers: a record
  * of the caller's frame pointer and the return address, to which the frame pointer points, but on
- * riscv64 to its end. It begins in the saved context of a parked task, in the function that asks, or in the registers of a sample,
- * which was taken anywhere. Nothing is guessed: where neither way goes on, the walk ends.
+ * riscv64 to its end. It begins in the saved context of a parked task, in the function that asks,
+ * or in the registers of a sample, which was taken anywhere. Nothing is guessed: where neither way
+ * goes on, the walk ends.
  */
 #include <stdio.h>
 #include <string.h>
