@@ -29,6 +29,8 @@ struct coir__debugger {
     /* A call came from a thread that does not run owner (NULL: not known), the loop of its object;
      * about: the object, or NULL. From any thread. */
     void (*misplaced)(const struct coir_loop *owner, const struct coir_scope *about);
+    /* Whether a thread runs loop, which may be gone. From any thread. */
+    bool (*runs)(const struct coir_loop *loop);
     /* Prints all tasks and where they wait; in any mode, on the loop's thread. */
     void (*dump)(struct coir_loop *loop, int fd);
     /* Prints where the loop's thread was interrupted, from a signal handler, if it is known to be
@@ -47,6 +49,11 @@ static inline bool coir__debugs(const struct coir_loop *loop)
 
 /* How many loops of the process are in debug mode. */
 extern atomic_int coir__debugging;
+
+static inline bool coir__any_debugs(void)
+{
+    return atomic_load_explicit(&coir__debugging, memory_order_relaxed) > 0;
+}
 
 /* Tells debug mode of a call from a thread that does not run owner, the loop of its object (NULL:
  * not known). Returns code. */
@@ -71,11 +78,13 @@ static inline int coir__refuse(const struct coir_loop *owner, const struct coir_
 __attribute__((cold)) bool coir__runs_elsewhere(const struct coir_loop *loop,
                                                 const struct coir_scope *about);
 
-/* For calls that check nothing else, because a loop between two runs may be called too: whether
- * another thread runs loop, which debug mode looks at and is told. */
+/* For calls that check nothing else, because a loop between two runs may be called too, and an
+ * object closed after its loop: whether another thread runs loop, which may be gone, as far as
+ * debug mode knows. It is told. */
 static inline bool coir__elsewhere(const struct coir_loop *loop, const struct coir_scope *about)
 {
-    if (!coir__debugs(loop) || coir__loop == loop || !coir__runs_elsewhere(loop, about))
+    if (coir__likely(!coir__any_debugs()) || coir__loop == loop ||
+        !coir__runs_elsewhere(loop, about))
         return false;
     __asm__ volatile("");
     return true;

@@ -130,14 +130,14 @@ atomic_int coir__debugging;
 
 int coir__misplaced(const struct coir_loop *owner, const struct coir_scope *about, int code)
 {
-    if (atomic_load_explicit(&coir__debugging, memory_order_relaxed) > 0)
+    if (coir__any_debugs())
         coir__debugger.misplaced(owner, about);
     return code;
 }
 
 bool coir__runs_elsewhere(const struct coir_loop *loop, const struct coir_scope *about)
 {
-    if (!__atomic_load_n(&loop->running, __ATOMIC_RELAXED))
+    if (!coir__debugger.runs(loop))
         return false;
     (void)coir__misplaced(loop, about, 0);
     return true;

@@ -207,7 +207,7 @@ struct coir__debug {
     struct coir__orders *orders;
 
     struct coir__debug *next; /* of all loops in debug mode; this and the next two: misplaced.c */
-    _Atomic pid_t runs_in;    /* the thread that runs the loop, or 0 */
+    pid_t runs_in;            /* the thread that runs the loop, or 0 */
     char thread_name[16];
 
     uintptr_t thread_low, thread_high; /* the stack of the loop's thread */
@@ -233,6 +233,7 @@ void coir__watchdog_set(struct coir__debug *debug, coir_time slow_step);
 void coir__misplaced_join(struct coir__debug *debug);
 void coir__misplaced_leave(struct coir__debug *debug);
 void coir__misplaced_run(struct coir__debug *debug, bool begins); /* on the calling thread */
+bool coir__misplaced_runs(const struct coir_loop *loop);
 void coir__misplaced_report(const struct coir_loop *owner, const struct coir_scope *about);
 
 /* Reports a step of task (NULL: of the loop itself) that took so many ticks. */

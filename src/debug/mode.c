@@ -287,6 +287,7 @@ const struct coir__debugger coir__debugger = {
     .lock_taken = coir__order_taken,
     .lock_left = coir__order_left,
     .misplaced = coir__misplaced_report,
+    .runs = coir__misplaced_runs,
     .dump = coir__dump,
     .dump_here = coir__dump_here,
 };

@@ -146,7 +146,7 @@ void coir_socket_close(coir_socket *socket)
 int coir__file_begin(struct coir__file *file, struct coir_task *self, const struct coir__op *op)
 {
     if (self == NULL)
-        return coir__refuse(file->loop, NULL, -COIR_ENOTASK);
+        return coir__refuse(coir__any_debugs() ? file->loop : NULL, NULL, -COIR_ENOTASK);
     if (coir__enters_slowly(self)) {
         file->holds++;
         int r = coir__enter_slow(self);

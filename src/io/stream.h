@@ -98,7 +98,7 @@ static inline int coir__stream_check(struct coir_stream *stream, struct coir_tas
     if (coir__unlikely(stream == NULL))
         return -EINVAL;
     if (coir__unlikely(self == NULL))
-        return coir__refuse(stream->loop, NULL, -COIR_ENOTASK);
+        return coir__refuse(coir__any_debugs() ? stream->loop : NULL, NULL, -COIR_ENOTASK);
     if (coir__unlikely(coir__enters_slowly(self))) {
         int r = coir__stream_enter_slowly(stream, self);
         if (r < 0)
