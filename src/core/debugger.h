@@ -48,7 +48,7 @@ static inline bool coir__debugs(const struct coir_loop *loop)
 /* ---- calls from the wrong thread (park.c) ---- */
 
 /* How many loops of the process are in debug mode. */
-extern atomic_int coir__debugging;
+extern atomic_int coir__debugging __attribute__((visibility("hidden")));
 
 static inline bool coir__any_debugs(void)
 {
@@ -62,17 +62,21 @@ __attribute__((cold)) int coir__misplaced(const struct coir_loop *owner,
 
 /* Gives result, after which something seems to follow: so what came before is a call and no jump,
  * and the function that made it is on the stack. */
-static inline int coir__stay(int result)
+static inline __attribute__((always_inline)) int coir__stay(int result)
 {
     __asm__ volatile("" : "+r"(result));
     return result;
 }
 
 /* The same as coir__misplaced, for the function that is to be found on the stack. */
-static inline int coir__refuse(const struct coir_loop *owner, const struct coir_scope *about,
-                               int code)
+static inline __attribute__((always_inline)) int coir__refuse(const struct coir_loop *owner,
+                                                              const struct coir_scope *about,
+                                                              int code)
 {
-    return coir__stay(coir__misplaced(owner, about, code));
+    int r = coir__stay(coir__misplaced(owner, about, code));
+    if (r >= 0)
+        __builtin_unreachable(); /* so the usual ways need to keep nothing over this call */
+    return r;
 }
 
 __attribute__((cold)) bool coir__runs_elsewhere(const struct coir_loop *loop,
@@ -81,7 +85,8 @@ __attribute__((cold)) bool coir__runs_elsewhere(const struct coir_loop *loop,
 /* For calls that check nothing else, because a loop between two runs may be called too, and an
  * object closed after its loop: whether another thread runs loop, which may be gone, as far as
  * debug mode knows. It is told. */
-static inline bool coir__elsewhere(const struct coir_loop *loop, const struct coir_scope *about)
+static inline __attribute__((always_inline)) bool coir__elsewhere(const struct coir_loop *loop,
+                                                                  const struct coir_scope *about)
 {
     if (coir__likely(!coir__any_debugs()) || coir__loop == loop ||
         !coir__runs_elsewhere(loop, about))

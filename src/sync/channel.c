@@ -174,10 +174,10 @@ static __attribute__((noinline)) int coir__send__slowly(coir_sender *sender, con
     if (coir__unlikely(sender->shared != NULL))
         return coir__shared_send(sender->shared, item, size);
     struct coir_task *self = coir__self();
-    struct channel *channel = sender->channel;
-    int r = coir__look_at(self, channel->loop);
+    int r = coir__look_at(self, self == NULL ? sender->channel->loop : NULL);
     if (coir__unlikely(r < 0))
         return r;
+    struct channel *channel = sender->channel;
     r = check(channel, self->loop, size);
     if (coir__unlikely(r < 0))
         return refused(channel, r);
@@ -220,10 +220,10 @@ static __attribute__((noinline)) int coir__receive__slowly(coir_receiver *receiv
     if (coir__unlikely(receiver->shared != NULL))
         return coir__shared_receive(receiver->shared, ret_item, size);
     struct coir_task *self = coir__self();
-    struct channel *channel = receiver->channel;
-    int r = coir__look_at(self, channel->loop);
+    int r = coir__look_at(self, self == NULL ? receiver->channel->loop : NULL);
     if (coir__unlikely(r < 0))
         return r;
+    struct channel *channel = receiver->channel;
     r = check(channel, self->loop, size);
     if (coir__unlikely(r < 0))
         return refused(channel, r);

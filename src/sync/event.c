@@ -21,7 +21,7 @@ static size_t describe(const struct coir_task *task, char *text, size_t size)
 
 static const struct coir__wait event_wait = {"waits for event", coir__abort_waiter, describe};
 
-int coir_event_set(coir_event *event)
+static __attribute__((noinline)) int coir_event_set__slowly(coir_event *event)
 {
     int r = coir__bind(&event->coir__loop, coir__loop);
     if (r < 0)
@@ -31,11 +31,28 @@ int coir_event_set(coir_event *event)
     return 0;
 }
 
-int coir_event_clear(coir_event *event)
+/* The short ways call nothing and so need no frame. */
+int coir_event_set(coir_event *event)
+{
+    if (coir__unlikely(event->coir__loop != coir__loop || event->coir__waiters.first != NULL))
+        return coir_event_set__slowly(event);
+    event->coir__set = true;
+    return 0;
+}
+
+static __attribute__((noinline)) int coir_event_clear__slowly(coir_event *event)
 {
     int r = coir__bind(&event->coir__loop, coir__loop);
     if (r < 0)
         return r;
+    event->coir__set = false;
+    return 0;
+}
+
+int coir_event_clear(coir_event *event)
+{
+    if (coir__unlikely(event->coir__loop != coir__loop))
+        return coir_event_clear__slowly(event);
     event->coir__set = false;
     return 0;
 }
@@ -45,7 +62,7 @@ bool coir_event_is_set(const coir_event *event)
     return event->coir__set;
 }
 
-int coir_event_wait(coir_event *event)
+static __attribute__((noinline)) int coir_event_wait__slowly(coir_event *event)
 {
     struct coir_task *self = coir__self();
     int r = coir__begin(self, &event->coir__loop);
@@ -54,6 +71,15 @@ int coir_event_wait(coir_event *event)
     if (event->coir__set)
         return 0;
     return coir__wait_in(self, &event->coir__waiters, &event_wait, event, NULL);
+}
+
+int coir_event_wait(coir_event *event)
+{
+    const struct coir_task *self = coir__self();
+    if (coir__unlikely(!event->coir__set || self == NULL || self->pending != 0 ||
+                       event->coir__loop != self->loop || --self->loop->charges <= 0))
+        return coir_event_wait__slowly(event);
+    return 0;
 }
 
 /* ---- in coir_select ---- */

@@ -21,7 +21,7 @@ static size_t describe(const struct coir_task *task, char *text, size_t size)
 static const struct coir__wait semaphore_wait = {"waits for semaphore", coir__abort_waiter,
                                                  describe};
 
-int coir_semaphore_acquire(coir_semaphore *semaphore)
+static __attribute__((noinline)) int coir_semaphore_acquire__slowly(coir_semaphore *semaphore)
 {
     struct coir_task *self = coir__self();
     int r = coir__begin(self, &semaphore->coir__loop);
@@ -32,6 +32,17 @@ int coir_semaphore_acquire(coir_semaphore *semaphore)
         return 0;
     }
     return coir__wait_in(self, &semaphore->coir__waiters, &semaphore_wait, semaphore, NULL);
+}
+
+/* The short ways call nothing and so need no frame. */
+int coir_semaphore_acquire(coir_semaphore *semaphore)
+{
+    const struct coir_task *self = coir__self();
+    if (coir__unlikely(semaphore->value == 0 || self == NULL || self->pending != 0 ||
+                       semaphore->coir__loop != self->loop || --self->loop->charges <= 0))
+        return coir_semaphore_acquire__slowly(semaphore);
+    semaphore->value--;
+    return 0;
 }
 
 int coir_semaphore_try(coir_semaphore *semaphore)
@@ -45,20 +56,32 @@ int coir_semaphore_try(coir_semaphore *semaphore)
     return 0;
 }
 
-int coir_semaphore_release(coir_semaphore *semaphore)
+static inline int give_back(coir_semaphore *semaphore)
 {
-    int r = coir__bind(&semaphore->coir__loop, coir__loop);
-    if (r < 0)
-        return r;
-    if (semaphore->coir__waiters.first != NULL) {
-        coir__waiter_wake(semaphore->coir__waiters.first, 0);
-        return 0;
-    }
     size_t bound = semaphore->bound != 0 ? semaphore->bound : SIZE_MAX;
     if (semaphore->value >= bound)
         return -EOVERFLOW;
     semaphore->value++;
     return 0;
+}
+
+static __attribute__((noinline)) int coir_semaphore_release__slowly(coir_semaphore *semaphore)
+{
+    int r = coir__bind(&semaphore->coir__loop, coir__loop);
+    if (r < 0)
+        return r;
+    if (semaphore->coir__waiters.first == NULL)
+        return give_back(semaphore);
+    coir__waiter_wake(semaphore->coir__waiters.first, 0);
+    return 0;
+}
+
+int coir_semaphore_release(coir_semaphore *semaphore)
+{
+    if (coir__unlikely(semaphore->coir__loop != coir__loop ||
+                       semaphore->coir__waiters.first != NULL))
+        return coir_semaphore_release__slowly(semaphore);
+    return give_back(semaphore);
 }
 
 void coir__semaphore_leave(coir_semaphore **held)
