@@ -42,5 +42,6 @@
 #include <coir/threads.h>
 #include <coir/udp.h>
 #include <coir/watch.h>
+#include <coir/workers.h>
 
 #endif

@@ -15,6 +15,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -34,6 +35,7 @@
  * one that is not true is followed by no event. */
 /* clang-format off */
 #define COIR__SYS_CALLS(X)                                                                         \
+    X(AFFINITY,     false, EINVAL)                                                                 \
     X(ACCEPT,       true,  EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO)           \
     X(BIND,         false, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOMEM)                              \
     X(CHMOD,        false, EACCES, EPERM, EROFS)                                                   \
@@ -418,6 +420,19 @@ static inline int coir__sys_thread(pthread_t *ret_thread, void *(*fn)(void *arg)
     int error = pthread_create(ret_thread, NULL, fn, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -error;
+}
+
+/* The processors that the calling thread may run on; and the same set. */
+static inline int coir__sys_affinity(cpu_set_t *ret_set)
+{
+    COIR__SYS_FAULT(COIR__SYS_AFFINITY, NULL);
+    return -pthread_getaffinity_np(pthread_self(), sizeof *ret_set, ret_set);
+}
+
+static inline int coir__sys_set_affinity(const cpu_set_t *set)
+{
+    COIR__SYS_FAULT(COIR__SYS_AFFINITY, NULL);
+    return -pthread_setaffinity_np(pthread_self(), sizeof *set, set);
 }
 
 /* Sleeps while *word is value, until it is woken or up to timeout nanoseconds. Returns 0 or
