@@ -60,7 +60,7 @@ def simple(name, unit, floor, **limits):
 
 
 def files(name, unit, **limits):
-    return Case(name, (Metric(name, unit, **limits),), "files_floor", sets=("files",), per_backend=True, program="files")
+    return Case(name, (Metric(name, unit, **limits),), "files_floor", sets=("io",), per_backend=True, program="files")
 
 
 def echo(name, metric, connections, size, **limits):
@@ -72,8 +72,12 @@ def echo(name, metric, connections, size, **limits):
 
 def tls(name, unit, better, printed, connections, size):
     """As echo with TLS; a message of no bytes is a handshake. Server and load share the cpu."""
-    return Case(name, (Metric(name, unit, better, printed=printed, floor_ratio=1.05),), "tls_epoll", kind="serve",
+    return Case(name, (Metric(name, unit, better, printed=printed, floor_ratio=1.05),), "tls_epoll", ("io",), kind="serve",
                 server="tls", load=Load(connections, size, same_cpu=True, program="tls_load"))
+def udp_echo(name, connections, size, **limits):
+    """Each connection is a socket of the load's; the server has one for all of them."""
+    return Case(name, (Metric(name, "ns", printed="cpu_ns", **limits),), "udp_epoll", ("io",), kind="serve",
+                per_backend=True, server="udp_echo", load=Load(connections, size, True, "udp_load"))
 
 
 CASES = (
@@ -98,6 +102,9 @@ CASES = (
     tls("tls_echo/64/cpu_ns", "ns", "lower", "cpu_ns", 50, 64),
     tls("tls_echo/16384/cpu_ns", "ns", "lower", "cpu_ns", 50, 16384),
     tls("tls_handshake/rate", "/s", "higher", "cpu_rate", 50, 0),
+    udp_echo("udp_echo/64/cpu_ns", 50, 64, floor_ratio=1.1),
+    Case("workers/2/speedup", (Metric("workers/2/speedup", "x", "higher", target=1.9),), "workers_floor", ("io",),
+         per_backend=True, program="workers"),
     Case("startup/ms", (Metric("startup/ms", "ms", target=1),), "startup_floor", kind="launch", per_backend=True),
     Case("size/core_kb", (Metric("size/core_kb", "KiB", target=200),), kind="size", rounds=1),
     Case("sleepers/1m", (

@@ -252,8 +252,9 @@ COIR_TEST_TAGGED(one_address_for_all, "real,limit=60,no_torture")
     struct running running = {&server, opts};
     COIR_AUTO(coir_receiver) *ready = NULL;
     COIR_AUTO(coir_listener) *first = NULL;
-    COIR_REQUIRE_OK(coir_channel_open_shared(unsigned, 2, &server.ready, &ready));
-    COIR_AUTO(coir_sender) *sender = server.ready;
+    COIR_AUTO(coir_sender) *sender = NULL;
+    COIR_REQUIRE_OK(coir_channel_open_shared(unsigned, 2, &sender, &ready));
+    server.ready = sender;
     COIR_REQUIRE_OK(
         coir_tcp_listen("127.0.0.1:0", &(coir_listen_opts){.reuse_port = true}, &first));
     COIR_REQUIRE_OK(coir_listener_address(first, server.name, sizeof server.name));

@@ -87,7 +87,7 @@ COIR_TEST(waiting_then_refused_then_served_again)
         COIR_SKIP("its descriptors are those of the simulation");
     coir_test_expect_reports(COIR_REPORT_OVERLOAD, 2);
     PATIENCE;
-    COIR_AUTO(auto_keeper) keeper = {NULL};
+    COIR_AUTO(auto_keeper) keeper = {.listener = NULL};
     COIR_AUTO(auto_clients) clients = {{NULL}};
     COIR_REQUIRE_OK(listen_somewhere(BY_TCP, &keeper.listener, keeper.name));
     COIR_GROUP(group);
@@ -128,7 +128,7 @@ COIR_TEST(a_listener_without_a_reserve)
     if (!simulated())
         COIR_SKIP("its descriptors are those of the simulation");
     coir_test_expect_reports(COIR_REPORT_OVERLOAD, 1);
-    COIR_AUTO(auto_keeper) keeper = {NULL};
+    COIR_AUTO(auto_keeper) keeper = {.listener = NULL};
     COIR_AUTO(coir_stream) *client = NULL;
     COIR_REQUIRE_OK(coir_test_descriptors(descriptors() + 1));
     COIR_REQUIRE_OK(listen_somewhere(BY_TCP, &keeper.listener, keeper.name));
@@ -149,7 +149,7 @@ COIR_TEST(cancelled_and_closed_without_descriptors)
     if (!simulated())
         COIR_SKIP("its descriptors are those of the simulation");
     coir_test_expect_reports(COIR_REPORT_OVERLOAD, 1);
-    COIR_AUTO(auto_keeper) keeper = {NULL};
+    COIR_AUTO(auto_keeper) keeper = {.listener = NULL};
     COIR_AUTO(coir_stream) *client = NULL;
     COIR_REQUIRE_OK(listen_somewhere(BY_TCP, &keeper.listener, keeper.name));
     COIR_REQUIRE_OK(coir_tcp_connect(keeper.name, NULL, &client));
@@ -225,7 +225,7 @@ COIR_TEST_TAGGED(the_limit_of_the_process, "real")
         COIR_SKIP("valgrind drops the connection that has no descriptor");
     coir_test_expect_reports(COIR_REPORT_OVERLOAD, 1);
     PATIENCE;
-    COIR_AUTO(auto_keeper) keeper = {NULL};
+    COIR_AUTO(auto_keeper) keeper = {.listener = NULL};
     COIR_AUTO(auto_plain) clients = {{-1, -1, -1, -1, -1}};
     COIR_REQUIRE_OK(listen_somewhere(BY_TCP, &keeper.listener, keeper.name));
     for (int i = 0; i < CLIENTS; i++)

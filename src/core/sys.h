@@ -217,7 +217,16 @@ static inline long coir__sys_receive_messages(int fd, struct mmsghdr *messages, 
         int n = recvmmsg(fd, messages, (unsigned)count, flags, NULL);
         return n < 0 ? -errno : n;
     }
-    ssize_t length = recvmsg(fd, &messages->msg_hdr, flags);
+    struct msghdr *header = &messages->msg_hdr;
+    ssize_t length;
+    if (header->msg_iovlen == 1 && header->msg_controllen == 0 && (flags & MSG_TRUNC)) {
+        /* A datagram without more: cheaper, and its length says whether it was cut. */
+        length = recvfrom(fd, header->msg_iov->iov_base, header->msg_iov->iov_len, flags,
+                          header->msg_name, &header->msg_namelen);
+        header->msg_flags = length > (ssize_t)header->msg_iov->iov_len ? MSG_TRUNC : 0;
+    } else {
+        length = recvmsg(fd, header, flags);
+    }
     messages->msg_len = length > 0 ? (unsigned)length : 0;
     return length < 0 ? -errno : 1;
 }
@@ -230,7 +239,11 @@ static inline long coir__sys_send_messages(int fd, struct mmsghdr *messages, siz
         int n = sendmmsg(fd, messages, (unsigned)count, flags);
         return n < 0 ? -errno : n;
     }
-    ssize_t length = sendmsg(fd, &messages->msg_hdr, flags);
+    const struct msghdr *header = &messages->msg_hdr;
+    ssize_t length = header->msg_iovlen == 1 && header->msg_controllen == 0
+                         ? sendto(fd, header->msg_iov->iov_base, header->msg_iov->iov_len, flags,
+                                  header->msg_name, header->msg_namelen)
+                         : sendmsg(fd, header, flags);
     messages->msg_len = length > 0 ? (unsigned)length : 0;
     return length < 0 ? -errno : 1;
 }

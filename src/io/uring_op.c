@@ -249,13 +249,14 @@ static long read_now(struct coir__uring_file *file, struct coir__op *op)
     return n;
 }
 
-/* Whether op is done by calls, once they are worth trying. Of messages the ring only receives
- * single ones: it has no entry for more, and a message that is sent hardly ever waits. */
+/* Whether the ring has no entry for op, or none that is better than a call once a poll has ended.
+ * Messages are tried before they wait, since those that are there come cheaper by a call; sending
+ * hardly ever waits. */
 static bool is_called(const struct coir__op *op)
 {
     if (coir__uring_file_of(op->file)->flags & COIR__URING_DIRECT || op->kind == COIR__OP_SEND)
         return true;
-    return op->kind == COIR__OP_RECEIVE && (op->message_count > 1 || op->at_once);
+    return op->kind == COIR__OP_RECEIVE && op->message_count > 1;
 }
 
 /* Makes the call itself, which does not wait. */
@@ -284,7 +285,7 @@ static long attempt(struct coir__uring_slot *slot)
         return result;
     if ((op->kind == COIR__OP_RECEIVE || op->kind == COIR__OP_SEND) && op->at_once)
         return -EAGAIN;
-    slot->polls = true;
+    slot->polls = op->kind != COIR__OP_RECEIVE || is_called(op);
     return COIR__STARTED;
 }
 
@@ -335,11 +336,7 @@ static long begin(struct coir__uring *uring, struct coir__uring_slot *slot)
     case COIR__OP_CONNECT: return begin_connect(file, slot);
     case COIR__OP_POLL: meet_fault(slot, COIR__SYS_POLL, 0); return COIR__STARTED;
     case COIR__OP_RECEIVE:
-    case COIR__OP_SEND:
-        if (is_called(op))
-            return attempt(slot);
-        meet_fault(slot, COIR__SYS_RECVMSG, 0);
-        return COIR__STARTED;
+    case COIR__OP_SEND: return attempt(slot);
     default: return -EINVAL;
     }
 }

@@ -232,21 +232,38 @@ void coir_udp_close(coir_udp *udp)
 
 /* ---- one datagram ---- */
 
-static int receive_one(coir_udp *udp, coir_datagram *datagram)
+/* from may be NULL. */
+static int receive_one(coir_udp *udp, void *data, size_t size, size_t *ret_length,
+                       coir_address *from)
 {
-    struct iovec vector = {datagram->data, datagram->size};
-    coir_message message = {.header = {.msg_name = &datagram->address.storage,
-                                       .msg_namelen = sizeof datagram->address.storage,
-                                       .msg_iov = &vector,
-                                       .msg_iovlen = 1}};
+    struct iovec vector = {data, size};
+    coir_message message;
+    message.header = (struct msghdr){.msg_iov = &vector, .msg_iovlen = 1};
+    if (from != NULL) {
+        message.header.msg_name = &from->storage;
+        message.header.msg_namelen = sizeof from->storage;
+    }
     size_t count;
     int r = coir_socket_receive(udp->socket, &message, 1, MSG_TRUNC, &count);
     if (r < 0)
         return r;
-    datagram->cut = message.header.msg_flags & MSG_TRUNC;
-    datagram->length = message.length;
-    datagram->address.length = message.header.msg_namelen;
-    return 0;
+    *ret_length = message.length;
+    if (from != NULL)
+        from->length = message.header.msg_namelen;
+    return message.length > size ? -EMSGSIZE : 0;
+}
+
+static int receive_piece(coir_udp *udp, void *data, size_t size, size_t *ret_length,
+                         coir_address *from)
+{
+    coir_datagram datagram = {.data = data, .size = size};
+    int r = coir__udp_receive_of_run(udp, &datagram);
+    if (r < 0)
+        return r;
+    *ret_length = datagram.length;
+    if (from != NULL)
+        *from = datagram.address;
+    return datagram.cut ? -EMSGSIZE : 0;
 }
 
 int coir_udp_receive(coir_udp *udp, void *data, size_t size, size_t *ret_length,
@@ -254,17 +271,11 @@ int coir_udp_receive(coir_udp *udp, void *data, size_t size, size_t *ret_length,
 {
     if (udp == NULL || (data == NULL && size > 0) || ret_length == NULL)
         return -EINVAL;
-    coir_datagram datagram = {.data = data, .size = size};
     udp->users++;
-    int r =
-        udp->run != NULL ? coir__udp_receive_of_run(udp, &datagram) : receive_one(udp, &datagram);
+    int r = udp->run != NULL ? receive_piece(udp, data, size, ret_length, ret_from)
+                             : receive_one(udp, data, size, ret_length, ret_from);
     coir__udp_drop(udp);
-    if (r < 0)
-        return r;
-    *ret_length = datagram.length;
-    if (ret_from != NULL)
-        *ret_from = datagram.address;
-    return datagram.cut ? -EMSGSIZE : 0;
+    return r;
 }
 
 static int send_patiently(coir_udp *udp, coir_message *messages, size_t count, size_t *ret_count)
