@@ -15,8 +15,7 @@ OUT = ROOT / "build" / "bench"
 BIN = OUT / "bin"
 FLOORS = ("switch_floor", "chan_floor", "job_floor", "timer_floor", "sleep_floor", "startup_floor")
 OURS = ("coir-bench-core", "coir-bench-startup", "coir-bench-echo", "coir-bench-files", "coir-bench-tls",
-        "coir-bench-udp_echo", "coir-bench-workers",
-        "coir-bench-core-static")
+        "coir-bench-udp_echo", "coir-bench-workers", "coir-bench-core-static")
 PACKAGES = {
     "echo_uring": ["liburing-dev"],
     "go": ["golang-go"],
@@ -146,10 +145,10 @@ def build_all():
     compile_c("echo_uring", ["floors/echo_uring.c"], "-luring")
     compile_c("files_floor", ["floors/files_floor.c"], "-luring")
     compile_c("tls_epoll", ["floors/tls_epoll.c"], "-lssl", "-lcrypto")
-    compile_c("tls_load", ["load/tls_load.c"], "-lssl", "-lcrypto")
     compile_c("udp_epoll", ["floors/udp_epoll.c"])
     compile_c("workers_floor", ["floors/workers_floor.c"], "-pthread")
     compile_c("echo_load", ["load/echo_load.c"])
+    compile_c("tls_load", ["load/tls_load.c"], "-lssl", "-lcrypto")
     compile_c("udp_load", ["load/udp_load.c"])
     compile_c("launch", ["launch.c"])
     compile_c("warm", ["warm.c"])

@@ -74,6 +74,8 @@ def tls(name, unit, better, printed, connections, size):
     """As echo with TLS; a message of no bytes is a handshake. Server and load share the cpu."""
     return Case(name, (Metric(name, unit, better, printed=printed, floor_ratio=1.05),), "tls_epoll", ("io",), kind="serve",
                 server="tls", load=Load(connections, size, same_cpu=True, program="tls_load"))
+
+
 def udp_echo(name, connections, size, **limits):
     """Each connection is a socket of the load's; the server has one for all of them."""
     return Case(name, (Metric(name, "ns", printed="cpu_ns", **limits),), "udp_epoll", ("io",), kind="serve",
@@ -97,6 +99,13 @@ CASES = (
     echo("echo/16384/cpu_ns", "cpu_ns", 50, 16384, floor_ratio=1.01),
     echo("echo/64/50/rate", "rate", 50, 64),
     echo("echo/64/1000/rate", "rate", 1000, 64),
+    Case("startup/ms", (Metric("startup/ms", "ms", target=1),), "startup_floor", kind="launch", per_backend=True),
+    Case("size/core_kb", (Metric("size/core_kb", "KiB", target=200),), kind="size", rounds=1),
+    Case("sleepers/1m", (
+        Metric("sleepers/1m/cpu_s", "s", target=4.5),
+        Metric("sleepers/1m/rss_b", "B", target=4400, floor_ratio=1.07),
+        Metric("sleepers/1m/create_s", "s"),
+    ), "sleep_floor", rounds=3, warm_mib=5120),
     files("files/small_us", "us", target=3.6, floor_ratio=1.2),
     files("files/big_gbs", "GB/s", better="higher", target=22, floor_ratio=0.9),
     tls("tls_echo/64/cpu_ns", "ns", "lower", "cpu_ns", 50, 64),
@@ -105,13 +114,6 @@ CASES = (
     udp_echo("udp_echo/64/cpu_ns", 50, 64, floor_ratio=1.1),
     Case("workers/2/speedup", (Metric("workers/2/speedup", "x", "higher", target=1.9),), "workers_floor", ("io",),
          per_backend=True, program="workers"),
-    Case("startup/ms", (Metric("startup/ms", "ms", target=1),), "startup_floor", kind="launch", per_backend=True),
-    Case("size/core_kb", (Metric("size/core_kb", "KiB", target=200),), kind="size", rounds=1),
-    Case("sleepers/1m", (
-        Metric("sleepers/1m/cpu_s", "s", target=4.5),
-        Metric("sleepers/1m/rss_b", "B", target=4400, floor_ratio=1.07),
-        Metric("sleepers/1m/create_s", "s"),
-    ), "sleep_floor", rounds=3, warm_mib=5120),
 )
 
 PEERS = (

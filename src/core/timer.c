@@ -106,11 +106,9 @@ static inline void place(struct coir__timers *timers, coir_timer *timer)
     head->coir__previous = timer;
 }
 
-void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg),
-                      void *arg)
+static inline void start(struct coir_loop *loop, coir_timer *timer, coir_time when,
+                         void (*fn)(void *arg), void *arg)
 {
-    if (coir__elsewhere(loop, NULL))
-        return;
     struct coir__timers *timers = loop->timers;
     if (timer->coir__next != NULL)
         unlink_timer(timer);
@@ -122,12 +120,43 @@ void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (
     place(timers, timer);
 }
 
-void coir_timer_stop(coir_loop *loop, coir_timer *timer)
+static inline void stop(struct coir_loop *loop, coir_timer *timer)
 {
-    if (coir__elsewhere(loop, NULL) || timer->coir__next == NULL)
+    if (timer->coir__next == NULL)
         return;
     unlink_timer(timer);
     loop->timers->live--;
+}
+
+static __attribute__((noinline)) void coir_timer_start__slowly(coir_loop *loop, coir_timer *timer,
+                                                               coir_time when,
+                                                               void (*fn)(void *arg), void *arg)
+{
+    if (!coir__elsewhere(loop, NULL))
+        start(loop, timer, when, fn, arg);
+}
+
+static __attribute__((noinline)) void coir_timer_stop__slowly(coir_loop *loop, coir_timer *timer)
+{
+    if (!coir__elsewhere(loop, NULL))
+        stop(loop, timer);
+}
+
+void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg),
+                      void *arg)
+{
+    if (coir__likely(!coir__any_debugs()))
+        start(loop, timer, when, fn, arg);
+    else
+        coir_timer_start__slowly(loop, timer, when, fn, arg);
+}
+
+void coir_timer_stop(coir_loop *loop, coir_timer *timer)
+{
+    if (coir__likely(!coir__any_debugs()))
+        stop(loop, timer);
+    else
+        coir_timer_stop__slowly(loop, timer);
 }
 
 /* The first bucket of a level that has timers. Marks of buckets that were emptied by stopping are
