@@ -447,3 +447,27 @@ COIR_TEST(errors_of_others)
         (void)coir_group_errors(&group);
     }
 }
+
+/* ---- stacks ---- */
+
+static int shake_in_task(void *arg)
+{
+    struct both *contexts = arg;
+    coir_stream *a, *b;
+    COIR_TRY(make_tls(contexts, &a, &b));
+    int r = say(a, b, "hello");
+    coir_stream_close(a);
+    coir_stream_close(b);
+    return r;
+}
+
+/* OpenSSL's handshake is at home on a small stack. */
+COIR_TEST_TAGGED(small_stacks, "no_torture")
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    coir_task *task;
+    COIR_GROUP(group);
+    coir_spawn_opts opts = {.stack_size = (size_t)64 << 10};
+    COIR_REQUIRE_OK(coir_spawn_with(&group, shake_in_task, &contexts, &opts, &task));
+    COIR_EXPECT_OK(coir_join(task, NULL));
+}
