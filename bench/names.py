@@ -72,8 +72,9 @@ def echo(name, metric, connections, size, **limits):
 
 def tls(name, unit, better, printed, connections, size):
     """As echo with TLS; a message of no bytes is a handshake. Server and load share the cpu."""
-    return Case(name, (Metric(name, unit, better, printed=printed, floor_ratio=1.05),), "tls_epoll", ("io",), kind="serve",
-                server="tls", load=Load(connections, size, same_cpu=True, program="tls_load"))
+    ratio = 1.05 if better == "lower" else 0.95
+    return Case(name, (Metric(name, unit, better, printed=printed, floor_ratio=ratio),), "tls_epoll", ("io",), kind="serve",
+                per_backend=True, server="tls", load=Load(connections, size, same_cpu=True, program="tls_load"))
 
 
 def udp_echo(name, connections, size, **limits):
