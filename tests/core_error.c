@@ -34,9 +34,10 @@ COIR_TEST_TAGGED(errnos_have_names_and_texts, "own_loop")
     COIR_EXPECT_STR(coir_error_text(-ETIMEDOUT), "timed out");
     COIR_EXPECT_STR(coir_error_text(EREMOTEIO), "remote I/O error");
     for (int code = 1; code <= EHWPOISON; code++) {
-        if (strerrorname_np(code) == NULL)
-            continue;
-        COIR_EXPECT_STR(coir_error_name(-code), strerrorname_np(code));
+#if defined(__GLIBC__)
+        COIR_EXPECT_STR(coir_error_name(-code),
+                        strerrorname_np(code) != NULL ? strerrorname_np(code) : "E?");
+#endif
         COIR_EXPECT(strlen(coir_error_text(code)) > 5);
     }
 }

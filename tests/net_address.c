@@ -1,4 +1,5 @@
 /* net_address.c: tests of addresses as text: a table of what is one and what is not. */
+#include <string.h>
 #include <sys/un.h>
 
 #include <coir/address.h>

@@ -114,7 +114,7 @@ COIR_TEST(address_in_use_says_where)
     COIR_REQUIRE_OK(coir_listener_address(first, name, sizeof name));
     COIR_EXPECT_CONTAINS(name, "127.0.0.1:");
     COIR_EXPECT_CODE(coir_tcp_listen(name, NULL, &second), -EADDRINUSE);
-    (void)snprintf(text, sizeof text, "listen %s: address already in use", name);
+    (void)snprintf(text, sizeof text, "listen %s: %s", name, coir_error_text(-EADDRINUSE));
     COIR_EXPECT_STR(message_of_last_error(), text);
     COIR_EXPECT_CODE(coir_listener_address(first, name, 5), -ENOSPC);
     coir_listener_close(COIR_TAKE(first));

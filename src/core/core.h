@@ -619,6 +619,9 @@ void coir__stacks_count(const struct coir_loop *loop, uint64_t *ret_used, uint64
 /* ---- errors and reports (error.c, report.c) ---- */
 
 struct coir__errors *coir__errors_open(void);
+/* Of a positive code of the kernel's; NULL: it is none (errno.c). */
+const char *coir__errno_name(int code);
+const char *coir__errno_text(int code);
 void coir__errors_close(struct coir__errors *errors);
 uint64_t coir__errors_live(const struct coir__errors *errors);
 /* A record with a text, or NULL when none is free. */

@@ -61,22 +61,8 @@ const char *coir_error_name(int code)
         COIR_ERRORS(COIR__X)
 #undef COIR__X
     }
-    const char *name = strerrorname_np(positive(code));
+    const char *name = coir__errno_name(positive(code));
     return name != NULL ? name : "E?";
-}
-
-#define ERRNOS 134 /* Linux has no higher one */
-static char lowered[ERRNOS][64];
-
-/* The C library's texts begin with a capital; acronyms keep theirs. */
-static void lower_texts(void)
-{
-    for (int i = 0; i < ERRNOS; i++) {
-        const char *text = strerrordesc_np(i);
-        (void)snprintf(lowered[i], sizeof lowered[i], "%s", text != NULL ? text : "");
-        if (lowered[i][0] >= 'A' && lowered[i][0] <= 'Z' && lowered[i][1] >= 'a')
-            lowered[i][0] = (char)(lowered[i][0] + ('a' - 'A'));
-    }
 }
 
 const char *coir_error_text(int code)
@@ -93,11 +79,8 @@ const char *coir_error_text(int code)
         COIR_ERRORS(COIR__X)
 #undef COIR__X
     }
-    if (magnitude >= ERRNOS || strerrordesc_np(magnitude) == NULL)
-        return "unknown error";
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, lower_texts);
-    return lowered[magnitude];
+    const char *known = coir__errno_text(magnitude);
+    return known != NULL ? known : "unknown error";
 }
 
 /* ---- the pool ---- */

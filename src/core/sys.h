@@ -448,6 +448,21 @@ static inline int coir__sys_set_affinity(const cpu_set_t *set)
     return -pthread_setaffinity_np(pthread_self(), sizeof *set, set);
 }
 
+static inline pid_t coir__sys_thread_id(void)
+{
+    return (pid_t)syscall(SYS_gettid);
+}
+
+/* Signals a thread of this process, with a pointer, as sigqueue(3) does a process. */
+static inline void coir__sys_signal_thread(pid_t id, int number, void *value)
+{
+    siginfo_t info = {.si_signo = number, .si_code = SI_QUEUE};
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    info.si_value.sival_ptr = value;
+    (void)syscall(SYS_rt_tgsigqueueinfo, info.si_pid, id, number, &info);
+}
+
 /* Sleeps while *word is value, until it is woken or up to timeout nanoseconds. Returns 0 or
  * -ETIMEDOUT; the word has to be looked at again in any case. */
 static inline int coir__sys_futex_wait(atomic_uint *word, unsigned value, coir_time timeout)

@@ -220,6 +220,7 @@ struct coir__debug {
     pthread_cond_t wake;
     bool stop, attached; /* the rest is under lock */
     pthread_t thread;    /* of the loop, while attached */
+    pid_t tid;           /* the same, as the kernel calls it */
     coir_time look_every;
 };
 

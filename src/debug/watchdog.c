@@ -84,7 +84,7 @@ static void look(struct coir__debug *debug, uint64_t *signalled)
         return;
     *signalled = step;
     atomic_store_explicit(&debug->wanted, step, memory_order_relaxed);
-    (void)pthread_sigqueue(debug->thread, signal_number(), (union sigval){.sival_ptr = &ours});
+    coir__sys_signal_thread(debug->tid, signal_number(), &ours);
 }
 
 static void *watch(void *arg)
@@ -169,6 +169,7 @@ void coir__watchdog_attach(struct coir__debug *debug)
         find_stack(debug);
     (void)pthread_mutex_lock(&debug->lock);
     debug->thread = pthread_self();
+    debug->tid = coir__sys_thread_id();
     debug->attached = true;
     (void)pthread_mutex_unlock(&debug->lock);
 }
