@@ -285,6 +285,8 @@ COIR_TEST_TAGGED(small_rings_are_taken_where_memory_is_short, "own_loop,no_tortu
     for (int i = 0; i < (int)COIR_COUNT(rows); i++) {
         struct child child;
         expect_with_faults(&child, COIR__SYS_URING_SETUP, ENOMEM, i);
+        if (i == 0 && strstr(child.output, "DEFER_TASKRUN") == NULL)
+            COIR_SKIP("needs Linux 6.1: before, the flags take more than one try");
         COIR_EXPECT_CONTAINS(child.output, rows[i]);
     }
 }
