@@ -25,6 +25,7 @@
 #include <coir/loop.h>
 #include <coir/passing.h>
 #include <coir/pipe.h>
+#include <coir/process.h>
 #include <coir/proxy.h>
 #include <coir/queue.h>
 #include <coir/race.h>

@@ -65,11 +65,12 @@ struct coir__op {
         int fd;                      /* COIR__OP_POLL without a file */
         struct coir__system *system; /* COIR__OP_SYSTEM; lives until done */
     };
-    uint8_t kind;    /* enum coir__op_kind */
-    bool active : 1; /* between start and done */
-    bool lent : 1;   /* data is a buffer of the loop */
-    short events;    /* of COIR__OP_POLL */
-    uint32_t slot;   /* the backend's while it is under way */
+    uint8_t kind;     /* enum coir__op_kind */
+    bool active : 1;  /* between start and done */
+    bool lent : 1;    /* data is a buffer of the loop */
+    bool outside : 1; /* COIR__OP_POLL without a file: the simulation asks the machine */
+    short events;     /* of COIR__OP_POLL */
+    uint32_t slot;    /* the backend's while it is under way */
     long result;
     /* Called by poll() or by a callback of the loop, never from inside start() or cancel(); active
      * is false again, so it may start op anew. */

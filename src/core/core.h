@@ -182,6 +182,7 @@ struct coir_loop {
     char backend_why[256];
     _Atomic(coir_post_node *) inbox;
     uint64_t operations;  /* under way in the backend */
+    uint64_t outside;     /* of them, in the simulation: on what the machine has, in real time */
     uint64_t deferred;    /* tasks that are not started yet */
     uint64_t hopes;       /* signal waits, jobs, and whatever else can wake it from outside */
     uint64_t vague_hopes; /* waits in channels that other threads may use, or may not */

@@ -323,6 +323,12 @@ static int keep_step(struct coir_loop *loop, coir_time next)
     return 0;
 }
 
+/* Whether something is under way that takes real time. */
+static bool kernel_works(const struct coir_loop *loop)
+{
+    return loop->backend->simulated ? loop->outside > 0 : loop->operations > 0;
+}
+
 /* How the clock moves while nothing is ready and time is virtual. It jumps to the next timer when
  * nothing else can come first; while the kernel or a thread works on something, it moves at the
  * speed of the real one. */
@@ -330,7 +336,7 @@ static int idle_virtually(struct coir_loop *loop, coir_time next)
 {
     if (loop->backend->simulated && (loop->jobs > 0 || loop->returned != NULL))
         return keep_step(loop, next);
-    if (loop->jobs == 0 && (loop->operations == 0 || loop->backend->simulated))
+    if (loop->jobs == 0 && !kernel_works(loop))
         return jump(loop, next);
     coir_time before = coir__clock();
     int silent = outlast(loop, next == COIR_FOREVER ? COIR_FOREVER : next - loop->now);
@@ -350,8 +356,7 @@ static int idle(struct coir_loop *loop)
     if (coir__inbox_filled(loop))
         return 0; /* collect() comes next */
     coir_time next = coir__timers_next(loop->timers);
-    bool kernel = loop->operations > 0 && !loop->backend->simulated;
-    if (next == COIR_FOREVER && !kernel && !may_be_woken(loop))
+    if (next == COIR_FOREVER && !kernel_works(loop) && !may_be_woken(loop))
         return -EDEADLK;
     if (loop->opts.virtual_clock)
         return idle_virtually(loop, next);

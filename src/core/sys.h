@@ -3,8 +3,9 @@
  * Each wrapper returns what the kernel does, with failures as -errno. A test can install
  * coir__sys_fault to make the n-th call fail by an errno of its choice, or to shorten a transfer to
  * one byte; in production the hook is NULL and costs one predicted branch. Calls are added here
- * when a room needs them, and nowhere else; only those of io_uring, which need its library, and
- * those of the file system are in io/uring_sys.h and io/system_sys.h.
+ * when a room needs them, and nowhere else; only those of io_uring, which need its library, those
+ * of the file system, and those of processes and terminals are in io/uring_sys.h, io/system_sys.h
+ * and io/process_sys.h.
  */
 #ifndef COIR_CORE_SYS_H
 #define COIR_CORE_SYS_H
@@ -39,6 +40,7 @@
     X(ACCEPT,       true,  EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO)           \
     X(BIND,         false, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOMEM)                              \
     X(CHMOD,        false, EACCES, EPERM, EROFS)                                                   \
+    X(CLONE,        false, EAGAIN, ENOMEM, EINVAL)                                                 \
     X(CONNECT,      false, EINTR, ECONNREFUSED, ENETUNREACH, ETIMEDOUT, EAGAIN)                    \
     X(COPY_RANGE,   true,  EINTR, EXDEV, EOPNOTSUPP, ENOSPC, EIO)                                  \
     X(EPOLL_CREATE, false, EMFILE, ENFILE, ENOMEM)                                                 \
@@ -52,6 +54,7 @@
     X(GETSOCKOPT,   false, ENOMEM)                                                                 \
     X(INOTIFY,      false, EMFILE, ENOSPC, ENOMEM)                                                 \
     X(IOCTL,        false, EINVAL)                                                                 \
+    X(KILL,         false, EPERM)                                                                  \
     X(LINK,         false, EMLINK, ENOSPC, EIO)                                                    \
     X(LISTEN,       false, EADDRINUSE)                                                             \
     X(LSTAT,        false, ENOENT, EACCES)                                                         \
@@ -60,6 +63,7 @@
     X(MMAP,         false, ENOMEM)                                                                 \
     X(MPROTECT,     false, ENOMEM)                                                                 \
     X(OPEN,         false, EINTR, EACCES, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC)                  \
+    X(PIDFD_OPEN,   false, EMFILE, ENFILE, ENOMEM, ENOSYS)                                         \
     X(PIPE,         false, EMFILE, ENFILE, ENOMEM)                                                 \
     X(POLL,         false, EINTR, ENOMEM)                                                          \
     X(READ,         true,  EINTR, EIO)                                                             \
@@ -78,12 +82,14 @@
     X(SOCKETPAIR,   false, EMFILE, ENFILE, ENOMEM)                                                 \
     X(STATX,        false, EACCES, ENOENT, ENOMEM)                                                 \
     X(SYMLINK,      false, ENOSPC, EIO)                                                            \
+    X(TERMIOS,      false, EINTR, EIO)                                                             \
     X(THREAD,       false, EAGAIN)                                                                 \
     X(TRUNCATE,     false, EINTR, ENOSPC, EIO)                                                     \
     X(UNLINK,       false, ENOENT, EACCES)                                                         \
     X(URING_ENTER,  false, EINTR, EAGAIN, EBUSY, ENOMEM)                                           \
     X(URING_REGISTER, false, EINVAL, ENOMEM)                                                       \
     X(URING_SETUP,  false, EINVAL, ENOMEM, EMFILE, EPERM, ENOSYS)                                  \
+    X(WAITID,       false, ECHILD)                                                                 \
     X(WRITE,        true,  EINTR, EPIPE, ENOSPC, EIO)
 /* clang-format on */
 

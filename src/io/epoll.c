@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "io/epoll.h"
+#include "io/process.h"
 #include "io/signal.h"
 
 static int epoll_open(struct coir_loop *loop, char *why, size_t size)
@@ -49,6 +50,7 @@ static void free_dead(struct coir__epoll *epoll)
 static void epoll_close(struct coir_loop *loop)
 {
     struct coir__epoll *epoll = coir__epoll_of(loop);
+    coir__process_loop_closes(loop);
     coir__signal_loop_closes(loop);
     free_dead(epoll);
     coir__epoll_file_free(epoll->spare);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/process.h"
 #include "io/signal.h"
 #include "io/sim.h"
 #include "io/system.h"
@@ -310,6 +311,8 @@ static struct coir__sim_event *event_of(struct coir__op *op)
 
 static long sim_start(struct coir_loop *loop, struct coir__op *op)
 {
+    if (op->outside)
+        return coir__sim_outside_start(coir__sim_of(loop), op);
     if (op->file == NULL && op->kind != COIR__OP_SYSTEM)
         return -EOPNOTSUPP;
     assert(!op->active);
@@ -325,6 +328,10 @@ static long sim_start(struct coir_loop *loop, struct coir__op *op)
 
 static bool sim_cancel(struct coir_loop *loop, struct coir__op *op)
 {
+    if (op->outside) {
+        coir__sim_outside_cancel(coir__sim_of(loop), op);
+        return true;
+    }
     struct coir__sim_event *event = event_of(op);
     assert(op->active);
     bool at_once = op->kind == COIR__OP_ACCEPT && op->file->closing; /* the address is free */
@@ -404,8 +411,11 @@ static void run_due(struct coir__ready *ready)
 
 static int sim_poll(struct coir_loop *loop, coir_time timeout)
 {
+    struct coir__sim *sim = coir__sim_of(loop);
+    if (sim->outside != NULL)
+        return coir__sim_outside_poll(sim, timeout);
     if (timeout > 0)
-        coir__sys_wait_eventfd(coir__sim_of(loop)->wakefd, timeout);
+        coir__sys_wait_eventfd(sim->wakefd, timeout);
     return 0;
 }
 
@@ -526,6 +536,7 @@ static int sim_open(struct coir_loop *loop, char *why, size_t size)
 static void sim_close(struct coir_loop *loop)
 {
     struct coir__sim *sim = coir__sim_of(loop);
+    coir__process_loop_closes(loop);
     coir__signal_loop_closes(loop);
     while (sim->paths != NULL) {
         struct coir__sim_path *path = sim->paths;

@@ -110,6 +110,7 @@ struct coir__sim {
     bool queued;                 /* it is in the loop's queue */
     struct coir__sim_file files; /* head of a ring */
     struct coir__sim_path *paths;
+    struct coir__op *outside; /* polls of descriptors of the machine */
 };
 
 static inline struct coir__sim *coir__sim_of(struct coir_loop *loop)
@@ -161,6 +162,12 @@ int coir__sim_pair(struct coir_loop *loop, int type, struct coir__file *ret_file
 void coir__sim_luggage_drop(struct coir__sim_luggage *luggage);
 /* Frees what has arrived for file, and tells those who are connected to it. */
 void coir__sim_datagrams_forget(struct coir__sim_file *file);
+
+/* sim_outside.c: polls of descriptors of the machine */
+long coir__sim_outside_start(struct coir__sim *sim, struct coir__op *op);
+void coir__sim_outside_cancel(struct coir__sim *sim, struct coir__op *op);
+/* Waits for one of them, or to be woken, up to timeout. Returns how many are complete. */
+int coir__sim_outside_poll(struct coir__sim *sim, coir_time timeout);
 
 /* sim_net.c: attempts return the result or COIR__STARTED */
 int coir__sim_name_from(const struct coir__sim_file *file, const struct sockaddr *address,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "io/process.h"
 #include "io/signal.h"
 #include "io/uring.h"
 
@@ -113,6 +114,7 @@ static void drain(struct coir__uring *uring)
 static void uring_close(struct coir_loop *loop)
 {
     struct coir__uring *uring = coir__uring_of(loop);
+    coir__process_loop_closes(loop);
     coir__signal_loop_closes(loop);
     if (coir__uring_is_copy(uring)) {
         if (!uring->broken)
