@@ -456,7 +456,6 @@ COIR_TEST(a_deadline_ends_a_run)
 
 COIR_TEST(a_group_ends_as_a_whole)
 {
-    COIR_AUTO(coir_stream) *reader = NULL;
     int fds[2];
     COIR_REQUIRE_EQ(pipe2(fds, O_CLOEXEC), 0);
     coir_process *shell = NULL;

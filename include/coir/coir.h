@@ -40,6 +40,7 @@
 #include <coir/stream_pair.h>
 #include <coir/task.h>
 #include <coir/tcp.h>
+#include <coir/terminal.h>
 #include <coir/threads.h>
 #include <coir/udp.h>
 #include <coir/watch.h>

@@ -89,7 +89,6 @@
     X(URING_ENTER,  false, EINTR, EAGAIN, EBUSY, ENOMEM)                                           \
     X(URING_REGISTER, false, EINVAL, ENOMEM)                                                       \
     X(URING_SETUP,  false, EINVAL, ENOMEM, EMFILE, EPERM, ENOSYS)                                  \
-    X(WAITID,       false, ECHILD)                                                                 \
     X(WRITE,        true,  EINTR, EPIPE, ENOSPC, EIO)
 /* clang-format on */
 

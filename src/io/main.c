@@ -15,6 +15,7 @@
 #include <coir/loop.h>
 
 #include "core/sys.h"
+#include "io/terminal.h"
 
 #define MOST_EXIT_CODE 125
 
@@ -44,6 +45,7 @@ static void cancel_main(void *arg)
 static void raise_default(int number)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
+    coir__terminal_restore();
     (void)sigaction(number, &action, NULL);
     (void)raise(number);
 }

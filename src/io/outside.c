@@ -161,12 +161,12 @@ int coir__outside_stream(int fd, const struct coir__outside_opts *opts, coir_str
     return r;
 }
 
-static int make_stream(int fd, coir_stream **ret_stream)
+int coir__outside_own(int fd, const char *name, coir_stream **ret_stream)
 {
     if (!coir__loop->backend->simulated)
         return coir_stream_adopt(fd, ret_stream);
     int r = coir__sys_set_nonblocking(fd);
-    struct coir__outside_opts opts = {.name = "pipe"};
+    struct coir__outside_opts opts = {.name = name};
     return r < 0 ? r : coir__outside_stream(fd, &opts, ret_stream);
 }
 
@@ -177,7 +177,7 @@ int coir__outside_pipe(bool child_reads, int *ret_childs, coir_stream **ret_ours
     if (r < 0)
         return r;
     int ours = fds[child_reads ? 1 : 0], childs = fds[child_reads ? 0 : 1];
-    r = make_stream(ours, ret_ours);
+    r = coir__outside_own(ours, "pipe", ret_ours);
     if (r < 0) {
         coir__sys_close(ours);
         coir__sys_close(childs);

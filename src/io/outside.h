@@ -21,6 +21,9 @@ struct coir__outside_opts {
 /* Makes a stream of fd, which is taken over unless it is kept. On failure it is the caller's. */
 int coir__outside_stream(int fd, const struct coir__outside_opts *opts, coir_stream **ret_stream);
 
+/* The same of a descriptor that is nobody else's: it becomes non-blocking. */
+int coir__outside_own(int fd, const char *name, coir_stream **ret_stream);
+
 /* A pipe for a process: an end of it for the child, in blocking mode, and a stream of the other. */
 int coir__outside_pipe(bool child_reads, int *ret_childs, coir_stream **ret_ours);
 

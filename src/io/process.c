@@ -394,13 +394,12 @@ int coir_process_signal(coir_process *process, int number)
     return reap(process) ? -ESRCH : coir__sys_pidfd_signal(process->pidfd, number);
 }
 
-/* To end it, and with it the group that it leads; its number is its own until it is reaped. */
+/* To end it, and with it the group that it leads. */
 static int end_by(struct coir_process *process, int number)
 {
     if (reap(process))
         return 0;
-    return process->leads ? coir__sys_kill_group(process->pid, number)
-                          : coir__sys_pidfd_signal(process->pidfd, number);
+    return coir__sys_end(process->pidfd, process->leads ? process->pid : 0, number);
 }
 
 /* Waits at most bound for the end. Returns -ETIMEDOUT when there was none. */
@@ -437,18 +436,18 @@ static void reap_here(struct coir_process *process, coir_time bound)
     }
 }
 
-/* Kills it, and waits as long as that can take. */
+/* Kills it, and waits as long as that should take, in real time: where time is virtual a second may
+ * be over at once. */
 static void put_down(struct coir_process *process, struct coir_task *self)
 {
+    coir_time before = coir__clock();
     (void)end_by(process, SIGKILL);
-    int r = -COIR_ENOTASK;
     if (self != NULL) {
         COIR_SHIELD(LINGER);
-        r = wait_for(process, LINGER);
+        (void)wait_for(process, LINGER);
     }
-    bool waited = r == 0 || r == -ETIMEDOUT || r == -ECANCELED || r == -ETIME;
-    if (!process->ended && !waited)
-        reap_here(process, LINGER);
+    if (!reap(process))
+        reap_here(process, before + LINGER - coir__clock());
 }
 
 static void end_process(struct coir_process *process)

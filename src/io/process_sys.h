@@ -40,17 +40,17 @@ static inline int coir__sys_pidfd_signal(int pidfd, int number)
     return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) < 0 ? -errno : 0;
 }
 
-/* Signals the process group that a process which was not reaped yet leads. */
-static inline int coir__sys_kill_group(pid_t leader, int number)
+/* To end a process, or the group that it leads; it was not reaped yet, so the number is its own. */
+static inline int coir__sys_end(int pidfd, pid_t leader, int number)
 {
-    COIR__SYS_FAULT(COIR__SYS_KILL, NULL);
-    return kill(-leader, number) < 0 ? -errno : 0;
+    long r = leader > 0 ? kill(-leader, number)
+                        : syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
+    return r < 0 ? -errno : 0;
 }
 
 /* Takes the status of a process that has ended: 1; 0 while it runs. */
 static inline int coir__sys_reap(int pidfd, siginfo_t *ret_info)
 {
-    COIR__SYS_FAULT(COIR__SYS_WAITID, NULL);
     *ret_info = (siginfo_t){0};
     if (waitid(COIR__P_PIDFD, (id_t)pidfd, ret_info, WEXITED | WNOHANG) < 0)
         return -errno;
@@ -106,6 +106,20 @@ static inline void coir__sys_restore_mode(int fd, const struct termios *mode)
 {
     while (tcsetattr(fd, TCSANOW, mode) < 0 && errno == EINTR)
         ;
+}
+
+/* Whether fd is the side of a pseudo-terminal that its program does not see. */
+static inline bool coir__sys_is_master(int fd)
+{
+    unsigned number;
+    return ioctl(fd, TIOCGPTN, &number) == 0;
+}
+
+static inline int coir__sys_get_flags(int fd)
+{
+    COIR__SYS_FAULT(COIR__SYS_FCNTL, NULL);
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 ? -errno : flags;
 }
 
 static inline int coir__sys_window(int fd, struct winsize *ret_size)
