@@ -448,7 +448,8 @@ static int break_deadlock(struct coir_loop *loop)
     coir__report_deadlock(loop);
     coir__scope_cancel(&loop->root,
                        coir__error_new(loop, -ECANCELED, "nothing could wake any task: deadlock"));
-    return loop->ready_first != NULL ? 0 : -EDEADLK;
+    loop->silence = 0; /* what was withdrawn from a kernel wakes its task when that lets go */
+    return loop->ready_first != NULL || kernel_works(loop) ? 0 : -EDEADLK;
 }
 
 static int run(struct coir_loop *loop, bool (*finished)(struct coir_loop *loop))

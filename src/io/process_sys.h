@@ -43,8 +43,8 @@ static inline int coir__sys_pidfd_signal(int pidfd, int number)
 /* To end a process, or the group that it leads; it was not reaped yet, so the number is its own. */
 static inline int coir__sys_end(int pidfd, pid_t leader, int number)
 {
-    long r = leader > 0 ? kill(-leader, number)
-                        : syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
+    long r =
+        leader > 0 ? kill(-leader, number) : syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
     return r < 0 ? -errno : 0;
 }
 

@@ -1,13 +1,14 @@
 /* terminal_mode.c: modes of terminals that come back whatever happens.
  *
- * Each terminal whose mode was changed has a slot of static memory, with the mode that it had. While
- * there is one, handlers are in the places of those signals that would end or stop the program: they
- * restore, and then let the signal do what it did before. Signals that the program handles itself
- * are left alone: it goes on living, or ends in a way that passes here (exit, coir_main). Faults are
- * always taken, in front of whoever has them.
+ * Each terminal whose mode was changed has a slot of static memory, with the mode that it had.
+ * While there is one, handlers are in the places of those signals that would end or stop the program: they
+ * restore, and then let the signal do what it did before. Signals that the program handles
+ * itself are left alone: it goes on living, or ends in a way that passes here (exit, coir_main).
+ * Faults are always taken, in front of whoever has them.
  *
  * A slot is written by its owner only while handlers do not look at it (state FREE or IDLE), and a
- * child of fork, which has a copy of all this, restores nothing.
+ * child of fork, which has a copy of all this, restores nothing. Slots of one terminal have one
+ * original mode.
  */
 #include <stdlib.h>
 
@@ -22,6 +23,7 @@ enum state { FREE, IDLE, CHANGED };
 struct coir__mode {
     atomic_int state;
     int fd;
+    dev_t device;
     struct termios original, wanted;
 };
 
@@ -176,12 +178,24 @@ static int begin(void)
     return 0;
 }
 
+/* Another slot of the same terminal, or NULL. Under the lock. */
+static struct coir__mode *other_of(const struct coir__mode *one)
+{
+    for (struct coir__mode *slot = slots; slot < slots + MOST; slot++)
+        if (slot != one && atomic_load(&slot->state) != FREE && slot->device == one->device)
+            return slot;
+    return NULL;
+}
+
 static int take_slot(int fd, struct coir__mode **ret_slot)
 {
     struct termios original;
+    struct stat status;
     int r = coir__sys_get_mode(fd, &original);
     if (r < 0)
         return r;
+    if (fstat(fd, &status) < 0)
+        return -errno;
     pthread_mutex_lock(&lock);
     r = begin();
     struct coir__mode *slot = slots;
@@ -191,7 +205,9 @@ static int take_slot(int fd, struct coir__mode **ret_slot)
         r = -ENOSPC;
     if (r == 0) {
         slot->fd = fd;
-        slot->original = slot->wanted = original;
+        slot->device = status.st_rdev;
+        const struct coir__mode *other = other_of(slot);
+        slot->original = slot->wanted = other != NULL ? other->original : original;
         atomic_store(&slot->state, IDLE);
         if (taken++ == 0)
             take_signals();
@@ -201,12 +217,19 @@ static int take_slot(int fd, struct coir__mode **ret_slot)
     return r;
 }
 
+/* Who else has changed the mode of this terminal keeps it so. */
+static void restore(const struct coir__mode *slot)
+{
+    const struct coir__mode *other = other_of(slot);
+    coir__sys_restore_mode(slot->fd, other != NULL ? &other->wanted : &slot->original);
+}
+
 static void give_slot_back(struct coir__mode *slot)
 {
     pthread_mutex_lock(&lock);
     if (atomic_load(&owner) == getpid()) {
         if (atomic_exchange(&slot->state, FREE) == CHANGED)
-            coir__sys_restore_mode(slot->fd, &slot->original);
+            restore(slot);
         if (--taken == 0)
             give_signals_back();
     }
