@@ -13,7 +13,7 @@ BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent
 OUT = ROOT / "build" / "bench"
 BIN = OUT / "bin"
-FLOORS = ("switch_floor", "chan_floor", "job_floor", "timer_floor", "sleep_floor", "startup_floor")
+FLOORS = ("switch_floor", "chan_floor", "job_floor", "process_floor", "timer_floor", "sleep_floor", "startup_floor")
 OURS = ("coir-bench-core", "coir-bench-startup", "coir-bench-echo", "coir-bench-files", "coir-bench-tls",
         "coir-bench-udp_echo", "coir-bench-workers", "coir-bench-core-static")
 PACKAGES = {

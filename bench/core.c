@@ -11,6 +11,7 @@
 #include <coir/debug.h>
 #include <coir/group.h>
 #include <coir/loop.h>
+#include <coir/process.h>
 #include <coir/task.h>
 #include <coir/threads.h>
 
@@ -240,6 +241,21 @@ static int bench_job(const struct bench *bench)
     return 0;
 }
 
+/* process_spawn: programs that do nothing, one after the other. */
+static int bench_processes(const struct bench *bench)
+{
+    int64_t start = measure_now_ns();
+    for (long i = 0; i < bench->n; i++) {
+        COIR_AUTO(coir_process) *process = NULL;
+        COIR_TRY(
+            coir_process_start(&(coir_process_opts){.argv = COIR_ARGV("/bin/true")}, &process));
+        COIR_TRY(coir_process_wait(process, NULL));
+    }
+    double seconds = (double)(measure_now_ns() - start) / 1e9;
+    measure_result(bench->name, (double)bench->n / seconds, "/s");
+    return 0;
+}
+
 static const struct bench benches[] = {
     {"switch/2", bench_switch, 20000000, 2},
     {"switch/1000", bench_switch, 20000000, 1000},
@@ -251,6 +267,7 @@ static const struct bench benches[] = {
     {"channel/64", bench_channel, 20000000, 64},
     {"job/1", bench_job, 200000, 1},
     {"job/16", bench_job, 200000, 16},
+    {"process_spawn/rate", bench_processes, 1000, 1},
     {"timers/1m", bench_timers, TIMERS, 0},
     {"timers/churn", bench_churn, 10000000, 0},
     {"sleepers/1m", bench_sleepers, SLEEPERS, 0},

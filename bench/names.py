@@ -94,6 +94,7 @@ CASES = (
     simple("channel/64", "ns", "chan_floor", target=8, floor_ratio=6.7),
     simple("job/1", "ns", "job_floor"),
     simple("job/16", "ns", "job_floor"),
+    simple("process_spawn/rate", "/s", "process_floor", better="higher"),
     simple("timers/1m", "ns", "timer_floor", target=35, floor_ratio=2.0),
     simple("timers/churn", "ns", "timer_floor", target=5, floor_ratio=1.06),
     echo("echo/64/cpu_ns", "cpu_ns", 50, 64, floor_ratio=1.02),

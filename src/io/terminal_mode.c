@@ -1,10 +1,10 @@
 /* terminal_mode.c: modes of terminals that come back whatever happens.
  *
  * Each terminal whose mode was changed has a slot of static memory, with the mode that it had.
- * While there is one, handlers are in the places of those signals that would end or stop the program: they
- * restore, and then let the signal do what it did before. Signals that the program handles
- * itself are left alone: it goes on living, or ends in a way that passes here (exit, coir_main).
- * Faults are always taken, in front of whoever has them.
+ * While there is one, handlers are in the places of those signals that would end or stop the
+ * program: they restore, and then let the signal do what it did before. Signals that the program
+ * handles itself are left alone: it goes on living, or ends in a way that passes here (exit,
+ * coir_main). Faults are always taken, in front of whoever has them.
  *
  * A slot is written by its owner only while handlers do not look at it (state FREE or IDLE), and a
  * child of fork, which has a copy of all this, restores nothing. Slots of one terminal have one

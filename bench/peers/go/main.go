@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -252,6 +253,17 @@ func benchBigFile(name string) {
 	result("cpu_s", cpuSeconds()-cpu, "s")
 }
 
+func processes(name string) {
+	const n = 1000
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		if err := exec.Command("/bin/true").Run(); err != nil {
+			panic(err)
+		}
+	}
+	result(name, n/time.Since(start).Seconds(), "/s")
+}
+
 func main() {
 	switch name := os.Args[1]; name {
 	case "switch/2":
@@ -268,6 +280,8 @@ func main() {
 		benchChannel(name, 1)
 	case "channel/64":
 		benchChannel(name, 64)
+	case "process_spawn/rate":
+		processes(name)
 	case "timers/1m":
 		benchTimers(name)
 	case "timers/churn":

@@ -249,6 +249,34 @@ static void serve_echo(uv_loop_t *loop)
     uv_run(loop, UV_RUN_DEFAULT);
 }
 
+static void on_exit_closed(uv_handle_t *process)
+{
+    (void)process;
+}
+
+static void on_process_exit(uv_process_t *process, int64_t status, int number)
+{
+    (void)status;
+    (void)number;
+    uv_close((uv_handle_t *)process, on_exit_closed);
+}
+
+static void bench_processes(const char *name, uv_loop_t *loop)
+{
+    const int n = 1000;
+    char *arguments[] = {"/bin/true", NULL};
+    uv_process_options_t options = {.exit_cb = on_process_exit, .file = arguments[0]};
+    options.args = arguments;
+    int64_t start = measure_now_ns();
+    for (int i = 0; i < n; i++) {
+        uv_process_t process;
+        if (uv_spawn(loop, &process, &options))
+            exit(1);
+        uv_run(loop, UV_RUN_DEFAULT);
+    }
+    measure_result(name, n * 1e9 / (double)(measure_now_ns() - start), "/s");
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "timers/1m";
@@ -265,6 +293,8 @@ int main(int argc, char **argv)
         bench_job(name, 16);
     else if (!strncmp(name, "files/", 6))
         return bench_files(name);
+    else if (!strcmp(name, "process_spawn/rate"))
+        bench_processes(name, loop);
     else if (!strcmp(name, "startup/ms"))
         start_up(loop);
     else

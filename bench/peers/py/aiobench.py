@@ -108,6 +108,14 @@ async def sleepers(name):
     result(name + "/create_s", create / 1e9, "s")
 
 
+async def processes(name):
+    n = 300
+    start = now()
+    for _ in range(n):
+        await (await asyncio.create_subprocess_exec("/bin/true")).wait()
+    result(name, n * 1e9 / (now() - start), "/s")
+
+
 class Echo(asyncio.Protocol):
     transport = None
 
@@ -137,6 +145,7 @@ def main():
         "spawn_join/1000": lambda: spawn_many(name),
         "channel/1": lambda: channel(name, 1),
         "channel/64": lambda: channel(name, 64),
+        "process_spawn/rate": lambda: processes(name),
         "timers/1m": lambda: timers(name),
         "timers/churn": lambda: churn(name),
         "sleepers/1m": lambda: sleepers(name),
