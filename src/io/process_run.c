@@ -49,8 +49,10 @@ static int drain_piece(const struct drain *drain)
     }
     int r = coir_stream_read(drain->stream, drain->buffer->data + drain->buffer->length,
                              room < left ? room : left, &n);
-    if (r > 0)
+    if (r > 0) {
         drain->buffer->length += n;
+        drain->buffer->data[drain->buffer->length] = '\0';
+    }
     return r;
 }
 
