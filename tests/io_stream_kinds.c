@@ -9,6 +9,8 @@
 #include <coir/stream_pair.h>
 #include <coir/testing_streams.h>
 
+#include "io/outside.h"
+#include "io/process_sys.h"
 #include "net_pair.h"
 
 /* ---- the bottom: what filters stand on ---- */
@@ -43,6 +45,29 @@ static int make_pipe(void *arg, coir_stream **ret_a, coir_stream **ret_b)
     return coir_pipe_open(ret_b, ret_a);
 }
 
+/* A pipe of the machine, as programs and terminals have them, on every backend. */
+static int make_outside(void *arg, coir_stream **ret_a, coir_stream **ret_b)
+{
+    const struct coir__outside_opts *opts = arg;
+    int fds[2];
+    int r = opts->waits ? coir__sys_pipe_that_waits(fds) : coir__sys_pipe(fds);
+    if (r < 0)
+        return r;
+    coir_stream *reader = NULL;
+    r = coir__outside_stream(fds[0], opts, &reader);
+    if (r == 0)
+        r = coir__outside_stream(fds[1], opts, ret_a);
+    if (r < 0) {
+        coir__sys_close(fds[1]);
+        if (reader == NULL)
+            coir__sys_close(fds[0]);
+        coir_stream_abort(reader);
+        return r;
+    }
+    *ret_b = reader;
+    return 0;
+}
+
 COIR_TEST_TAGGED(tcp, "slow,limit=60")
 {
     coir_stream_maker maker = {.name = "tcp", .make = make_tcp};
@@ -53,6 +78,22 @@ COIR_TEST_TAGGED(unix_socket, "slow,limit=60")
 {
     coir_stream_maker maker = {.name = "unix", .make = make_unix};
     maker.traits = COIR_TRAIT_SOFT_ABORT;
+    coir_check_stream(&maker);
+}
+
+COIR_TEST_TAGGED(outside, "slow,limit=60")
+{
+    struct coir__outside_opts opts = {.name = "outside"};
+    coir_stream_maker maker = {.name = "outside", .make = make_outside, .arg = &opts};
+    maker.traits = COIR_TRAIT_ONE_WAY | COIR_TRAIT_NO_HALF_CLOSE | COIR_TRAIT_SOFT_ABORT;
+    coir_check_stream(&maker);
+}
+
+COIR_TEST_TAGGED(outside_that_waits, "slow,limit=60")
+{
+    struct coir__outside_opts opts = {.name = "outside", .waits = true};
+    coir_stream_maker maker = {.name = "outside", .make = make_outside, .arg = &opts};
+    maker.traits = COIR_TRAIT_ONE_WAY | COIR_TRAIT_NO_HALF_CLOSE | COIR_TRAIT_SOFT_ABORT;
     coir_check_stream(&maker);
 }
 

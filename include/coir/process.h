@@ -75,6 +75,7 @@ typedef struct coir_process_status {
     int code;    /* what it exited with, 0 to 255; -1: a signal has ended it */
     int signal;  /* that has; 0: it exited */
     bool dumped; /* its memory was written to a file */
+    int coir__reserved;
 } coir_process_status;
 
 /* Starts a program. The loop's thread stands still until the kernel has loaded it.
@@ -159,6 +160,7 @@ COIR__CHECKED int coir_process_communicate(coir_process *process, coir_bytes inp
 typedef struct coir_process_result {
     coir_process_status status;
     coir_buffer out, err; /* what it wrote */
+    void *coir__reserved[2];
 } coir_process_result;
 
 /* Frees what was read. Cancel safety: never waits. Thread safety: any thread, one at a time. */

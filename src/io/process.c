@@ -19,6 +19,8 @@
 #include "io/process.h"
 #include "io/process_sys.h"
 
+_Static_assert(sizeof(coir_process_status) == 4 * sizeof(int), "programs embed it");
+
 #define LINGER COIR_SEC(1)
 #define SEARCHED "/usr/local/bin:/usr/bin:/bin" /* without a PATH */
 
