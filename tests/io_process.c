@@ -3,6 +3,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -484,6 +485,75 @@ COIR_TEST(who_ignores_its_children_is_told)
     COIR_EXPECT_CODE(coir_process_run(COIR_ARGV("true"), NULL, &result), -ECHILD);
 }
 
+COIR_TEST(a_signal_that_comes_too_late_is_refused)
+{
+    START(sleeper, "exec sleep 1000");
+    int r;
+    while ((r = coir_process_signal(sleeper, SIGTERM)) == 0)
+        COIR_REQUIRE_OK(coir_yield());
+    COIR_EXPECT_CODE(r, -ESRCH);
+    coir_process_status status = {0};
+    COIR_EXPECT_EQ(coir_process_try(sleeper, &status), 1);
+    COIR_EXPECT_EQ(status.signal, SIGTERM);
+}
+
+static int close_deaf(void *arg)
+{
+    coir_process_close(arg); /* with a grace of a thousand seconds */
+    return coir_yield();
+}
+
+COIR_TEST(a_cancellation_ends_the_grace)
+{
+    START(deaf, "trap '' TERM; echo; exec sleep 1000", .out = COIR_PIPE, .grace = COIR_SEC(1000));
+    coir_bytes line;
+    COIR_REQUIRE_EQ(coir_stream_read_line(coir_process_out(deaf), 0, &line), 1);
+    pid_t pid = coir_process_pid(deaf);
+    COIR_GROUP(group);
+    coir_task *task;
+    COIR_REQUIRE_OK(coir_spawn(&group, close_deaf, deaf, &task));
+    (void)COIR_TAKE(deaf);
+    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    coir_cancel(task, "no patience");
+    COIR_EXPECT_CODE(coir_join(task, NULL), -COIR_ECANCELEDTASK);
+    expect_gone(pid);
+}
+
+static void close_it(void *arg)
+{
+    coir_process **process = arg;
+    coir_process_close(COIR_TAKE(*process));
+}
+
+COIR_TEST(a_callback_closes_at_once)
+{
+    START(deaf, "trap '' TERM; echo; exec sleep 1000", .out = COIR_PIPE, .grace = COIR_SEC(1000));
+    coir_bytes line;
+    COIR_REQUIRE_EQ(coir_stream_read_line(coir_process_out(deaf), 0, &line), 1);
+    pid_t pid = coir_process_pid(deaf);
+    COIR_REQUIRE_OK(coir_call_soon(coir_loop_current(), close_it, &deaf, NULL));
+    while (deaf != NULL)
+        COIR_REQUIRE_OK(coir_yield());
+    expect_gone(pid);
+}
+
+/* An hour of virtual time is not over before a program has ended. */
+COIR_TEST(time_does_not_jump_over_a_program)
+{
+    COIR_SCOPE(limit, COIR_SEC(3600));
+    START(talker, "echo; read line; exit 2", .in = COIR_PIPE, .out = COIR_PIPE);
+    coir_bytes line;
+    COIR_REQUIRE_EQ(coir_stream_read_line(coir_process_out(talker), 0, &line), 1);
+    coir_process_end_input(talker);
+    coir_process_status status = {0};
+    COIR_REQUIRE_OK(coir_process_wait(talker, &status));
+    COIR_EXPECT_EQ(status.code, 2);
+    COIR_EXPECT(!coir_scope_expired(&limit));
+    coir_time before = coir_now();
+    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(600))); /* and afterwards it jumps again */
+    COIR_EXPECT_GE(coir_now() - before, COIR_SEC(600));
+}
+
 /* ---- loops ---- */
 
 static coir_process *kept;
@@ -523,6 +593,40 @@ COIR_TEST_TAGGED(many_at_once, "limit=30")
     for (int i = 0; i < 20; i++)
         COIR_REQUIRE_OK(coir_spawn(&group, start_true, NULL, NULL));
     COIR_EXPECT_OK(coir_group_wait(&group));
+    expect_no_children();
+}
+
+static int list_descriptors(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 5; i++) {
+        COIR_AUTO(coir_process_result) result = {0};
+        COIR_TRY(coir_process_run(SH("cd /proc/self/fd; echo *"), NULL, &result));
+        COIR_EXPECT_STR(coir_buffer_text(&result.out), "0 1 2 3\n"); /* 3 lists them */
+    }
+    return 0;
+}
+
+static void *run_loop(void *arg)
+{
+    coir_loop_opts opts = coir_test_loop_opts();
+    int *result = arg;
+    *result = coir_run(list_descriptors, NULL, &opts, NULL);
+    return NULL;
+}
+
+/* What one thread has just made for its child does not reach the child of another. */
+COIR_TEST_TAGGED(threads_start_programs_at_once, "own_loop,limit=30,no_torture")
+{
+    enum { THREADS = 3 };
+    pthread_t threads[THREADS];
+    int results[THREADS] = {0};
+    for (int i = 0; i < THREADS; i++)
+        COIR_EXPECT_EQ(pthread_create(&threads[i], NULL, run_loop, &results[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        COIR_EXPECT_OK(results[i]);
+    }
     expect_no_children();
 }
 

@@ -77,9 +77,37 @@ static void on_fault(int number, siginfo_t *info, void *context)
         (void)raise(number);
 }
 
+/* The mode of a program that was continued in the background is not the terminal's. */
+static bool in_foreground(int fd)
+{
+    pid_t group = tcgetpgrp(fd);
+    return group < 0 || group == getpgrp();
+}
+
+static void change_again(void)
+{
+    if (atomic_load(&owner) != getpid())
+        return;
+    for (struct coir__mode *slot = slots; slot < slots + MOST; slot++) {
+        if (atomic_load(&slot->state) == FREE || !in_foreground(slot->fd))
+            continue;
+        atomic_store(&slot->state, CHANGED);
+        coir__sys_restore_mode(slot->fd, &slot->wanted);
+    }
+}
+
+static void on_continue(int number)
+{
+    (void)number;
+    int saved = errno;
+    change_again();
+    errno = saved;
+}
+
 static void take(int number, void (*handler)(int));
 
-/* Stops here, and goes on when the program is continued. */
+/* Stops here, and goes on when the program is continued; or at once, where the kernel stops nobody
+ * because no shell could continue it. */
 static void on_stop(int number)
 {
     int saved = errno;
@@ -91,28 +119,7 @@ static void on_stop(int number)
     (void)raise(number);
     pthread_sigmask(SIG_UNBLOCK, &one, NULL);
     take(number, on_stop);
-    errno = saved;
-}
-
-/* The mode of a program that was continued in the background is not the terminal's. */
-static bool in_foreground(int fd)
-{
-    pid_t group = tcgetpgrp(fd);
-    return group < 0 || group == getpgrp();
-}
-
-static void on_continue(int number)
-{
-    (void)number;
-    int saved = errno;
-    if (atomic_load(&owner) == getpid()) {
-        for (struct coir__mode *slot = slots; slot < slots + MOST; slot++) {
-            if (atomic_load(&slot->state) == FREE || !in_foreground(slot->fd))
-                continue;
-            atomic_store(&slot->state, CHANGED);
-            coir__sys_restore_mode(slot->fd, &slot->wanted);
-        }
-    }
+    change_again();
     errno = saved;
 }
 
@@ -122,10 +129,11 @@ static const struct {
     int number;
     void (*handler)(int);
 } defaults[] = {
-    {SIGALRM, on_end},  {SIGCONT, on_continue}, {SIGHUP, on_end},  {SIGINT, on_end},
-    {SIGPIPE, on_end},  {SIGQUIT, on_end},      {SIGTERM, on_end}, {SIGTSTP, on_stop},
-    {SIGTTIN, on_stop}, {SIGTTOU, on_stop},     {SIGUSR1, on_end}, {SIGUSR2, on_end},
-    {SIGXCPU, on_end},
+    {SIGALRM, on_end}, {SIGCONT, on_continue}, {SIGHUP, on_end},    {SIGINT, on_end},
+    {SIGIO, on_end},   {SIGPIPE, on_end},      {SIGPROF, on_end},   {SIGQUIT, on_end},
+    {SIGTERM, on_end}, {SIGTSTP, on_stop},     {SIGTTIN, on_stop},  {SIGTTOU, on_stop},
+    {SIGUSR1, on_end}, {SIGUSR2, on_end},      {SIGVTALRM, on_end}, {SIGXCPU, on_end},
+    {SIGXFSZ, on_end},
 };
 
 /* Takes a signal that has its default. */
