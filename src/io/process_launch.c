@@ -204,6 +204,8 @@ int coir__launch(struct coir__launch *launch, pid_t *ret_pid, int *ret_pidfd)
     r = -launch->error;
     if (r == 0 && *ret_pidfd < 0) {
         *ret_pidfd = r = coir__sys_pidfd_open(*ret_pid);
+        if (r == -ESRCH) /* it has ended, and nobody's children are kept: SIGCHLD is ignored */
+            r = -ECHILD;
         if (r < 0)
             (void)kill(*ret_pid, SIGKILL);
     }
