@@ -34,11 +34,6 @@ enum coir_terminal_mode {
     COIR_TERMINAL_RAW,      /* each byte at once, and nothing is changed in either direction */
 };
 
-/* Rows and columns, in characters. 0: it does not know. */
-struct coir_terminal_size {
-    unsigned rows, columns;
-};
-
 /* Zero means the default for each field. */
 typedef struct coir_terminal_opts {
     const char *path; /* of the terminal; NULL: the one that controls the process, "/dev/tty" */
@@ -69,9 +64,12 @@ COIR__PUBLIC coir_stream *coir_terminal_stream(const coir_terminal *terminal);
  * -EINVAL, -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_terminal_set_mode(coir_terminal *terminal, enum coir_terminal_mode mode);
 
-/* Asks for the size of the terminal.
+/* Asks for the size of the terminal, in characters; 0 where it does not know.
  * Returns 0, and writes *ret_size. Errors: -EIO when the terminal is gone, -EINVAL,
  * -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread. */
+struct coir_terminal_size {
+    unsigned rows, columns;
+};
 COIR__CHECKED int coir_terminal_size(coir_terminal *terminal, struct coir_terminal_size *ret_size);
 
 /* Waits until the size is another one than when this call, or coir_terminal_size, told it last.

@@ -15,7 +15,7 @@
 #include "io/process_sys.h"
 
 #ifdef __clang__
-#define BARE __attribute__((no_sanitize("address", "undefined", "thread"), noinline))
+#define BARE __attribute__((disable_sanitizer_instrumentation, noinline))
 #else
 #define BARE                                                                                       \
     __attribute__((no_sanitize("address"), no_sanitize("undefined"), no_sanitize("thread"),        \

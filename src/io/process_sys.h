@@ -16,13 +16,29 @@
 #define COIR__P_PIDFD ((idtype_t)3) /* older headers lack it */
 #define COIR__CLONE_PIDFD 0x1000    /* the same */
 
+/* TSan has a clone of its own, which takes a child that shares memory for a fork. The C library's
+ * has a second name. */
+#if defined(__SANITIZE_THREAD__)
+#define COIR__UNSEEN_CLONE 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define COIR__UNSEEN_CLONE 1
+#endif
+#endif
+#ifdef COIR__UNSEEN_CLONE
+int coir__unseen_clone(int (*fn)(void *), void *stack, int flags, void *arg,
+                       ...) __asm__("__clone");
+#else
+#define coir__unseen_clone clone
+#endif
+
 /* Runs fn(arg) in a new process that shares the caller's memory, which stands still until the
  * process has called exec or ended. stack is the end of at least a few KiB. */
 static inline int coir__sys_clone(int (*fn)(void *arg), void *stack, int flags, void *arg,
                                   int *ret_pidfd)
 {
     COIR__SYS_FAULT(COIR__SYS_CLONE, NULL);
-    int pid = clone(fn, stack, flags, arg, ret_pidfd, NULL, NULL);
+    int pid = coir__unseen_clone(fn, stack, flags, arg, ret_pidfd, NULL, NULL);
     return pid < 0 ? -errno : pid;
 }
 
