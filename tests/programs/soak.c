@@ -220,7 +220,7 @@ static int work(void *arg)
 }
 
 struct sample {
-    coir_stats stats;
+    struct coir_loop_stats stats;
     uint64_t fds, resident; /* pages */
 };
 
