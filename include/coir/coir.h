@@ -23,6 +23,7 @@
 #include <coir/group.h>
 #include <coir/lock.h>
 #include <coir/loop.h>
+#include <coir/name.h>
 #include <coir/passing.h>
 #include <coir/pipe.h>
 #include <coir/process.h>

@@ -33,7 +33,9 @@ COIR__BEGIN
     X(COIR_ELAGGED,        5012, "values were missed")                                      \
     X(COIR_ETLS,           5020, "the TLS connection failed")                               \
     X(COIR_ECERTIFICATE,   5021, "the certificate is not accepted")                         \
-    X(COIR_ETRUNCATED,     5022, "the connection was cut, perhaps by somebody else")
+    X(COIR_ETRUNCATED,     5022, "the connection was cut, perhaps by somebody else")        \
+    X(COIR_ENONAME,        5030, "no such name")                                            \
+    X(COIR_ELOOKUP,        5031, "the name could not be looked up")
 /* clang-format on */
 
 /* Codes of the library. Positive here, returned negative, above every errno. */

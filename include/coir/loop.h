@@ -166,6 +166,9 @@ COIR__PUBLIC coir_time coir_loop_timeout(const coir_loop *loop);
  * any thread. */
 COIR__PUBLIC coir_loop *coir_loop_current(void);
 
+/* Where a loop keeps its resolver of host names (<coir/name.h>). */
+COIR__PUBLIC void **coir__loop_resolver(coir_loop *loop);
+
 /* Now, on the current loop's clock (the process's monotonic clock outside a loop), read afresh.
  * Returns nanoseconds. Cancel safety: never waits. Thread safety: any thread. */
 COIR__PUBLIC coir_time coir_now(void);

@@ -13,8 +13,9 @@
  *     }
  *
  * Addresses are "127.0.0.1:80", "[::1]:80" and "localhost:80"; port 0 of a listener is one that is
- * free (coir_listener_address tells). Other names are not looked up. Failures leave a text with the
- * address, such as "connect 127.0.0.1:6379: connection refused".
+ * free (coir_listener_address tells). To connect, host names will do: "example.org:443" (see
+ * <coir/name.h> for who looks them up). Failures leave a text with the address, such as "connect
+ * 127.0.0.1:6379: connection refused".
  */
 #ifndef COIR_TCP_H
 #define COIR_TCP_H
@@ -38,15 +39,35 @@ typedef struct coir_connect_opts {
     const char *local; /* address to connect from, "192.0.2.1:0"; NULL: the system chooses */
     bool delay;        /* leave Nagle's algorithm on: gather small writes (TCP) */
     coir_keep_alive keep_alive; /* (TCP) */
-    size_t coir__reserved[3];
+    int family;        /* AF_INET or AF_INET6: only addresses of that family (TCP); 0: any */
+    /* Of several addresses the next one is tried beside the others when so long has passed since
+     * the last one was, or at once when one has failed (TCP). 0: 250 ms; COIR_FOREVER: only when
+     * all before have failed. */
+    coir_time stagger;
+    size_t coir__reserved[2];
 } coir_connect_opts;
 
-/* Connects to a TCP server. For localhost ::1 is tried, then 127.0.0.1. opts may be NULL.
+/* Connects to a TCP server. A host that is a name is looked up (coir_name_lookup), and of several
+ * addresses the one that answers first is taken: see coir_tcp_connect_any. opts may be NULL.
  * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -COIR_EADDRESS,
- * -ECONNREFUSED and others of connect(2), -EMFILE, -ENOMEM, -COIR_ENOTASK, -ECANCELED, -ETIME.
- * Cancel safety: no connection is left. Thread safety: the loop's thread. */
+ * -COIR_ENONAME, -COIR_ELOOKUP and others of coir_name_lookup; -ECONNREFUSED and others of
+ * connect(2), -EMFILE, -ENOMEM, -COIR_ENOTASK, -ECANCELED, -ETIME. With several addresses the text
+ * says of each why. Cancel safety: no connection is left. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_tcp_connect(const char *address, const coir_connect_opts *opts,
                                    coir_stream **ret_stream);
+
+/* Connects to whichever of count addresses answers first ("happy eyeballs", RFC 8305). They are
+ * tried in their order, but IPv6 and IPv4 by turns, the first 16 of them, each in a task of its
+ * own; opts->stagger says when the next one. The first connection is taken, the other attempts are
+ * cancelled and closed. A single address is connected to without all that. Those of another family
+ * than opts->family or opts->local are left out. opts may be NULL.
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: when all have failed,
+ * the first code that says more than that there is no way to the address, with a text that has all
+ * of them; -EINVAL for none, -EAFNOSUPPORT when none is left; else as coir_tcp_connect. Cancel
+ * safety: no connection is left; when one was made by then it is taken, and the next call reports.
+ * Thread safety: the loop's thread. */
+COIR__CHECKED int coir_tcp_connect_any(const coir_address *addresses, size_t count,
+                                       const coir_connect_opts *opts, coir_stream **ret_stream);
 
 /* Connects to a Unix socket: a path, or an abstract name after '@'. opts may be NULL. While the
  * server's queue is full it is tried again.

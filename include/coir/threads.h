@@ -112,6 +112,11 @@ struct coir_threads_stats {
 COIR__PUBLIC void coir_threads_stats(const coir_threads *pool,
                                      struct coir_threads_stats *ret_stats);
 
+/* The pool of the process on which the system looks up host names (<coir/name.h>), of 8 threads at
+ * most, so that lookups which hang hold up nothing but each other. For coir_threads_stats; closing
+ * it does nothing. Returns it. Cancel safety: never waits. Thread safety: any thread. */
+COIR__PUBLIC coir_threads *coir_threads_for_names(void);
+
 /* Runs fn(arg) as a task of loop, which another thread runs, and waits for its end. In a task the
  * caller's loop goes on meanwhile; on a thread without a loop the thread blocks. On the caller's
  * own loop it is a child that is joined. loop must not have been freed when the call begins.

@@ -222,6 +222,7 @@ struct coir_loop {
     } mishaps;
     struct coir_error *error;  /* last failure outside tasks */
     struct coir__debug *debug; /* NULL: debug mode is off */
+    void *resolver;            /* of host names (net/name.c); NULL: the system's */
 };
 
 /* The loop that runs on this thread. */

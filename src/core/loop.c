@@ -607,6 +607,11 @@ coir_loop *coir_loop_current(void)
     return coir__loop;
 }
 
+void **coir__loop_resolver(coir_loop *loop)
+{
+    return &loop->resolver;
+}
+
 /* ---- closing ---- */
 
 static int report_left(coir_task *task, void *arg)

@@ -12,7 +12,7 @@
  * still asks for the lock.
  *
  * A child of fork has none of the threads, and locks as they happened to be: it never locks a pool
- * that was opened before, but for the default one, which begins anew there.
+ * that was opened before, but for the two of the library, which begin anew there.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -53,6 +53,7 @@ struct coir_threads {
 
 static struct coir_threads shared = {
     .lock = PTHREAD_MUTEX_INITIALIZER, .name = "default", .uses = 1};
+static struct coir_threads names = {.lock = PTHREAD_MUTEX_INITIALIZER, .name = "names", .uses = 1};
 
 /* How many processes there were before this one, each a child of the one before. */
 static unsigned forks;
@@ -424,6 +425,8 @@ enum coir__withdrawn coir__threads_withdraw(struct coir__work *work)
 
 /* ---- opening and closing ---- */
 
+enum { NAMES_LIMIT = 8 };
+
 static unsigned processors(void)
 {
     cpu_set_t set;
@@ -438,39 +441,55 @@ static unsigned usual_limit(void)
 }
 
 /* A child of fork has none of the threads, and none of the jobs is its own. */
+static void forget_threads_of(coir_threads *pool)
+{
+    coir_threads fresh = {.lock = PTHREAD_MUTEX_INITIALIZER, .limit = pool->limit};
+    fresh.idle_time = IDLE;
+    fresh.forks = forks;
+    memcpy(fresh.name, pool->name, sizeof fresh.name);
+    size_t uses = atomic_load_explicit(&pool->uses, memory_order_relaxed);
+    atomic_init(&fresh.uses, uses); /* copies of tasks count theirs out */
+    *pool = fresh;
+}
+
 static void forget_threads(void)
 {
-    unsigned limit = shared.limit;
-    size_t uses = atomic_load_explicit(&shared.uses, memory_order_relaxed);
-    shared = (struct coir_threads){.lock = PTHREAD_MUTEX_INITIALIZER, .name = "default"};
-    shared.limit = limit;
-    shared.idle_time = IDLE;
-    shared.forks = ++forks;
-    atomic_init(&shared.uses, uses); /* copies of tasks count theirs out */
+    forks++;
+    forget_threads_of(&shared);
+    forget_threads_of(&names);
 }
 
-static void lock_default(void)
+static void lock_own(void)
 {
     pthread_mutex_lock(&shared.lock);
+    pthread_mutex_lock(&names.lock);
 }
 
-static void unlock_default(void)
+static void unlock_own(void)
 {
+    pthread_mutex_unlock(&names.lock);
     pthread_mutex_unlock(&shared.lock);
 }
 
-static void open_default(void)
+static void open_own(void)
 {
     shared.limit = usual_limit();
-    shared.idle_time = IDLE;
-    (void)pthread_atfork(lock_default, unlock_default, forget_threads);
+    names.limit = NAMES_LIMIT;
+    shared.idle_time = names.idle_time = IDLE;
+    (void)pthread_atfork(lock_own, unlock_own, forget_threads);
 }
 
 coir_threads *coir__threads_default(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, open_default);
+    (void)pthread_once(&once, open_own);
     return &shared;
+}
+
+coir_threads *coir_threads_for_names(void)
+{
+    (void)coir__threads_default();
+    return &names;
 }
 
 int coir_threads_open(const coir_threads_opts *opts, coir_threads **ret_pool)
@@ -561,31 +580,37 @@ static void end_jobs(coir_threads *pool)
 
 void coir_threads_close(coir_threads *pool)
 {
-    if (pool == NULL)
+    if (pool == NULL || pool == &names)
         return;
     if (!is_copy(pool))
         end_jobs(pool);
     coir__threads_let_go(pool);
 }
 
-/* At the end of the process, or when the library is unloaded: all threads end but those that run
- * jobs. */
+/* All threads end but those that run jobs. */
+static void shrink(coir_threads *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->shrinking = true;
+    wake_all(dismiss(pool));
+    while (pool->threads > pool->running) {
+        unsigned seen = atomic_load_explicit(&pool->changes, memory_order_relaxed);
+        pthread_mutex_unlock(&pool->lock);
+        (void)coir__sys_futex_wait(&pool->changes, seen, COIR_FOREVER);
+        pthread_mutex_lock(&pool->lock);
+    }
+    bool ended = pool->ended;
+    pool->ended = false;
+    pthread_mutex_unlock(&pool->lock);
+    if (ended)
+        (void)pthread_join(pool->last_ended, NULL);
+}
+
+/* At the end of the process, or when the library is unloaded. */
 static __attribute__((destructor)) void end_threads(void)
 {
-    pthread_mutex_lock(&shared.lock);
-    shared.shrinking = true;
-    wake_all(dismiss(&shared));
-    while (shared.threads > shared.running) {
-        unsigned seen = atomic_load_explicit(&shared.changes, memory_order_relaxed);
-        pthread_mutex_unlock(&shared.lock);
-        (void)coir__sys_futex_wait(&shared.changes, seen, COIR_FOREVER);
-        pthread_mutex_lock(&shared.lock);
-    }
-    bool ended = shared.ended;
-    shared.ended = false;
-    pthread_mutex_unlock(&shared.lock);
-    if (ended)
-        (void)pthread_join(shared.last_ended, NULL);
+    shrink(&shared);
+    shrink(&names);
 }
 
 void coir_threads_stats(const coir_threads *asked, struct coir_threads_stats *ret_stats)

@@ -1,7 +1,8 @@
 /* address.c: addresses from text and to text.
  *
  * Strict on purpose: an address is a literal and a decimal port, nothing is guessed, and what is
- * wrong is said with the value. Names are resolved elsewhere. Called by tcp.c and by programs.
+ * wrong is said with the value. Names are looked up by name.c. Called by the other files of net and
+ * by programs.
  */
 #include <coir/address.h>
 
@@ -10,6 +11,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "net.h"
@@ -135,22 +137,37 @@ size_t coir_address_format(const coir_address *address, char *text, size_t size)
     return format_unix(address, text, size);
 }
 
-int coir__address_candidates(const char *text, coir_address *ret_addresses)
+bool coir__address_is_localhost(const char *host)
 {
-    char host[64], literal[80];
+    size_t length = strlen(host);
+    return length >= 9 && strcasecmp(host + length - 9, "localhost") == 0 &&
+           (length == 9 || host[length - 10] == '.');
+}
+
+void coir__address_loopback(int port, coir_address *ret_addresses)
+{
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    six.sin6_port = four.sin_port = htons((uint16_t)port);
+    ret_addresses[0] = (coir_address){.length = sizeof six};
+    memcpy(&ret_addresses[0].storage, &six, sizeof six);
+    ret_addresses[1] = (coir_address){.length = sizeof four};
+    memcpy(&ret_addresses[1].storage, &four, sizeof four);
+}
+
+int coir__address_local(const char *text, coir_address *ret_address)
+{
+    char host[64];
     int port;
+    coir_address both[2];
     if (text == NULL)
         return -EINVAL;
     COIR_TRY(coir__address_split(text, host, sizeof host, &port));
-    if (strcmp(host, "localhost") != 0) {
-        COIR_TRY(coir_address_parse(text, &ret_addresses[0]));
-        return 1;
-    }
-    (void)snprintf(literal, sizeof literal, "[::1]:%d", port);
-    COIR_TRY(coir_address_parse(literal, &ret_addresses[0]));
-    (void)snprintf(literal, sizeof literal, "127.0.0.1:%d", port);
-    COIR_TRY(coir_address_parse(literal, &ret_addresses[1]));
-    return COIR__CANDIDATES;
+    if (strcmp(host, "localhost") != 0)
+        return coir_address_parse(text, ret_address);
+    coir__address_loopback(port, both);
+    *ret_address = both[1];
+    return 0;
 }
 
 int coir__address_text(const coir_address *address, char *text, size_t size)

@@ -90,14 +90,14 @@ static int listen_tcp(coir_listener *listener, const coir_address *address,
 int coir_tcp_listen(const char *address, const coir_listen_opts *opts, coir_listener **ret_listener)
 {
     static const coir_listen_opts defaults;
-    coir_address addresses[COIR__CANDIDATES];
-    int count = COIR_TRY(coir__address_candidates(address, addresses));
+    coir_address here;
+    COIR_TRY(coir__address_local(address, &here)); /* of localhost: IPv4 */
     if (opts == NULL)
         opts = &defaults;
     COIR_AUTO(coir_listener) *listener = NULL;
     int r = listener_new(opts, &listener);
     if (r == 0)
-        r = listen_tcp(listener, &addresses[count - 1], opts); /* of localhost: IPv4 */
+        r = listen_tcp(listener, &here, opts);
     if (r < 0)
         return coir__net_failed(r, "listen", address);
     open_reserve(listener);

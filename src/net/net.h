@@ -6,18 +6,27 @@
 #include <coir/socket.h>
 #include <coir/tcp.h>
 
-#define COIR__CANDIDATES 2
-
 /* Splits "host:port". Returns 0, or -COIR_EADDRESS with a text. */
 int coir__address_split(const char *text, char *ret_host, size_t size, int *ret_port);
 
-/* The addresses that text stands for, in the order in which they are tried, COIR__CANDIDATES at
- * most. Returns how many, or a failure with a text. */
-int coir__address_candidates(const char *text, coir_address *ret_addresses);
+/* Whether host is localhost, or a name below it: those are this host, and never looked up. */
+bool coir__address_is_localhost(const char *host);
+
+/* The two addresses of localhost, ::1 first. */
+void coir__address_loopback(int port, coir_address *ret_addresses);
+
+/* The address that text stands for on this host; localhost is 127.0.0.1. Returns 0, or a failure
+ * with a text. */
+int coir__address_local(const char *text, coir_address *ret_address);
 
 /* Returns code, with the text "connect 127.0.0.1:80: connection refused"; a cancellation has none.
  */
 int coir__net_failed(int code, const char *what, const char *address);
+
+/* Connects to address. The text of a failure is the caller's to add, who knows what the user has
+ * written. Returns 0 or a failure. */
+int coir__net_connect(const coir_address *address, const coir_connect_opts *opts,
+                      coir_stream **ret_stream);
 
 /* Binds a Unix socket of that type to path; what a dead owner has left there is replaced. Returns
  * 0, -EADDRINUSE, or another failure. */

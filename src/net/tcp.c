@@ -1,7 +1,7 @@
-/* tcp.c: connecting, by TCP and by Unix sockets.
+/* tcp.c: connecting to one address, by TCP and by Unix sockets.
  *
  * Only public calls are used, as everywhere in net. Each failure leaves a text with the address
- * that was tried; a cancellation leaves nothing but its code. Called by programs.
+ * that was tried; a cancellation leaves nothing but its code. Called by programs and by connect.c.
  */
 #include <coir/tcp.h>
 
@@ -69,8 +69,7 @@ int coir__net_set_tcp(coir_socket *socket, bool delay, const coir_keep_alive *ke
     return r;
 }
 
-/* The text of a failure is added by the caller, who knows what the user has written. */
-static int connect_to(const coir_address *address, const coir_connect_opts *opts,
+int coir__net_connect(const coir_address *address, const coir_connect_opts *opts,
                       coir_stream **ret_stream)
 {
     static const coir_connect_opts defaults;
@@ -91,26 +90,6 @@ static int connect_to(const coir_address *address, const coir_connect_opts *opts
     return r;
 }
 
-/* Whether another address of the same host may do better. */
-static bool try_next(int code)
-{
-    return code == -ECONNREFUSED || code == -EAFNOSUPPORT || code == -EADDRNOTAVAIL ||
-           code == -ENETUNREACH || code == -EHOSTUNREACH || code == -ETIMEDOUT;
-}
-
-int coir_tcp_connect(const char *address, const coir_connect_opts *opts, coir_stream **ret_stream)
-{
-    coir_address addresses[COIR__CANDIDATES];
-    int count = COIR_TRY(coir__address_candidates(address, addresses));
-    int r = 0;
-    for (int i = 0; i < count; i++) {
-        r = connect_to(&addresses[i], opts, ret_stream);
-        if (!try_next(r))
-            break;
-    }
-    return r < 0 ? coir__net_failed(r, "connect", address) : 0;
-}
-
 int coir_unix_connect(const char *path, const coir_connect_opts *opts, coir_stream **ret_stream)
 {
     coir_address address;
@@ -118,7 +97,7 @@ int coir_unix_connect(const char *path, const coir_connect_opts *opts, coir_stre
     int r;
     /* A full queue gives no event when it has room again. */
     for (coir_time pause = COIR_MS(1);; pause = pause < COIR_MS(64) ? 2 * pause : pause) {
-        r = connect_to(&address, opts, ret_stream);
+        r = coir__net_connect(&address, opts, ret_stream);
         if (r != -EAGAIN)
             break;
         COIR_TRY(coir_sleep(pause));

@@ -86,12 +86,10 @@ static int open_udp(coir_udp *udp, const coir_address *local, const coir_address
 /* The address of text, or none. Of localhost: IPv4. */
 static int read_address(const char *text, coir_address *storage, const coir_address **ret_address)
 {
-    coir_address addresses[COIR__CANDIDATES];
     *ret_address = NULL;
     if (text == NULL)
         return 0;
-    int count = COIR_TRY(coir__address_candidates(text, addresses));
-    *storage = addresses[count - 1];
+    COIR_TRY(coir__address_local(text, storage));
     *ret_address = storage;
     return 0;
 }
