@@ -206,6 +206,7 @@ static size_t keep_family(coir_address *addresses, size_t count, int family)
 static int known(const char *text, const char *host, int port, coir_address *ret_addresses)
 {
     if (coir__address_is_localhost(host)) {
+        COIR_TRY(coir_name_check(host, strlen(host)));
         coir__address_loopback(port, ret_addresses);
         return 2;
     }
