@@ -120,10 +120,9 @@ static const char *read_name(const char *text, size_t length, struct target *tar
 static const char *read_address(const char *text, size_t length, struct target *target)
 {
     const char *expected = parse_address(text, length, &target->address);
-    if (expected)
-        return expected;
-    memcpy(target->label, text, length + 1);
-    return resolve_address(&target->address);
+    if (!expected)
+        memcpy(target->label, text, length + 1);
+    return expected;
 }
 
 static const char *read_interval(const char *text, size_t length, struct target *target)

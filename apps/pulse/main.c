@@ -13,6 +13,10 @@
 #include <getopt.h>
 #include <stdlib.h>
 
+#ifdef PULSE_DNS
+#include <coir/dns.h>
+#endif
+
 #define VERSION "0.1.0"
 
 struct options {
@@ -48,6 +52,11 @@ static int run(void *arg)
     struct options *options = arg;
     COIR_AUTO(store) store = {.path = options->results, .fd = -1};
     COIR_TRY(store_open(&store));
+#ifdef PULSE_DNS
+    COIR_AUTO(coir_dns) *dns = NULL; /* otherwise the system looks names up, on threads */
+    COIR_TRY(coir_dns_open(NULL, &dns));
+    coir_dns_use(dns);
+#endif
 
     COIR_AUTO(coir_sender) *results = NULL, *stored = NULL;
     COIR_AUTO(coir_receiver) *to_store = NULL, *to_show = NULL;

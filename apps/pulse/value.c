@@ -5,11 +5,10 @@
  */
 #include "value.h"
 
-#include <coir/address.h>
+#include <coir/name.h>
 
 #include <ctype.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,17 +92,6 @@ const char *check_name(const char *text, size_t length)
     return NULL;
 }
 
-static bool is_host_name(const char *host, size_t length)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
-    static const char digits[] = "0123456789.";
-    size_t numeric = strspn(host, digits), i = 0;
-    while (i < length && (strchr(letters, host[i]) || strchr(digits, host[i])))
-        i++;
-    return length > 0 && length <= HOST_MOST && i == length && numeric < length && host[0] != '.' &&
-           host[0] != '-';
-}
-
 /* text is "host:port", place is as large as any that is good. */
 static const char *parse_tcp(const char *text, struct address *address)
 {
@@ -116,10 +104,8 @@ static const char *parse_tcp(const char *text, struct address *address)
 
     coir_address known;
     size_t length = (size_t)(colon - text);
-    bool is_numeric = coir_address_parse(text, &known) == 0;
-    if (!is_numeric && !is_host_name(text, length))
+    if (coir_address_parse(text, &known) < 0 && coir_name_check(text, length) < 0)
         return "tcp://host:port with a host name, an IPv4 address or an IPv6 address in brackets";
-    address->is_name = !is_numeric && strncmp(text, "localhost:", length + 1) != 0;
     snprintf(address->place, sizeof address->place, "%.*s:%ld", (int)length, text, port);
     return NULL;
 }
@@ -142,22 +128,4 @@ const char *parse_address(const char *text, size_t length, struct address *ret_a
         return parse_tcp(text + 6, ret_address);
     ret_address->is_unix = strncmp(text, "unix:", 5) == 0;
     return ret_address->is_unix ? parse_unix(text + 5, ret_address) : wants_address;
-}
-
-const char *resolve_address(struct address *address)
-{
-    char *colon = strrchr(address->place, ':');
-    if (!address->is_name || !colon)
-        return NULL;
-    struct addrinfo *found, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    *colon = 0;
-    int code = getaddrinfo(address->place, colon + 1, &hints, &found);
-    *colon = ':';
-    if (code != 0)
-        return "tcp://host:port with a host whose name can be looked up";
-    coir_address first = {.length = found->ai_addrlen};
-    memcpy(&first.storage, found->ai_addr, found->ai_addrlen);
-    freeaddrinfo(found);
-    (void)coir_address_format(&first, address->place, sizeof address->place);
-    return NULL;
 }

@@ -17,7 +17,6 @@ enum { DURATION_MOST = 1000000000 };
 
 struct address {
     bool is_unix;
-    bool is_name;              /* TCP: the host has to be looked up, see resolve_address */
     char place[HOST_MOST + 8]; /* what to connect to, as coir wants it: "127.0.0.1:80", or a path */
 };
 
@@ -32,10 +31,6 @@ const char *check_name(const char *text, size_t length);
 
 /* "tcp://host:port", "tcp://[::1]:port" or "unix:path". */
 const char *parse_address(const char *text, size_t length, struct address *ret_address);
-
-/* Looks up the host of an address that is a name, and puts its first address in its place.
- * Blocks. */
-const char *resolve_address(struct address *address);
 
 /* Whether text can be shown: valid UTF-8 without characters that steer a terminal. */
 bool is_plain_text(const char *text, size_t length);
