@@ -44,6 +44,7 @@ enum trick {
     TOO_LONG,         /* truncated by UDP: ask again by TCP */
     TURNS_IN_CIRCLES, /* a name that is compressed to itself */
     CLAIMS_MORE,      /* more records than there are */
+    MUTATED,          /* bytes behind the question are others */
     EMPTY,            /* no bytes at all */
 };
 
@@ -196,7 +197,24 @@ static inline void put_header(struct message_out *out, const unsigned char *quer
     put_number(out, 0, 2);
 }
 
-static inline void spoil(struct message_out *out, enum trick trick)
+/* Changes a few bytes, the counters among them, and perhaps the length. */
+static inline void mutate(struct message_out *out, size_t question)
+{
+    static uint64_t state = 88172645463325252U; /* xorshift: the same in each run */
+    for (int changes = 3; changes > 0; changes--) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        size_t room = out->length - question;
+        size_t at = room > 0 && state % 4 != 0 ? question + (size_t)(state >> 8) % room
+                                               : 6 + (size_t)(state >> 8) % 6;
+        out->bytes[at] = state & 0x10000000U ? (unsigned char)(state >> 32) : 0xc0;
+    }
+    if (state % 8 == 0 && out->length > question)
+        out->length -= (size_t)(state >> 8) % (out->length - question);
+}
+
+static inline void spoil(struct message_out *out, enum trick trick, size_t question)
 {
     switch (trick) {
     case GARBAGE: memset(out->bytes, 0xc3, out->length); break;
@@ -204,6 +222,7 @@ static inline void spoil(struct message_out *out, enum trick trick)
     case WRONG_ID: out->bytes[0] ^= 0x55; break;
     case WRONG_QUESTION: out->bytes[13] ^= 1; break;
     case CLAIMS_MORE: out->bytes[6] = 0x7f; break;
+    case MUTATED: mutate(out, question); break;
     case EMPTY: out->length = 0; break;
     default: break;
     }
@@ -249,7 +268,7 @@ static inline bool reply_to(struct server *server, const unsigned char *query, s
     out->bytes[7] = (unsigned char)count;
     if (!exists)
         out->bytes[3] |= NXDOMAIN;
-    spoil(out, trick);
+    spoil(out, trick, 12 + question);
     return true;
 }
 

@@ -5,7 +5,12 @@
 #include "dns_kit.h"
 
 static const struct record zone[] = {
-    {"a.example", A, 300, "192.0.2.1"},
+    {"a.example", A, 300, "192.0.2.1"},           {"alias.example", CNAME, 30, "other.example"},
+    {"other.example", CNAME, 30, "many.example"}, {"many.example", A, 30, "192.0.2.7"},
+    {"many.example", A, 30, "192.0.2.8"},         {"many.example", AAAA, 30, "2001:db8::8"},
+    {"mx.example", MX, 60, "20 b.example"},       {"mx.example", MX, 60, "10 a.example"},
+    {"x.example", SRV, 60, "2 1 81 b.example"},   {"x.example", SRV, 60, "1 5 80 a.example"},
+    {"txt.example", TXT, 60, "v=one two"},        {"1.2.0.192.in-addr.arpa", PTR, 60, "a.example"},
 };
 
 COIR_TEST(silence_is_a_time_out)
@@ -86,6 +91,35 @@ COIR_TEST(other_server_is_asked)
         COIR_EXPECT_GT(good.asked, asked);
     }
     COIR_EXPECT_GE(bad.asked, 4);
+}
+
+/* Whatever comes is a code or an answer, and the sanitizers look on. */
+COIR_TEST_TAGGED(mutated_answers, "limit=60,no_torture")
+{
+    SERVER(server, zone, dns, .timeout = COIR_MS(2), .tries = 1, .no_cache = true);
+    server.trick = MUTATED;
+    coir_address address;
+    COIR_REQUIRE_OK(coir_address_parse("192.0.2.1:0", &address));
+    for (int i = 0; i < 200; i++) {
+        static const coir_dns_type types[] = {COIR_DNS_MX, COIR_DNS_SRV, COIR_DNS_TXT};
+        static const char *const names[] = {"mx.example", "x.example", "txt.example"};
+        COIR_AUTO(coir_dns_records) *found = NULL;
+        coir_dns_answer answer;
+        char name[COIR_NAME_TEXT];
+        int r = coir_dns_query(dns, names[i % 3], types[i % 3], &found);
+        COIR_EXPECT(r == 0 || r == -COIR_ENONAME || r == -COIR_ELOOKUP || r == -ETIMEDOUT);
+        r = coir_dns_lookup(dns, "alias.example", i % 2 ? AF_INET : AF_UNSPEC, &answer);
+        COIR_EXPECT(r == 0 || r == -COIR_ENONAME || r == -COIR_ELOOKUP || r == -ETIMEDOUT);
+        if (r == 0) {
+            COIR_EXPECT_GE(answer.count, 1);
+            COIR_EXPECT_LE(answer.count, COIR_NAME_ADDRESSES);
+            COIR_EXPECT_GE(answer.ttl, COIR_SEC(1));
+        }
+        r = coir_dns_reverse(dns, &address, name, sizeof name);
+        COIR_EXPECT(r == 0 || r == -COIR_ENONAME || r == -COIR_ELOOKUP || r == -ETIMEDOUT);
+        if (r == 0)
+            COIR_EXPECT_OK(coir_name_check(name, strlen(name)));
+    }
 }
 
 /* The system says so at once, and c-ares asks again until it gives up. */

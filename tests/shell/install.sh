@@ -68,6 +68,26 @@ int main(void)
     return coir_main(hello, NULL);
 }
 END
+cat >names.c <<'END'
+#include <coir/coir.h>
+#include <coir/dns.h>
+#include <stdio.h>
+
+static int look_up(void *arg)
+{
+    COIR_AUTO(coir_dns) *dns = NULL;
+    coir_dns_answer answer;
+    COIR_TRY(coir_dns_open(arg, &dns));
+    COIR_TRY(coir_dns_lookup(dns, "localhost", AF_INET, &answer));
+    puts(answer.count == 1 ? "hello" : "?");
+    return 0;
+}
+
+int main(void)
+{
+    return coir_main(look_up, NULL);
+}
+END
 
 expect_hello() {
     printed=$(LD_LIBRARY_PATH="$work/prefix/lib" "$@")
@@ -86,6 +106,7 @@ expect_hello() {
     gcc -Wall -Wextra -Werror tls.c -o tls-static $(pkg-config --cflags coir-tls) prefix/lib/libcoir-tls.a \
         prefix/lib/libcoir.a $(pkg-config --static --libs-only-l coir-tls | sed 's/-lcoir\(-tls\)\{0,1\} *//g') -pthread
     g++ -std=c++17 -Wall -Wextra -Werror hello.cc -o hello-cc $(pkg-config --cflags --libs coir)
+    gcc -Wall -Wextra -Werror names.c -o names $(pkg-config --cflags --libs coir-dns)
 }
 # A further name of a page is a file that includes it.
 for page in man3/coir_spawn.3 man3/coir_receiver_clone.3 man7/coir.7 man7/coir-channel.7; do
@@ -98,3 +119,4 @@ expect_hello ./hello-static
 expect_hello ./hello-cc
 expect_hello ./tls
 expect_hello ./tls-static
+expect_hello ./names
