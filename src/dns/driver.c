@@ -11,6 +11,7 @@
  */
 #include "dns.h"
 
+#define CARES_NO_DEPRECATED /* the calls that Debian 12 has */
 #include <ares.h>
 #include <netdb.h>
 #include <netinet/in.h>

@@ -5,6 +5,7 @@
  */
 #include "dns.h"
 
+#define CARES_NO_DEPRECATED /* the calls that Debian 12 has */
 #include <ares.h>
 #include <string.h>
 #include <sys/random.h>
