@@ -1,33 +1,14 @@
 /* dns_cache.c: tests of resolvers that ask the system, which need no sockets: sharing, keeping, and
  * what only servers can say. The name is this host's own in /etc/hosts.
  */
-#include <sched.h>
 #include <unistd.h>
 
-#include <coir/threads.h>
-
 #include "dns_kit.h"
-
-/* At the end of a test: threads that were left alone have ended their jobs. */
-typedef struct {
-    int unused;
-} quiet;
-
-static void wait_for_threads(quiet *unused)
-{
-    (void)unused;
-    struct coir_threads_stats stats;
-    do {
-        (void)sched_yield();
-        coir_threads_stats(coir_threads_for_names(), &stats);
-    } while (stats.running > 0 || stats.queued > 0);
-}
-
-COIR_CLOSER_VALUE(quiet, wait_for_threads);
+#include "name_threads.h"
 
 COIR_TEST(system_is_asked_for_what_is_no_localhost)
 {
-    COIR_AUTO(quiet) end = {0};
+    NAME_THREADS;
     COIR_AUTO(coir_dns) *dns = NULL;
     COIR_REQUIRE_OK(coir_dns_open(&(coir_dns_opts){.system = true}, &dns));
     struct coir_dns_stats stats;
@@ -44,7 +25,7 @@ COIR_TEST(system_is_asked_for_what_is_no_localhost)
 
 COIR_TEST(system_answers_are_kept_for_a_while)
 {
-    COIR_AUTO(quiet) end = {0};
+    NAME_THREADS;
     COIR_AUTO(coir_dns) *dns = NULL;
     char host[COIR_NAME_TEXT];
     struct coir_dns_stats stats;

@@ -2,12 +2,11 @@
  * resolver.
  */
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #include <coir/name.h>
-#include <coir/threads.h>
 
+#include "name_threads.h"
 #include "net_pair.h"
 
 #define LABEL_63 "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc"
@@ -127,23 +126,6 @@ COIR_TEST(nobody_is_asked_for_addresses_and_localhost)
 
 /* ---- the system's resolver: the name is in /etc/hosts, so no server is asked ---- */
 
-/* At the end of a test: threads that were left alone have ended their jobs. */
-typedef struct {
-    int unused;
-} quiet;
-
-static void wait_for_threads(quiet *unused)
-{
-    (void)unused;
-    struct coir_threads_stats stats;
-    do {
-        (void)sched_yield();
-        coir_threads_stats(coir_threads_for_names(), &stats);
-    } while (stats.running > 0 || stats.queued > 0);
-}
-
-COIR_CLOSER_VALUE(quiet, wait_for_threads);
-
 static int ask_system(int family, coir_address *ret_address)
 {
     coir_resolver *system = coir_resolver_system();
@@ -153,7 +135,7 @@ static int ask_system(int family, coir_address *ret_address)
 
 COIR_TEST(system_looks_up)
 {
-    COIR_AUTO(quiet) end = {0};
+    NAME_THREADS;
     coir_address address;
     char text[COIR_ADDRESS_TEXT];
     COIR_REQUIRE_OK(ask_system(AF_INET, &address));
@@ -176,7 +158,7 @@ static int ask(void *arg)
 COIR_TEST(cancelled_lookup_leaves_its_thread_alone)
 {
     int results[20] = {0};
-    COIR_AUTO(quiet) end = {0};
+    NAME_THREADS;
     COIR_GROUP_COLLECT(group);
     for (size_t i = 0; i < COIR_COUNT(results); i++)
         COIR_REQUIRE_OK(coir_spawn(&group, ask, &results[i], NULL));
