@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -365,8 +366,9 @@ static _Noreturn void run_program(const struct program *program)
     coir_loop_opts opts = coir_test_loop_opts();
     opts.virtual_clock = false;
     struct sigaction action = {.sa_handler = SIG_DFL};
-    sigaction(SIGQUIT, &action, NULL); /* which the kit has taken */
-    (void)setpgid(0, 0);               /* so that it can be stopped */
+    sigaction(SIGQUIT, &action, NULL);      /* which the kit has taken */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is cut short leaves nobody behind */
+    (void)setpgid(0, 0);                    /* so that it can be stopped */
     void *arg = (void *)(uintptr_t)program;
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     (void)dup2(null, STDERR_FILENO); /* what sanitizers and reports say is expected */
