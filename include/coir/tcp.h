@@ -39,7 +39,7 @@ typedef struct coir_connect_opts {
     const char *local; /* address to connect from, "192.0.2.1:0"; NULL: the system chooses */
     bool delay;        /* leave Nagle's algorithm on: gather small writes (TCP) */
     coir_keep_alive keep_alive; /* (TCP) */
-    int family;        /* AF_INET or AF_INET6: only addresses of that family (TCP); 0: any */
+    int family; /* AF_INET or AF_INET6: only addresses of that family (TCP); 0: any */
     /* Of several addresses the next one is tried beside the others when so long has passed since
      * the last one was, or at once when one has failed (TCP). 0: 250 ms; COIR_FOREVER: only when
      * all before have failed. */
