@@ -521,10 +521,8 @@ static void talk_with_fault(struct both *both, coir_fault fault, size_t after, b
     coir_fault_opts opts = {0};
     *(of_client ? &opts.write_fault : &opts.read_fault) = fault;
     opts.write_after = opts.read_after = after;
-    coir_stream *faulty;
     COIR_REQUIRE_OK(coir_stream_pair(0, &a.lower, &b.lower));
-    if (COIR_EXPECT_OK(coir_fault_stream_open(a.lower, &opts, &faulty)))
-        a.lower = faulty;
+    COIR_REQUIRE_OK(coir_fault_stream_open(COIR_TAKE(a.lower), &opts, &a.lower));
     COIR_EXPECT_OK(shake(&a, &b));
     *ret_passed = 0;
     if (a.stream != NULL && b.stream != NULL) {

@@ -149,14 +149,9 @@ static inline int both_open(coir_tls_opts client, coir_tls_opts server, struct b
 static inline int put_in_pieces(coir_stream **stream, coir_stream **other, size_t most)
 {
     coir_fault_opts opts = {.read_most = most, .write_most = most, .seed = 4711};
-    coir_stream *filter;
-    int r = coir_fault_stream_open(*stream, &opts, &filter);
-    if (r == 0) {
-        *stream = filter;
-        return 0;
-    }
-    coir_stream_abort(*stream);
-    coir_stream_abort(*other);
+    int r = coir_fault_stream_open(COIR_TAKE(*stream), &opts, stream);
+    if (r < 0)
+        coir_stream_abort(COIR_TAKE(*other));
     return r;
 }
 

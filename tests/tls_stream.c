@@ -374,10 +374,8 @@ COIR_TEST(filters_over_tls)
 {
     TLS_CONTEXTS(contexts, ((coir_tls_opts){.alpn = "h2"}), ((coir_tls_opts){.alpn = "h2"}));
     TLS_PAIR(contexts, a, b);
-    coir_stream *filter;
     coir_tls_info info;
-    COIR_REQUIRE_OK(coir_throttle_open(a, NULL, &filter));
-    a = filter;
+    COIR_REQUIRE_OK(coir_throttle_open(COIR_TAKE(a), NULL, &a));
     COIR_EXPECT_OK(say(a, b, "hello"));
     COIR_EXPECT_OK(coir_tls_stream_info(a, &info));
     COIR_EXPECT_STR(info.protocol, "h2");
