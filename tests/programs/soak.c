@@ -258,7 +258,7 @@ static const struct {
     {STATS(errors), 0, 0},
     {STATS(reports), 0, 0},
     {STATS(memory), 16, 0},
-    {STATS(stacks_cached), 64, 4},
+    {STATS(stacks_cached), 256, 2},
     {"open descriptors", offsetof(struct sample, fds), 0, 0},
     {"resident pages", offsetof(struct sample, resident), 1024, 10},
 };
