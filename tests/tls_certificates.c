@@ -203,6 +203,12 @@ COIR_TEST(another_name)
     COIR_EXPECT_CODE(client.result, -EINVAL);
     try_certificate("good", "", NULL, DEFAULTS, &client, &server);
     COIR_EXPECT_CODE(client.result, -EINVAL);
+    /* OpenSSL takes such a name for any name below it */
+    try_certificate("good", ".org", NULL, DEFAULTS, &client, &server);
+    COIR_EXPECT_CODE(client.result, -EINVAL);
+    opts.name = ".org";
+    try_certificate("good", "example.org", &opts, DEFAULTS, &client, &server);
+    COIR_EXPECT_CODE(client.result, -EINVAL);
 }
 
 /* ---- of clients ---- */

@@ -33,9 +33,9 @@ static long number_of(const char *text, long most)
     for (; *text != '\0'; text++) {
         if (*text < '0' || *text > '9')
             return -1;
-        number = number * 10 + (*text - '0');
-        if (number > most)
+        if (number > (most - (*text - '0')) / 10)
             return -1;
+        number = number * 10 + (*text - '0');
     }
     return number;
 }

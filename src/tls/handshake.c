@@ -12,6 +12,7 @@
 #include "tls.h"
 
 #define HANDSHAKE_RECORD 22 /* the type of a record, its first byte */
+#define CLIENT_HELLO 1      /* the kind of a message */
 #define MOST_RECORD 16384
 
 /* One attempt. */
@@ -50,20 +51,36 @@ static int converse(struct coir__tls *tls)
     }
 }
 
-/* Waits until the first message of a client is there as a whole. What is no TLS is not waited for:
- * OpenSSL says so best. */
+/* Waits until the first message of a client is there as a whole, in however many records. What is
+ * none is not waited for: OpenSSL says so best. */
 static int wait_for_hello(coir_stream *lower)
 {
-    coir_bytes bytes;
-    int r = coir_stream_peek(lower, 5, &bytes);
-    if (r <= 0)
-        return r == 0 ? -COIR_EEOF : r;
-    const unsigned char *head = bytes.data;
-    size_t length = (size_t)head[3] << 8 | head[4];
-    if (head[0] != HANDSHAKE_RECORD || length > MOST_RECORD)
-        return 0;
-    r = coir_stream_peek(lower, 5 + length, &bytes);
-    return r == 0 ? -COIR_EEOF : r < 0 ? r : 0;
+    size_t at = 0, have = 0, wanted = 4;
+    unsigned char begin[4]; /* its kind, and its length */
+    while (have < wanted && at < MOST_RECORD) {
+        coir_bytes bytes;
+        int r = coir_stream_peek(lower, at + 5, &bytes);
+        if (r <= 0)
+            return r == 0 ? -COIR_EEOF : r;
+        const unsigned char *record = (const unsigned char *)bytes.data + at;
+        size_t length = (size_t)record[3] << 8 | record[4];
+        if (record[0] != HANDSHAKE_RECORD || length == 0 || at + length > MOST_RECORD)
+            return 0;
+        r = coir_stream_peek(lower, at + 5 + length, &bytes);
+        if (r <= 0)
+            return r == 0 ? -COIR_EEOF : r;
+        record = (const unsigned char *)bytes.data + at;
+        for (size_t i = 0; have + i < sizeof begin && i < length; i++)
+            begin[have + i] = record[5 + i];
+        have += length;
+        at += 5 + length;
+        if (have < sizeof begin)
+            continue;
+        if (begin[0] != CLIENT_HELLO)
+            return 0;
+        wanted = 4 + ((size_t)begin[1] << 16 | (size_t)begin[2] << 8 | begin[3]);
+    }
+    return 0;
 }
 
 static int take_place(coir_tls_context *context)

@@ -17,6 +17,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <coir/name.h>
+
 #include "tls.h"
 
 /* ---- text ---- */
@@ -92,31 +94,19 @@ static bool is_address(const char *name)
     return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
 }
 
-/* A name as it stands in certificates: ASCII, without a dot at its end. */
-static int plain_name(const char *name, char *ret_plain, size_t size)
-{
-    size_t length = strlen(name);
-    if (length > 0 && name[length - 1] == '.')
-        length--;
-    if (length == 0 || length >= size)
-        return -EINVAL;
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)name[i] <= ' ' || (unsigned char)name[i] > '~')
-            return -EINVAL;
-    memcpy(ret_plain, name, length);
-    ret_plain[length] = '\0';
-    return 0;
-}
-
 int coir__tls_verify_name(SSL *ssl, const char *name)
 {
-    char plain[256];
+    char plain[COIR_NAME_TEXT];
+    size_t length = strlen(name);
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     if (is_address(name))
         return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1 ? 0 : -ENOMEM;
-    int r = plain_name(name, plain, sizeof plain);
-    if (r < 0)
-        return r;
+    /* OpenSSL takes a dot at the beginning for leave to accept any name below. */
+    if (coir_name_check(name, length) < 0)
+        return -EINVAL;
+    length -= name[length - 1] == '.'; /* which certificates do not have */
+    memcpy(plain, name, length);
+    plain[length] = '\0';
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                                                X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (X509_VERIFY_PARAM_set1_host(param, plain, 0) != 1 ||
