@@ -207,8 +207,8 @@ COIR__PUBLIC bool coir_stream_was_idle(const coir_stream *stream);
 /* ---- streams over descriptors ---- */
 
 /* Makes a stream of an open descriptor: a connected socket, a pipe, a terminal. It becomes
- * non-blocking, for everybody who shares it, and is closed with the stream. To keep standard input
- * open, give a duplicate: coir_stream_adopt(dup(0), &input).
+ * non-blocking, for everybody who shares it, and is closed with the stream. Standard input and
+ * output, which the shell shares, are for coir_stream_share (<coir/terminal.h>).
  * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -EBADF, -ENOMEM,
  * -EINVAL, -EOPNOTSUPP on the simulated backend, -COIR_ENOTASK where no loop runs; then fd stays
  * the caller's. Cancel safety: never waits. Thread safety: the loop's thread. */
