@@ -189,6 +189,95 @@ COIR_TEST_TAGGED(atomic_is_cancelled_at_each_step, "no_torture,limit=60")
     }
 }
 
+static _Atomic unsigned modes_beside;
+
+/* At each call of the system: who may open the new file now. */
+static int look_beside(enum coir__sys_call call, size_t *length)
+{
+    (void)call;
+    (void)length;
+    DIR *directory = opendir(".");
+    if (directory == NULL)
+        return 0;
+    struct stat status;
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        if (strncmp(entry->d_name, ".file.", 6) == 0 &&
+            fstatat(dirfd(directory), entry->d_name, &status, 0) == 0)
+            atomic_fetch_or(&modes_beside, status.st_mode & 0777);
+    closedir(directory);
+    return 0;
+}
+
+COIR_TEST_TAGGED(atomic_shows_nobody_what_was_not_theirs, "no_torture")
+{
+    COIR_REQUIRE(coir_test_tmpdir() != NULL && chdir(coir_test_tmpdir()) == 0);
+    (void)umask(022);
+    coir_write_all_opts atomic = {.atomic = true};
+    static const unsigned modes[] = {0600, 0400, 0640, 0000};
+    for (size_t i = 0; i < COIR_COUNT(modes); i++) {
+        (void)unlink("file");
+        put("file", "old");
+        COIR_REQUIRE(chmod("file", modes[i]) == 0);
+        atomic_store(&modes_beside, 0);
+        coir__sys_fault = look_beside;
+        COIR_EXPECT_OK(coir_file_write_all("file", "secret", 6, &atomic));
+        coir__sys_fault = NULL;
+        COIR_EXPECT_EQ(atomic_load(&modes_beside), 0600 | modes[i]);
+        coir_fs_status status;
+        COIR_REQUIRE_OK(coir_fs_stat("file", 0, &status));
+        COIR_EXPECT_EQ(status.mode & 07777, modes[i]);
+    }
+}
+
+static unsigned mode_of(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 ? status.st_mode : 0;
+}
+
+/* Links of all kinds stay, and the file that they lead to is replaced in its own directory. */
+COIR_TEST(atomic_goes_where_links_lead)
+{
+    coir_write_all_opts atomic = {.atomic = true};
+    COIR_REQUIRE(mkdir(in("below"), 0755) == 0);
+    put(in("below/file"), "old");
+    COIR_REQUIRE(chmod(in("below/file"), 0640) == 0);
+    COIR_REQUIRE(symlink("file", in("below/first")) == 0);
+    COIR_REQUIRE(symlink("below/first", in("second")) == 0);
+    COIR_REQUIRE(symlink(in("second"), in("third")) == 0);
+    COIR_REQUIRE_OK(coir_file_write_all(in("third"), "new", 3, &atomic));
+    COIR_EXPECT_STR(get(in("below/file")), "new");
+    COIR_EXPECT_EQ(mode_of(in("below/file")), S_IFREG | 0640);
+    COIR_EXPECT(S_ISLNK(mode_of(in("third"))) && S_ISLNK(mode_of(in("second"))));
+    COIR_EXPECT(S_ISLNK(mode_of(in("below/first"))));
+    COIR_EXPECT_EQ(count_names(in("below")), 2);
+    COIR_EXPECT_EQ(count_names(coir_test_tmpdir()), 3);
+    COIR_REQUIRE(chdir(coir_test_tmpdir()) == 0);
+    COIR_REQUIRE_OK(coir_file_write_all("second", "newer", 5, &atomic));
+    COIR_EXPECT_STR(get("below/file"), "newer");
+    COIR_EXPECT(S_ISLNK(mode_of("second")));
+    atomic.exclusive = true;
+    COIR_EXPECT_CODE(coir_file_write_all("second", "x", 1, &atomic), -EEXIST);
+    COIR_EXPECT_STR(get("below/file"), "newer");
+}
+
+COIR_TEST(atomic_where_links_lead_to_no_file)
+{
+    coir_write_all_opts atomic = {.atomic = true};
+    COIR_REQUIRE(mkdir(in("below"), 0755) == 0);
+    COIR_REQUIRE(symlink("below/new", in("link")) == 0);
+    COIR_REQUIRE(symlink("loop", in("loop")) == 0);
+    COIR_REQUIRE(symlink("below", in("directory")) == 0);
+    COIR_REQUIRE(symlink("missing/file", in("nowhere")) == 0);
+    COIR_REQUIRE_OK(coir_file_write_all(in("link"), "new", 3, &atomic));
+    COIR_EXPECT_STR(get(in("below/new")), "new");
+    COIR_EXPECT(S_ISLNK(mode_of(in("link"))));
+    COIR_EXPECT_CODE(coir_file_write_all(in("loop"), "x", 1, &atomic), -ELOOP);
+    COIR_EXPECT_CODE(coir_file_write_all(in("directory"), "x", 1, &atomic), -EISDIR);
+    COIR_EXPECT_CODE(coir_file_write_all(in("nowhere"), "x", 1, &atomic), -ENOENT);
+    COIR_EXPECT_EQ(count_names(coir_test_tmpdir()), 5);
+}
+
 /* ---- copying ---- */
 
 COIR_TEST(copies_are_alike)

@@ -139,7 +139,9 @@ typedef struct coir_write_all_opts {
     unsigned mode;  /* of a file that is created, less the umask; 0: 0666 */
     bool atomic;    /* whatever happens, even to the machine, path is what it was or what it is to
                        be: it is written to a file beside it, which is synced and then takes its
-                       name. A file that was there gives it its mode */
+                       name. A file that was there gives it its mode when all is written, which
+                       is 0600 till then; owner and group are the writer's. Links are followed and
+                       stay, but with exclusive they count as being there */
     bool append;    /* behind what is there */
     bool exclusive; /* -EEXIST when it is there */
     bool sync;      /* on the disk when the call returns; always so with atomic */
@@ -149,8 +151,8 @@ typedef struct coir_write_all_opts {
 /* Writes size bytes at data to the file at path, in place of what it held; creates it. opts may be
  * NULL; append goes with neither atomic nor exclusive.
  * Returns 0. Errors: those of coir_file_open, coir_file_write, coir_file_sync and coir_fs_rename,
- * -EINVAL. Cancel safety: with atomic, the old file or the new one is there, and nothing beside it;
- * otherwise some of it may be written. Thread safety: the loop's thread. */
+ * -ELOOP, -EINVAL. Cancel safety: with atomic, the old file or the new one is there, and nothing
+ * beside it; otherwise some of it may be written. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_file_write_all(const char *path, const void *data, size_t size,
                                       const coir_write_all_opts *opts);
 

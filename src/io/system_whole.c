@@ -20,6 +20,7 @@
 #define COPY_MOST ((size_t)16 << 20) /* in one go: a copy can be cancelled between two */
 #define PIECE ((size_t)128 << 10)
 #define TRIES 100 /* of names */
+#define LINKS 40  /* as many as the kernel follows */
 #define CLEANUP COIR_SEC(1)
 
 /* ---- reading ---- */
@@ -232,30 +233,78 @@ static int sync_directory(const char *path)
     return r == -EINVAL ? 0 : r;
 }
 
-/* The permissions of what path leads to, if it is there and a file. */
-static int take_mode(const char *path, struct coir_file *file)
+/* What an atomic write replaces. */
+struct aim {
+    const char *path; /* no link */
+    char *followed;   /* the same, when links led there */
+    unsigned mode;    /* of the file that is there */
+    bool there;
+};
+
+static int look_at(const char *path, unsigned flags, struct statx *ret_status)
 {
-    struct statx status;
-    struct coir__system look = {.kind = COIR__SYSTEM_STAT, .path = path, .status = &status};
-    long r = coir__system(&look);
-    if (r == -ENOENT)
-        return 0;
-    if (r < 0 || !S_ISREG(status.stx_mode))
-        return (int)(r < 0 || !S_ISDIR(status.stx_mode) ? r : -EISDIR);
-    struct coir__system set = {.kind = COIR__SYSTEM_CHMOD, .fd = file->fd};
-    set.mode = status.stx_mode & 07777;
-    return (int)coir__system(&set);
+    struct coir__system call = {.kind = COIR__SYSTEM_STAT, .path = path, .status = ret_status};
+    call.flags = flags;
+    return (int)coir__system(&call);
 }
 
-/* Fills the new file and gives it the name. */
-static int fill_and_rename(struct coir_file *file, const char *path, coir_bytes bytes,
+/* Goes on to where the link leads. One that says no whole path begins in its own directory. */
+static int follow(struct aim *aim)
+{
+    const char *slash = strrchr(aim->path, '/');
+    size_t before = slash == NULL ? 0 : (size_t)(slash - aim->path) + 1;
+    char *target = coir__alloc(before + PATH_MAX);
+    if (target == NULL)
+        return -ENOMEM;
+    struct coir__system call = {.kind = COIR__SYSTEM_READLINK, .path = aim->path};
+    call.data = target + before;
+    call.length = PATH_MAX - 1;
+    long n = coir__system(&call);
+    if (n < 0) {
+        coir__free(target);
+        return (int)n;
+    }
+    target[before + (size_t)n] = '\0';
+    if (target[before] == '/')
+        memmove(target, target + before, (size_t)n + 1);
+    else
+        memcpy(target, aim->path, before);
+    coir__free(aim->followed);
+    aim->path = aim->followed = target;
+    return 0;
+}
+
+/* Follows the links at path. The kernel is asked to follow each too: it refuses those that somebody
+ * else has put into a directory for all. Returns 0 or a code; aim->followed is to be freed. */
+static int take_aim(struct aim *aim, const char *path)
+{
+    struct statx status;
+    *aim = (struct aim){.path = path};
+    int r = look_at(path, AT_SYMLINK_NOFOLLOW, &status);
+    for (int links = 0; r == 0 && S_ISLNK(status.stx_mode); links++) {
+        r = links < LINKS ? look_at(aim->path, 0, &status) : -ELOOP;
+        if (r == 0 || r == -ENOENT)
+            r = follow(aim);
+        if (r == 0)
+            r = look_at(aim->path, AT_SYMLINK_NOFOLLOW, &status);
+    }
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    aim->there = S_ISREG(status.stx_mode);
+    aim->mode = status.stx_mode & 07777;
+    return S_ISDIR(status.stx_mode) ? -EISDIR : 0;
+}
+
+/* Fills the new file and gives it the name. Nobody who could not read the old one reads it. */
+static int fill_and_rename(struct coir_file *file, const struct aim *aim, coir_bytes bytes,
                            const coir_write_all_opts *opts)
 {
-    struct coir__system call = {.kind = COIR__SYSTEM_RENAME, .path = file->path, .to = path};
+    struct coir__system set = {.kind = COIR__SYSTEM_CHMOD, .fd = file->fd, .mode = aim->mode};
+    struct coir__system call = {.kind = COIR__SYSTEM_RENAME, .path = file->path, .to = aim->path};
     call.flags = opts->exclusive ? RENAME_NOREPLACE : 0;
-    int r = opts->exclusive ? 0 : take_mode(path, file);
-    if (r == 0)
-        r = coir__file_write_all(file, bytes.data, bytes.length, 0);
+    int r = coir__file_write_all(file, bytes.data, bytes.length, 0);
+    if (r == 0 && aim->there)
+        r = (int)coir__system(&set);
     if (r == 0)
         r = coir__file_sync(file);
     if (r == 0)
@@ -264,22 +313,39 @@ static int fill_and_rename(struct coir_file *file, const char *path, coir_bytes 
     return r;
 }
 
-static int write_beside(const char *directory, const char *name, const char *path, coir_bytes bytes,
+static int write_beside(const struct aim *aim, const char *path, coir_bytes bytes,
                         const coir_write_all_opts *opts)
 {
     char prefix[128], *beside;
+    const char *name;
+    char *directory = split(aim->path, &name);
+    if (directory == NULL)
+        return -ENOMEM;
     (void)snprintf(prefix, sizeof prefix, ".%.100s.", name);
     struct coir_file file;
-    int r = coir__file_make_new(&file, directory, prefix, opts->mode, &beside);
-    if (r < 0)
+    unsigned mode = aim->there ? 0600 : opts->mode;
+    int r = coir__file_make_new(&file, directory, prefix, mode, &beside);
+    if (r < 0) {
+        coir__free(directory);
         return coir__system_failed(r, "create a file beside", path);
-    r = fill_and_rename(&file, path, bytes, opts);
+    }
+    r = fill_and_rename(&file, aim, bytes, opts);
     if (r < 0)
         remove_left(beside);
     coir__free(beside);
     if (r == 0)
         r = sync_directory(directory);
+    coir__free(directory);
     return coir__system_failed(r, "write", path);
+}
+
+static int write_atomically(const char *path, coir_bytes bytes, const coir_write_all_opts *opts)
+{
+    struct aim aim = {.path = path}; /* with exclusive nothing is there, not even a link */
+    int r = opts->exclusive ? 0 : take_aim(&aim, path);
+    r = r < 0 ? coir__system_failed(r, "write", path) : write_beside(&aim, path, bytes, opts);
+    coir__free(aim.followed);
+    return r;
 }
 
 int coir_file_write_all(const char *path, const void *data, size_t size,
@@ -293,13 +359,7 @@ int coir_file_write_all(const char *path, const void *data, size_t size,
         return -EINVAL;
     if (!opts->atomic)
         return write_plainly(path, data, size, opts);
-    const char *name;
-    char *directory = split(path, &name);
-    if (directory == NULL)
-        return -ENOMEM;
-    int r = write_beside(directory, name, path, (coir_bytes){data, size}, opts);
-    coir__free(directory);
-    return r;
+    return write_atomically(path, (coir_bytes){data, size}, opts);
 }
 
 /* ---- copying ---- */
