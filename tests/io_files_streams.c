@@ -1,6 +1,7 @@
 /* io_files_streams.c: tests of files as streams, of files that are sent to streams, and of watching
  * for changes.
  */
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 
@@ -324,6 +325,56 @@ COIR_TEST(wait_for_changes_is_cancelled_and_closed)
         COIR_EXPECT_OK(coir_join(second, &result));
         COIR_EXPECT_EQ(result, -COIR_ECLOSED);
     }
+}
+
+static struct {
+    sem_t asked, go;
+} gate;
+
+/* A thread that is about to add waits. */
+static int wait_before_adding(enum coir__sys_call call, size_t *length)
+{
+    (void)length;
+    if (call != COIR__SYS_INOTIFY)
+        return 0;
+    sem_post(&gate.asked);
+    while (sem_wait(&gate.go) != 0)
+        ;
+    return 0;
+}
+
+static int add_the_directory(void *arg)
+{
+    return coir_fs_watch_add(arg, coir_test_tmpdir(), IN_CREATE, NULL);
+}
+
+/* The number of a set that is closed may be another one's at once: nothing is added to that. */
+COIR_TEST_TAGGED(closing_a_watch_that_is_added_to, "no_torture")
+{
+    ONLY_WITH_A_KERNEL;
+    PATIENCE;
+    coir_fs_watch *watch = NULL;
+    coir_task *adder = NULL, *waiter = NULL, *late = NULL;
+    COIR_GROUP_COLLECT(group);
+    COIR_REQUIRE(sem_init(&gate.asked, 0, 0) == 0 && sem_init(&gate.go, 0, 0) == 0);
+    COIR_REQUIRE_OK(coir_fs_watch_open(&watch));
+    COIR_EXPECT_OK(coir_spawn(&group, wait_for_change, watch, &waiter));
+    COIR_EXPECT_OK(coir_spawn(&group, add_the_directory, watch, &adder));
+    coir__sys_fault = wait_before_adding;
+    while (sem_trywait(&gate.asked) != 0)
+        COIR_EXPECT_OK(coir_yield());
+    coir_fs_watch_close(watch);
+    int other = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    COIR_EXPECT_OK(coir_spawn(&group, add_the_directory, watch, &late));
+    COIR_EXPECT_CODE(coir_join(late, NULL), -COIR_ECLOSED);
+    coir__sys_fault = NULL;
+    sem_post(&gate.go);
+    COIR_EXPECT_CODE(coir_join(adder, NULL), -COIR_ECLOSED);
+    COIR_EXPECT_CODE(coir_join(waiter, NULL), -COIR_ECLOSED);
+    put(in("file"), "x");
+    char events[512];
+    COIR_EXPECT_EQ(read(other, events, sizeof events), -1);
+    (void)close(other);
 }
 
 /* The kernel keeps fs.inotify.max_queued_events, 16,384 mostly. */

@@ -443,6 +443,44 @@ COIR_TEST(opening_is_cancelled_while_it_is_under_way)
     }
 }
 
+struct opening {
+    coir_file *directory;
+    bool begun;
+};
+
+static int open_beneath(void *arg)
+{
+    struct opening *opening = arg;
+    coir_file_opts opts = {.directory = opening->directory, .beneath = true};
+    COIR_AUTO(coir_file) *file = NULL;
+    opening->begun = true;
+    return coir_file_open("file", O_WRONLY | O_CREAT, &opts, &file);
+}
+
+/* The number of a directory that is closed may be another one's at once: nothing is made there. */
+COIR_TEST_TAGGED(closing_a_directory_that_is_opened_in, "no_torture")
+{
+    COIR_REQUIRE(mkdir(in("ours"), 0755) == 0 && mkdir(in("theirs"), 0755) == 0);
+    for (int i = 0; i < 20; i++) {
+        (void)unlink(in("ours/file"));
+        struct opening opening = {0};
+        COIR_GROUP(group);
+        COIR_REQUIRE_OK(
+            coir_file_open(in("ours"), O_RDONLY | O_DIRECTORY, NULL, &opening.directory));
+        coir_task *task = NULL;
+        bool spawned = COIR_EXPECT_OK(coir_spawn(&group, open_beneath, &opening, &task));
+        while (spawned && !opening.begun)
+            COIR_EXPECT_OK(coir_yield());
+        coir_file_close(opening.directory);
+        int theirs = open(in("theirs"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (spawned)
+            COIR_EXPECT_OK(coir_join(task, NULL));
+        (void)close(theirs);
+        COIR_EXPECT(is_there(in("ours/file")));
+        COIR_EXPECT(!is_there(in("theirs/file")));
+    }
+}
+
 COIR_TEST(what_is_pending_is_reported_first)
 {
     put(in("file"), "x");

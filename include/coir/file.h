@@ -33,7 +33,8 @@ typedef struct coir_file coir_file;
 /* Zero means the default for each field. */
 typedef struct coir_file_opts {
     unsigned mode;        /* of a file that is created, less the umask; 0: 0666 */
-    coir_file *directory; /* a relative path begins there; NULL: in the working directory */
+    coir_file *directory; /* a relative path begins there, also when another task closes it during
+                             the call; NULL: in the working directory */
     bool beneath;         /* the path must not lead out of directory, not even by a link: -EXDEV;
                              -ENOSYS before Linux 5.6 */
     size_t coir__reserved[4];
@@ -41,9 +42,10 @@ typedef struct coir_file_opts {
 
 /* Opens a file, as open(2): flags are O_RDONLY, O_WRONLY or O_RDWR, with O_CREAT, O_EXCL, O_TRUNC,
  * O_APPEND, O_DIRECTORY and so on. It is closed on exec. opts may be NULL.
- * Returns 0, and writes *ret_file. Errors: those of open(2), -ENOMEM, -EINVAL, -COIR_ENOTASK,
- * -ECANCELED, -ETIME. Cancel safety: nothing happened; but a file that the call had begun to create
- * or to truncate may be so. Thread safety: the loop's thread. */
+ * Returns 0, and writes *ret_file. Errors: those of open(2), -ENOMEM, -EINVAL, -COIR_ECLOSED and
+ * -COIR_EWRONGLOOP for the directory, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: nothing
+ * happened; but a file that the call had begun to create or to truncate may be so. Thread safety:
+ * the loop's thread. */
 COIR__CHECKED int coir_file_open(const char *path, int flags, const coir_file_opts *opts,
                                  coir_file **ret_file);
 

@@ -158,8 +158,8 @@ COIR__CHECKED int coir_fs_watch_open(coir_fs_watch **ret_watch);
  * IN_CREATE, IN_DELETE, IN_MODIFY, IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_ATTRIB and others
  * of inotify(7). Adding what is watched already changes what for. ret_id may be NULL.
  * Returns 0, and writes *ret_id. Errors: -ENOENT, -EACCES, -ENOSPC for too many, -ENOMEM, -EINVAL,
- * -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: nothing happened. Thread
- * safety: the loop's thread. */
+ * -COIR_ECLOSED, -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: nothing
+ * happened. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_fs_watch_add(coir_fs_watch *watch, const char *path, uint32_t what,
                                     int *ret_id);
 
@@ -175,8 +175,9 @@ COIR__CHECKED int coir_fs_watch_remove(coir_fs_watch *watch, int id);
  * safety: the loop's thread. */
 COIR__CHECKED int coir_fs_watch_next(coir_fs_watch *watch, coir_fs_event *ret_event);
 
-/* Closes the set; NULL is accepted. A task that waits for it gets -COIR_ECLOSED. Cancel safety:
- * never waits. Thread safety: the loop's thread. */
+/* Closes the set; NULL is accepted. A task that waits for it or adds to it gets -COIR_ECLOSED, as
+ * soon as the kernel is done with what is being added. Cancel safety: never waits. Thread safety:
+ * the loop's thread. */
 COIR__PUBLIC void coir_fs_watch_close(coir_fs_watch *watch);
 
 COIR_CLOSER(coir_fs_watch, coir_fs_watch_close);

@@ -43,12 +43,8 @@ void coir__file_shut(struct coir_file *file)
     file->loop->descriptors--;
 }
 
-int coir_file_open(const char *path, int flags, const coir_file_opts *opts, coir_file **ret_file)
+static int open_new(const char *path, int flags, const coir_file_opts *opts, coir_file **ret_file)
 {
-    if (path == NULL || ret_file == NULL)
-        return -EINVAL;
-    if (opts != NULL && opts->directory != NULL && opts->directory->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
     size_t size = strlen(path) + 1;
     struct coir_file *file = coir__alloc(sizeof *file + size); /* first: a late file needs it */
     if (file == NULL)
@@ -61,6 +57,24 @@ int coir_file_open(const char *path, int flags, const coir_file_opts *opts, coir
     file->path = memcpy(file + 1, path, size);
     *ret_file = file;
     return 0;
+}
+
+/* The directory is held: its number must not become another one's while the call is under way. */
+int coir_file_open(const char *path, int flags, const coir_file_opts *opts, coir_file **ret_file)
+{
+    if (path == NULL || ret_file == NULL)
+        return -EINVAL;
+    struct coir_file *directory = opts != NULL ? opts->directory : NULL;
+    if (directory == NULL)
+        return open_new(path, flags, opts, ret_file);
+    if (directory->loop != coir__loop)
+        return -COIR_EWRONGLOOP;
+    if (directory->closed)
+        return -COIR_ECLOSED;
+    coir__file_hold(directory);
+    int r = open_new(path, flags, opts, ret_file);
+    (void)coir__file_leave(directory);
+    return r;
 }
 
 static void release(struct coir_file *file)

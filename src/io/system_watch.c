@@ -2,7 +2,8 @@
  *
  * The kernel's queue is read as a stream that was adopted, in whole events. The event that was
  * given last stays in the stream's buffer, and is consumed by the next call. A task that waits does
- * not touch the record when the stream was closed under it. Called by programs.
+ * not touch the record when the stream was closed under it. One that adds a path holds the record:
+ * a thread has the descriptor, which stays open until it is done. Called by programs.
  */
 #include <string.h>
 
@@ -16,7 +17,9 @@ struct coir_fs_watch {
     coir_stream *stream;
     struct coir_loop *loop;
     int fd;
-    size_t given; /* bytes of the last event, which are still in the stream */
+    uint32_t holds; /* calls that add */
+    bool closed;    /* the last of them closes the stream */
+    size_t given;   /* bytes of the last event, which are still in the stream */
 };
 
 int coir_fs_watch_open(coir_fs_watch **ret_watch)
@@ -31,8 +34,7 @@ int coir_fs_watch_open(coir_fs_watch **ret_watch)
     struct coir_fs_watch *watch = coir__alloc(sizeof *watch);
     if (watch == NULL)
         return -ENOMEM;
-    watch->given = 0;
-    watch->loop = loop;
+    *watch = (struct coir_fs_watch){.loop = loop};
     watch->fd = coir__sys_inotify();
     int r = watch->fd < 0 ? watch->fd : coir_stream_adopt(watch->fd, &watch->stream);
     if (r < 0) {
@@ -45,15 +47,35 @@ int coir_fs_watch_open(coir_fs_watch **ret_watch)
     return 0;
 }
 
+static int check(const struct coir_fs_watch *watch)
+{
+    if (watch->loop != coir__loop)
+        return -COIR_EWRONGLOOP;
+    return watch->closed ? -COIR_ECLOSED : 0;
+}
+
+static void release(struct coir_fs_watch *watch)
+{
+    coir_stream_abort(watch->stream);
+    coir__free(watch);
+}
+
 int coir_fs_watch_add(coir_fs_watch *watch, const char *path, uint32_t what, int *ret_id)
 {
     if (watch == NULL || path == NULL)
         return -EINVAL;
-    if (watch->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+    int r = check(watch);
+    if (r < 0)
+        return r;
     struct coir__system call = {.kind = COIR__SYSTEM_WATCH, .path = path, .flags = what};
     call.fd = watch->fd;
+    watch->holds++;
     long id = coir__system(&call);
+    bool closed = watch->closed;
+    if (--watch->holds == 0 && closed)
+        release(watch);
+    if (id >= 0 && closed)
+        return -COIR_ECLOSED;
     if (id < 0)
         return coir__system_failed(id, "watch", path);
     if (ret_id != NULL)
@@ -65,9 +87,8 @@ int coir_fs_watch_remove(coir_fs_watch *watch, int id)
 {
     if (watch == NULL)
         return -EINVAL;
-    if (watch->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
-    return coir__sys_inotify_remove(watch->fd, id);
+    int r = check(watch);
+    return r < 0 ? r : coir__sys_inotify_remove(watch->fd, id);
 }
 
 /* Gives the first of some events. Returns 1, or -COIR_ELAGGED for the kernel's word that some were
@@ -92,12 +113,15 @@ int coir_fs_watch_next(coir_fs_watch *watch, coir_fs_event *ret_event)
 {
     if (watch == NULL || ret_event == NULL)
         return -EINVAL;
-    if (watch->loop != coir__loop)
-        return -COIR_EWRONGLOOP;
+    int r = check(watch);
+    if (r < 0)
+        return r;
     coir_stream_consume(watch->stream, watch->given);
     watch->given = 0;
     coir_bytes events;
-    int r = coir_stream_peek(watch->stream, 1, &events);
+    r = coir_stream_peek(watch->stream, 1, &events);
+    if (r > 0 && watch->closed)
+        return -COIR_ECLOSED;
     return r > 0 ? give_event(watch, events, ret_event) : r;
 }
 
@@ -105,6 +129,8 @@ void coir_fs_watch_close(coir_fs_watch *watch)
 {
     if (watch == NULL)
         return;
-    coir_stream_abort(watch->stream);
-    coir__free(watch);
+    assert(!watch->closed && "closed twice");
+    watch->closed = true;
+    if (watch->holds == 0)
+        release(watch);
 }
