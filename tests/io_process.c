@@ -369,6 +369,8 @@ COIR_TEST(a_process_is_a_case_of_select)
 
 /* ---- the end ---- */
 
+static coir_process *kept; /* by a test whose loop is closed before */
+
 static void expect_gone(pid_t pid)
 {
     if (!coir_test_tortured())
@@ -477,6 +479,124 @@ COIR_TEST(a_group_ends_as_a_whole)
     COIR_EXPECT_OK(r);
 }
 
+/* Whether all have gone that had the writing end of a pipe. */
+static bool ends(int fd)
+{
+    char byte;
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    return poll(&polled, 1, 5000) == 1 && read(fd, &byte, 1) == 0;
+}
+
+enum left { CLOSED, CLOSED_AT_ONCE, TERMINATED, CLOSED_BY_LOOP };
+
+/* A leader that has ended, and was waited for, and somebody whom it left, who has out. */
+static int leave_somebody(int out, enum left left, coir_process **ret_leader)
+{
+    COIR_AUTO(coir_process) *leader = NULL;
+    coir_process_opts opts = {.argv = SH("sleep 1000 & exit 3"), .out = out, .group = true};
+    opts.grace = left == CLOSED_AT_ONCE ? -1 : 0;
+    COIR_TRY(coir_process_start(&opts, &leader));
+    close(out);
+    coir_process_status status = {0};
+    COIR_TRY(coir_process_wait(leader, &status));
+    COIR_EXPECT_EQ(status.code, 3);
+    COIR_EXPECT_EQ(coir_process_try(leader, &status), 1);
+    COIR_EXPECT_CODE(coir_process_signal(leader, SIGTERM), -ESRCH);
+    if (left == TERMINATED) {
+        status = (coir_process_status){0};
+        COIR_TRY(coir_process_terminate(leader, COIR_SEC(60), &status));
+        COIR_EXPECT_EQ(status.code, 3);
+    }
+    if (left == TERMINATED || left == CLOSED_BY_LOOP)
+        *ret_leader = COIR_TAKE(leader);
+    return 0;
+}
+
+static void leave_a_group(enum left left)
+{
+    int fds[2];
+    COIR_REQUIRE_EQ(pipe2(fds, O_CLOEXEC), 0);
+    coir_process *leader = NULL;
+    int r = leave_somebody(fds[1], left, &leader);
+    if (r == 0)
+        COIR_EXPECT(ends(fds[0]));
+    else
+        close(fds[1]);
+    close(fds[0]);
+    coir_process_close(leader);
+    COIR_REQUIRE_OK(r);
+    expect_no_children();
+}
+
+COIR_TEST_TAGGED(a_group_ends_after_its_leader, "no_torture")
+{
+    leave_a_group(CLOSED);
+    leave_a_group(CLOSED_AT_ONCE);
+    leave_a_group(TERMINATED);
+}
+
+COIR_TEST(a_deadline_ends_what_a_leader_left)
+{
+    int fds[2];
+    COIR_REQUIRE_EQ(pipe2(fds, O_CLOEXEC), 0);
+    coir_process_result result;
+    int r;
+    {
+        COIR_SCOPE(limit, COIR_MS(100));
+        coir_process_opts opts = {.err = fds[1], .group = true};
+        r = coir_process_run(SH("sleep 1000 & exit 0"), &opts, &result);
+    }
+    coir_process_result_close(&result);
+    close(fds[1]);
+    COIR_EXPECT(ends(fds[0]));
+    close(fds[0]);
+    COIR_EXPECT_CODE(r, -ETIME);
+    expect_no_children();
+}
+
+static int leave_to_loop(void *arg)
+{
+    return leave_somebody(*(int *)arg, CLOSED_BY_LOOP, &kept);
+}
+
+COIR_TEST_TAGGED(a_loop_ends_what_a_leader_left, "own_loop,expect_reports,no_torture")
+{
+    int fds[2];
+    COIR_REQUIRE_EQ(pipe2(fds, O_CLOEXEC), 0);
+    coir_loop_opts opts = coir_test_loop_opts();
+    kept = NULL;
+    COIR_EXPECT_OK(coir_run(leave_to_loop, &fds[1], &opts, NULL));
+    COIR_EXPECT(ends(fds[0]));
+    expect_no_children();
+    coir_process_close(kept);
+    close(fds[0]);
+}
+
+/* Who leads a group may go to another one; it is ended all the same. */
+COIR_TEST(a_leader_that_has_left_its_group_is_ended)
+{
+    coir_process *leader = NULL;
+    coir_process_opts opts = {
+        .argv = COIR_ARGV("perl", "-e",
+                          "$| = 1; setpgrp(0, getpgrp(getppid())); print qq(\n); sleep 1000"),
+        .out = COIR_PIPE,
+        .group = true,
+        .grace = COIR_SEC(60)};
+    int r = coir_process_start(&opts, &leader);
+    if (r == -ENOENT)
+        COIR_SKIP("there is no perl here");
+    COIR_REQUIRE_OK(r);
+    coir_bytes line;
+    coir_process_status status = {0};
+    r = coir_stream_read_line(coir_process_out(leader), 0, &line);
+    if (r == 1)
+        r = coir_process_terminate(leader, COIR_SEC(60), &status);
+    coir_process_close(leader);
+    COIR_REQUIRE_OK(r);
+    COIR_EXPECT_EQ(status.signal, SIGTERM);
+    expect_no_children();
+}
+
 COIR_TEST(who_ignores_its_children_is_told)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -558,8 +678,6 @@ COIR_TEST(time_does_not_jump_over_a_program)
 }
 
 /* ---- loops ---- */
-
-static coir_process *kept;
 
 static int leave_one(void *arg)
 {

@@ -58,7 +58,9 @@ typedef struct coir_process_opts {
                                NULL: where this program does */
     int in, out, err; /* enum coir_process_end, or a descriptor */
     /* The child leads a process group of its own: a terminal's ^C does not reach it, and what ends
-     * it (not coir_process_signal) goes to all of the group. */
+     * it (not coir_process_signal) goes to all of the group; also when the child has ended before:
+     * closing sends SIGTERM, or SIGKILL where it does not ask, to those that it left. They are not
+     * waited for. */
     bool group;
     bool session; /* it leads a session of its own, without a terminal; includes group */
     /* How long closing waits between SIGTERM and SIGKILL; 0: one second; negative: not at all */

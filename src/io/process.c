@@ -2,7 +2,9 @@
  *
  * A process is watched by one poll of its descriptor while somebody waits for it, and no longer: so
  * a handle alone keeps no loop from ending. Whoever finds that it has ended reaps it and keeps the
- * status; all waiters get it. A handle that was closed while its process could not be killed, or
+ * status; all waiters get it. The leader of a group is only looked at then, and reaped when its
+ * handle ends: until then nobody else gets its number, and what it left of its group is reached by
+ * it. A handle that was closed while its process could not be killed, or
  * while the backend still has its poll, is freed by that poll's completion.
  *
  * All processes of the program are in one list, so that a loop which closes leaves none behind.
@@ -33,6 +35,7 @@ struct coir_process {
     coir_time grace;
     coir_stream *in, *out, *err;
     bool ended, closed;
+    bool kept;  /* it has ended, and is not reaped yet: the number is that of its group */
     int result; /* of a wait when it has ended: 0, or why nobody knows the status */
     coir_process_status status;
     struct coir__op watch;
@@ -230,14 +233,34 @@ static bool reap(struct coir_process *process)
     if (process->ended)
         return true;
     siginfo_t info;
-    int r = coir__sys_reap(process->pidfd, &info);
+    int r = coir__sys_reap(process->pidfd, process->leads, &info);
     if (r != 0)
         note_end(process, r < 0 ? r : 0, &info);
+    process->kept = r > 0 && process->leads;
     return r != 0;
+}
+
+/* Whether the number is still that of a group that the process has led. Somebody else may have
+ * reaped it. */
+static bool keeps_group(struct coir_process *process)
+{
+    siginfo_t info;
+    process->kept = process->kept && coir__sys_reap(process->pidfd, true, &info) > 0;
+    return process->kept;
+}
+
+/* Lets go of the number. */
+static void bury(struct coir_process *process)
+{
+    siginfo_t info;
+    if (process->kept)
+        (void)coir__sys_reap(process->pidfd, false, &info);
+    process->kept = false;
 }
 
 static void process_free(struct coir_process *process)
 {
+    bury(process);
     pthread_mutex_lock(&lock);
     *(process->previous != NULL ? &process->previous->next : &all) = process->next;
     if (process->next != NULL)
@@ -269,6 +292,11 @@ static void watch_done(struct coir__op *op)
 {
     struct coir_process *process = coir__container(op, struct coir_process, watch);
     int r = op->result < 0 && op->result != -ECANCELED ? (int)op->result : 0;
+    if (process->loop == NULL) { /* it is closing, and nothing is begun on it */
+        if (process->closed)
+            process_free(process);
+        return;
+    }
     if (reap(process)) {
         give_all(process, process->result);
         if (process->closed)
@@ -396,11 +424,14 @@ int coir_process_signal(coir_process *process, int number)
     return reap(process) ? -ESRCH : coir__sys_pidfd_signal(process->pidfd, number);
 }
 
-/* To end it, and with it the group that it leads. */
+/* To end it, and with it the group that it leads, or what it left of that. */
 static int end_by(struct coir_process *process, int number)
 {
-    if (reap(process))
+    if (reap(process)) {
+        if (keeps_group(process))
+            (void)coir__sys_end_group(process->pid, number);
         return 0;
+    }
     return coir__sys_end(process->pidfd, process->leads ? process->pid : 0, number);
 }
 
@@ -421,7 +452,9 @@ int coir_process_terminate(coir_process *process, coir_time grace, coir_process_
         r = end_by(process, SIGTERM);
         if (r == 0)
             r = wait_for(process, grace);
-        r = r == -ETIMEDOUT ? 0 : r;
+        if (r != -ETIMEDOUT)
+            return r < 0 ? r : coir_process_wait(process, ret_status);
+        r = 0;
     }
     if (r == 0)
         r = end_by(process, SIGKILL);
@@ -455,9 +488,12 @@ static void put_down(struct coir_process *process, struct coir_task *self)
 static void end_process(struct coir_process *process)
 {
     struct coir_task *self = coir__self();
-    if (reap(process))
+    bool asks = self != NULL && self->pending == 0 && process->grace > 0;
+    if (reap(process)) {
+        (void)end_by(process, asks ? SIGTERM : SIGKILL);
         return;
-    if (self != NULL && self->pending == 0 && process->grace > 0 && end_by(process, SIGTERM) == 0)
+    }
+    if (asks && end_by(process, SIGTERM) == 0)
         (void)wait_for(process, process->grace);
     if (!reap(process))
         put_down(process, self);
@@ -495,12 +531,24 @@ static struct coir_process *first_of(const struct coir_loop *loop)
     return process;
 }
 
-/* Those that were closed are freed here, of the others the handle stays. */
+static void kill_all(const struct coir_loop *loop)
+{
+    pthread_mutex_lock(&lock);
+    for (struct coir_process *process = all; process != NULL; process = process->next)
+        if (process->loop == loop)
+            (void)end_by(process, SIGKILL);
+    pthread_mutex_unlock(&lock);
+}
+
+/* Those that were closed are freed here, of the others the handle stays. All are killed before the
+ * first is waited for, and they share one bound. */
 void coir__process_loop_closes(struct coir_loop *loop)
 {
+    coir_time until = coir__clock() + LINGER;
+    kill_all(loop);
     for (struct coir_process *process; (process = first_of(loop)) != NULL;) {
-        (void)end_by(process, SIGKILL);
-        reap_here(process, LINGER);
+        reap_here(process, until - coir__clock());
+        bury(process);
         give_all(process, -COIR_ECLOSED);
         if (process->watch.active)
             (void)loop->backend->cancel(loop, &process->watch);

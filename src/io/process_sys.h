@@ -56,19 +56,29 @@ static inline int coir__sys_pidfd_signal(int pidfd, int number)
     return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) < 0 ? -errno : 0;
 }
 
-/* To end a process, or the group that it leads; it was not reaped yet, so the number is its own. */
-static inline int coir__sys_end(int pidfd, pid_t leader, int number)
+/* To end what is left of a group whose leader was not reaped yet, so the number is its own. */
+static inline int coir__sys_end_group(pid_t leader, int number)
 {
-    long r =
-        leader > 0 ? kill(-leader, number) : syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
-    return r < 0 ? -errno : 0;
+    return kill(-leader, number) < 0 ? -errno : 0;
 }
 
-/* Takes the status of a process that has ended: 1; 0 while it runs. */
-static inline int coir__sys_reap(int pidfd, siginfo_t *ret_info)
+/* To end a process that was not reaped yet, and the group that it led at first. It may have gone
+ * to another one. */
+static inline int coir__sys_end(int pidfd, pid_t leader, int number)
+{
+    int r = leader > 0 ? coir__sys_end_group(leader, number) : -ESRCH;
+    if (r == 0 && number != SIGKILL && getpgid(leader) == leader)
+        return 0;
+    return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* Takes the status of a process that has ended: 1; 0 while it runs. One that is kept is not reaped:
+ * its number stays its own. */
+static inline int coir__sys_reap(int pidfd, bool keep, siginfo_t *ret_info)
 {
     *ret_info = (siginfo_t){0};
-    if (waitid(COIR__P_PIDFD, (id_t)pidfd, ret_info, WEXITED | WNOHANG) < 0)
+    int how = WEXITED | WNOHANG | (keep ? WNOWAIT : 0);
+    if (waitid(COIR__P_PIDFD, (id_t)pidfd, ret_info, how) < 0)
         return -errno;
     return ret_info->si_pid != 0;
 }
