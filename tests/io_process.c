@@ -262,6 +262,20 @@ COIR_TEST(output_has_a_limit)
     expect_no_children();
 }
 
+/* What a buffer holds already counts, also when it is more than the limit. */
+COIR_TEST(a_limit_counts_what_is_there)
+{
+    COIR_AUTO(coir_buffer) out = {0};
+    COIR_REQUIRE_OK(coir_buffer_append(&out, "12345678901234567890", 20));
+    START(talker, "echo more", .out = COIR_PIPE);
+    COIR_EXPECT_CODE(coir_process_communicate(talker, (coir_bytes){0}, 10, &out, NULL, NULL),
+                     -COIR_ETOOLONG);
+    COIR_EXPECT_EQ(out.length, 20);
+    START(silent, "exit 0", .out = COIR_PIPE);
+    COIR_EXPECT_OK(coir_process_communicate(silent, (coir_bytes){0}, 10, &out, NULL, NULL));
+    COIR_EXPECT_EQ(out.length, 20);
+}
+
 COIR_TEST(a_conversation)
 {
     START(cat, "exec cat", .in = COIR_PIPE, .out = COIR_PIPE);

@@ -148,8 +148,9 @@ COIR__CHECKED int coir_process_terminate(coir_process *process, coir_time grace,
 
 /* Writes input to the process and ends its input, reads all that it writes, both at the same time,
  * and waits for it. What has no pipe is left out: out and err may be NULL then. The buffers are
- * grown up to limit bytes each (0: their own limits). A process that does not read all of its input
- * is no failure. When it has children that keep the pipe open, these are waited for too.
+ * grown up to limit bytes each (0: their own limits), what they held before included. A process
+ * that does not read all of its input is no failure. When it has children that keep the pipe open,
+ * these are waited for too.
  * Returns 0, and writes *ret_status (NULL: not wanted). Errors: -COIR_ETOOLONG when it writes more
  * than limit, those of the streams, else as coir_process_wait. Cancel safety: the process goes on,
  * its input may be cut short; what was read stays in out and err. Thread safety: the loop's

@@ -37,7 +37,8 @@ struct drain {
 static int drain_piece(const struct drain *drain)
 {
     char extra; /* to tell a full buffer from one that is exceeded */
-    size_t n, left = drain->limit - drain->buffer->length;
+    size_t n, length = drain->buffer->length;
+    size_t left = drain->limit > length ? drain->limit - length : 0;
     if (left == 0) {
         int r = coir_stream_read(drain->stream, &extra, 1, &n);
         return r > 0 ? -COIR_ETOOLONG : r;
