@@ -501,3 +501,43 @@ COIR_TEST_TAGGED(a_child_of_fork_restores_nothing, ENDS)
     kill(pid, SIGTERM);
     COIR_EXPECT_EQ(waitpid(pid, NULL, 0), pid);
 }
+
+static void block_output_signal(int how)
+{
+    sigset_t output;
+    sigemptyset(&output);
+    sigaddset(&output, SIGTTOU);
+    pthread_sigmask(how, &output, NULL);
+}
+
+static int close_with_output_signal(void)
+{
+    block_output_signal(SIG_UNBLOCK);
+    return 0;
+}
+
+/* A session with that terminal, whose leader is in the foreground, and so the program is not. */
+static _Noreturn void lead_session(const pty *one)
+{
+    unsigned original = mode_of(one);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (setsid() < 0 || open(one->name, O_RDWR | O_CLOEXEC) < 0)
+        _exit(2);
+    block_output_signal(SIG_BLOCK);
+    int status = 0;
+    pid_t pid = start(one, close_with_output_signal, false);
+    bool over = pid > 0 && waitpid(pid, &status, WUNTRACED) == pid && WIFEXITED(status);
+    _exit(over && mode_of(one) == original ? 0 : 1);
+}
+
+/* The kernel stops who changes a mode from there, unless SIGTTOU is blocked. */
+COIR_TEST_TAGGED(closing_restores_from_the_background, ENDS)
+{
+    PTY(one);
+    pid_t pid = fork();
+    if (pid == 0)
+        lead_session(&one);
+    int status = 0;
+    COIR_EXPECT_EQ(waitpid(pid, &status, 0), pid);
+    COIR_EXPECT_EQ(status, 0);
+}

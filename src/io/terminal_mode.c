@@ -232,12 +232,24 @@ static void restore(const struct coir__mode *slot)
     coir__sys_restore_mode(slot->fd, other != NULL ? &other->wanted : &slot->original);
 }
 
+/* A signal between the two steps would end the program with its mode, or stop it: none comes. And
+ * who is in the background may restore. */
+static void free_slot(struct coir__mode *slot)
+{
+    sigset_t every, before;
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &before);
+    if (atomic_load(&slot->state) == CHANGED)
+        restore(slot);
+    atomic_store(&slot->state, FREE);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static void give_slot_back(struct coir__mode *slot)
 {
     pthread_mutex_lock(&lock);
     if (atomic_load(&owner) == getpid()) {
-        if (atomic_exchange(&slot->state, FREE) == CHANGED)
-            restore(slot);
+        free_slot(slot);
         if (--taken == 0)
             give_signals_back();
     }
