@@ -13,6 +13,7 @@
 
 #include <coir/process.h>
 #include <coir/testing.h>
+#include "under_valgrind.h"
 
 #define SH(script) COIR_ARGV("/bin/sh", "-c", (script))
 
@@ -113,6 +114,7 @@ COIR_TEST(what_makes_no_sense_is_refused)
 
 COIR_TEST(the_environment_and_the_directory_are_chosen)
 {
+    SKIP_UNDER_VALGRIND("it adds variables");
     const char *env[] = {"ONLY=this", NULL};
     RUN(result, COIR_ARGV("/usr/bin/env"), .env = env);
     COIR_EXPECT_STR(coir_buffer_text(&result.out), "ONLY=this\n");
@@ -150,6 +152,7 @@ COIR_TEST(the_path_is_searched)
 
 COIR_TEST(no_other_descriptor_reaches_the_child)
 {
+    SKIP_UNDER_VALGRIND("it keeps descriptors of its own");
     int leaky = fcntl(STDERR_FILENO, F_DUPFD, 77); /* without close-on-exec */
     COIR_AUTO(coir_process_result) result = {0};
     int r = coir_process_run(SH("echo /proc/self/fd/*"), NULL, &result);
@@ -170,6 +173,7 @@ static void ignore_signal(int number)
 
 COIR_TEST(signals_are_as_at_first)
 {
+    SKIP_UNDER_VALGRIND("it keeps handlers of its own");
     struct sigaction ignore = {.sa_handler = SIG_IGN}, handler = {.sa_handler = ignore_signal};
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGUSR1, &handler, NULL);

@@ -12,6 +12,12 @@
 
 #include "debug/debug.h"
 
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define VALGRIND_MAKE_MEM_DEFINED(data, size) 0
+#endif
+
 #if defined(__riscv)
 #define RECORD_BELOW 16 /* a record begins this far below its frame pointer */
 #else
@@ -44,6 +50,7 @@ COIR__UNCHECKED static bool read_stack(const void *memory, uintptr_t address, ui
     if (address < stack->low || address + sizeof address > stack->high || address % 8 != 0)
         return false;
     *ret_value = *(const volatile uintptr_t *)address;
+    (void)VALGRIND_MAKE_MEM_DEFINED(ret_value, sizeof *ret_value); /* a stack has holes */
     return true;
 }
 
@@ -251,6 +258,7 @@ static bool read_copy(const void *memory, uintptr_t address, uintptr_t *ret_valu
     if (at > sample->length || sample->length - at < sizeof *ret_value)
         return false;
     memcpy(ret_value, sample->copy + at, sizeof *ret_value);
+    (void)VALGRIND_MAKE_MEM_DEFINED(ret_value, sizeof *ret_value);
     return true;
 }
 

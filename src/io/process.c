@@ -421,7 +421,7 @@ int coir_process_signal(coir_process *process, int number)
     int r = check(process);
     if (r < 0)
         return r;
-    return reap(process) ? -ESRCH : coir__sys_pidfd_signal(process->pidfd, number);
+    return reap(process) ? -ESRCH : coir__sys_pidfd_signal(process->pidfd, process->pid, number);
 }
 
 /* To end it, and with it the group that it leads, or what it left of that. */
@@ -432,7 +432,7 @@ static int end_by(struct coir_process *process, int number)
             (void)coir__sys_end_group(process->pid, number);
         return 0;
     }
-    return coir__sys_end(process->pidfd, process->leads ? process->pid : 0, number);
+    return coir__sys_end(process->pidfd, process->pid, process->leads, number);
 }
 
 /* Waits at most bound for the end. Returns -ETIMEDOUT when there was none. */

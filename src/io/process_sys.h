@@ -49,11 +49,19 @@ static inline int coir__sys_pidfd_open(pid_t pid)
     return fd < 0 ? -errno : (int)fd;
 }
 
-/* Signals the process itself; never another one that has got its number. */
-static inline int coir__sys_pidfd_signal(int pidfd, int number)
+/* Signals a process that was not reaped yet, never another one that has got its number. Where the
+ * call is not known (valgrind, some sandboxes) the number has to do. */
+static inline int coir__sys_signal_one(int pidfd, pid_t pid, int number)
+{
+    if (syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) == 0)
+        return 0;
+    return errno != ENOSYS ? -errno : kill(pid, number) < 0 ? -errno : 0;
+}
+
+static inline int coir__sys_pidfd_signal(int pidfd, pid_t pid, int number)
 {
     COIR__SYS_FAULT(COIR__SYS_KILL, NULL);
-    return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) < 0 ? -errno : 0;
+    return coir__sys_signal_one(pidfd, pid, number);
 }
 
 /* To end what is left of a group whose leader was not reaped yet, so the number is its own. */
@@ -64,12 +72,12 @@ static inline int coir__sys_end_group(pid_t leader, int number)
 
 /* To end a process that was not reaped yet, and the group that it led at first. It may have gone
  * to another one. */
-static inline int coir__sys_end(int pidfd, pid_t leader, int number)
+static inline int coir__sys_end(int pidfd, pid_t pid, bool leads, int number)
 {
-    int r = leader > 0 ? coir__sys_end_group(leader, number) : -ESRCH;
-    if (r == 0 && number != SIGKILL && getpgid(leader) == leader)
+    int r = leads ? coir__sys_end_group(pid, number) : -ESRCH;
+    if (r == 0 && number != SIGKILL && getpgid(pid) == pid)
         return 0;
-    return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) < 0 ? -errno : 0;
+    return coir__sys_signal_one(pidfd, pid, number);
 }
 
 /* Takes the status of a process that has ended: 1; 0 while it runs. One that is kept is not reaped:
