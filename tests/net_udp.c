@@ -240,7 +240,7 @@ COIR_TEST(messages_without_waiting)
     PATIENCE;
     COIR_AUTO(coir_socket) *a = NULL;
     COIR_AUTO(coir_socket) *b = NULL;
-    char data[4];
+    char data[4] = "abc";
     struct iovec vector = {data, sizeof data};
     coir_message message = {.header = {.msg_iov = &vector, .msg_iovlen = 1}};
     size_t count = 0;
