@@ -56,6 +56,16 @@ COIR_TEST(hosts_file_comes_first)
     COIR_EXPECT_EQ(server.asked, 3);
 }
 
+/* A name that the file has for one family has no address of the other. */
+COIR_TEST(hosts_file_knows_all_of_a_host)
+{
+    const char *path = make_file(text, sizeof text - 1);
+    COIR_REQUIRE(path != NULL);
+    SERVER(server, zone, dns, .hosts_file = path);
+    COIR_EXPECT_STR(lookup_text(dns, "indented.example", AF_INET6), "COIR_ENONAME");
+    COIR_EXPECT_EQ(server.asked, 0);
+}
+
 COIR_TEST(hosts_file_names_addresses)
 {
     const char *path = make_file(text, sizeof text - 1);

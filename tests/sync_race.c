@@ -269,3 +269,82 @@ COIR_TEST(one_cancels_itself)
     COIR_EXPECT_CODE(calls[0].result, -COIR_ECANCELEDTASK);
     COIR_EXPECT_CODE(coir_race_staggered(calls, 1, COIR_FOREVER, NULL, NULL), -COIR_ECANCELEDTASK);
 }
+
+/* ---- ways that are found while the race is on ---- */
+
+struct finder {
+    struct job jobs[3];
+    coir_call calls[3];
+    coir_time search; /* what finding one takes */
+    size_t known;     /* there are no more than these */
+    int failure;      /* of the search for one that is not there */
+    coir_time asked[3];
+};
+
+static int find_way(size_t index, void *arg)
+{
+    struct finder *finder = arg;
+    finder->asked[index] = coir_now();
+    if (index >= finder->known)
+        return finder->failure;
+    COIR_TRY(coir_sleep(finder->search));
+    finder->calls[index] = (coir_call){work, &finder->jobs[index], 0};
+    return 1;
+}
+
+static int race_of(struct finder *finder, coir_time delay, size_t *ret_winner)
+{
+    const coir_race_opts opts = {.next = find_way, .next_arg = finder};
+    return coir_race_staggered(finder->calls, 3, delay, &opts, ret_winner);
+}
+
+COIR_TEST(next_way_is_searched_for_when_it_is_its_turn)
+{
+    struct finder finder = {.search = COIR_SEC(1), .known = 3};
+    finder.jobs[0] = (struct job){.work = COIR_SEC(60)};
+    finder.jobs[1] = (struct job){.result = -EIO};
+    size_t winner = 9;
+    coir_time start = coir_now();
+    COIR_EXPECT_OK(race_of(&finder, COIR_SEC(10), &winner));
+    COIR_EXPECT_EQ(winner, 2);
+    COIR_EXPECT_EQ(finder.asked[0] - start, 0);
+    COIR_EXPECT_EQ(finder.asked[1] - start, COIR_SEC(11));
+    COIR_EXPECT_EQ(finder.asked[2] - start, COIR_SEC(12)); /* at once: the second has failed */
+    COIR_EXPECT_CODE(finder.calls[0].result, -COIR_ECANCELEDTASK);
+}
+
+COIR_TEST(win_ends_the_search)
+{
+    struct finder finder = {.search = COIR_SEC(5), .known = 3};
+    finder.jobs[0] = (struct job){.work = COIR_SEC(2), .result = 7};
+    size_t winner = 9;
+    coir_time start = coir_now();
+    COIR_EXPECT_OK(race_of(&finder, COIR_SEC(1), &winner));
+    COIR_EXPECT_EQ(winner, 0);
+    COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(7));
+    COIR_EXPECT_EQ(finder.asked[1] - start, COIR_SEC(6));
+}
+
+COIR_TEST(no_more_ways)
+{
+    struct finder finder = {.known = 2};
+    finder.jobs[0] = (struct job){.result = -EIO};
+    finder.jobs[1] = (struct job){.work = COIR_SEC(1), .result = 5};
+    size_t winner = 9;
+    COIR_EXPECT_OK(race_of(&finder, 0, &winner)); /* waits for those that run */
+    COIR_EXPECT_EQ(winner, 1);
+    finder.jobs[1].result = -ENOENT;
+    COIR_EXPECT_CODE(race_of(&finder, 0, NULL), -EIO);
+    finder.known = 0;
+    COIR_EXPECT_CODE(race_of(&finder, 0, NULL), -EINVAL);
+}
+
+COIR_TEST(failing_search_ends_the_race)
+{
+    struct finder finder = {.known = 1, .failure = -EMFILE};
+    finder.jobs[0] = (struct job){.work = COIR_SEC(60)};
+    coir_time start = coir_now();
+    COIR_EXPECT_CODE(race_of(&finder, COIR_SEC(1), NULL), -EMFILE);
+    COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(1));
+    COIR_EXPECT_CODE(finder.calls[0].result, -COIR_ECANCELEDTASK);
+}

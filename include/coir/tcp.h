@@ -47,8 +47,10 @@ typedef struct coir_connect_opts {
     size_t coir__reserved[2];
 } coir_connect_opts;
 
-/* Connects to a TCP server. A host that is a name is looked up (coir_name_lookup), and of several
- * addresses the one that answers first is taken: see coir_tcp_connect_any. opts may be NULL.
+/* Connects to a TCP server. A host that is a name is looked up (coir_name_lookup), for IPv6 and
+ * IPv4 at once, and of several addresses the one that answers first is taken: see
+ * coir_tcp_connect_any. It begins as soon as the IPv6 addresses are known, or 50 ms after those of
+ * IPv4; what is known later joins in (RFC 8305). opts may be NULL.
  * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -COIR_EADDRESS,
  * -COIR_ENONAME, -COIR_ELOOKUP and others of coir_name_lookup; -ECONNREFUSED and others of
  * connect(2), -EMFILE, -ENOMEM, -COIR_ENOTASK, -ECANCELED, -ETIME. With several addresses the text

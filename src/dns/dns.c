@@ -61,6 +61,11 @@ static int read_hosts(struct coir_dns *dns, coir_buffer *text)
 
 /* ---- asking ---- */
 
+static int no_name(const char *name)
+{
+    return coir_fail(-COIR_ENONAME, "look up %.100s: %s", name, coir_error_text(-COIR_ENONAME));
+}
+
 static coir_time bounded(const struct coir_dns *dns, coir_time ttl)
 {
     if (ttl < dns->opts.ttl_least)
@@ -143,6 +148,9 @@ static int ask(struct coir_dns *dns, const char *name, int family, struct coir__
     answer->ttl = TTL_OTHERS;
     if (answer->count > 0)
         return 0;
+    /* a file that knows the host in the other family knows all of it */
+    if (coir__dns_hosts_find(hosts.data, hosts.length, name, AF_UNSPEC, answer->addresses) > 0)
+        return no_name(name);
     coir_buffer_close(&hosts);
     return ask_servers(dns, name, family, answer);
 }
@@ -185,11 +193,6 @@ static int look_up(coir_bytes key, void *arg, void *ret_value)
 }
 
 /* ---- lookups ---- */
-
-static int no_name(const char *name)
-{
-    return coir_fail(-COIR_ENONAME, "look up %.100s: %s", name, coir_error_text(-COIR_ENONAME));
-}
 
 static bool is_literal(const char *name, struct coir__dns_answer *ret_answer)
 {

@@ -219,8 +219,8 @@ static int known(const char *text, const char *host, int port, coir_address *ret
     return 1;
 }
 
-static int ask(const char *host, int port, int family, coir_address *ret_addresses, size_t size,
-               size_t *ret_count)
+int coir__name_ask(const char *host, int port, int family, coir_address *ret_addresses, size_t size,
+                   size_t *ret_count)
 {
     COIR_TRY(coir_name_check(host, strlen(host)));
     coir_resolver *resolver = coir_resolver_get();
@@ -228,6 +228,16 @@ static int ask(const char *host, int port, int family, coir_address *ret_address
     for (size_t i = 0; i < *ret_count; i++)
         set_port(&ret_addresses[i], port);
     return 0;
+}
+
+int coir__name_is_asked_for(const char *text, char *ret_host, int *ret_port)
+{
+    coir_address here[2];
+    if (text == NULL)
+        return -EINVAL;
+    COIR_TRY(coir__address_split(text, ret_host, COIR_NAME_TEXT, ret_port));
+    int count = COIR_TRY(known(text, ret_host, *ret_port, here));
+    return count == 0;
 }
 
 int coir_name_lookup(const char *text, int family, coir_address *ret_addresses, size_t size,
@@ -243,7 +253,7 @@ int coir_name_lookup(const char *text, int family, coir_address *ret_addresses, 
     COIR_TRY(coir__address_split(text, host, sizeof host, &port));
     int count = COIR_TRY(known(text, host, port, here));
     if (count == 0)
-        return ask(host, port, family, ret_addresses, size, ret_count);
+        return coir__name_ask(host, port, family, ret_addresses, size, ret_count);
     size_t kept = keep_family(here, (size_t)count, family);
     if (kept == 0)
         return coir_fail(-EAFNOSUPPORT, "'%.64s' is an address of another family", text);

@@ -19,6 +19,15 @@ void coir__address_loopback(int port, coir_address *ret_addresses);
  * with a text. */
 int coir__address_local(const char *text, coir_address *ret_address);
 
+/* Splits "host:port" and says whether host is a name that a resolver has to be asked for: 1, or 0
+ * for an address and for localhost. ret_host has COIR_NAME_TEXT bytes. Returns that or a failure. */
+int coir__name_is_asked_for(const char *text, char *ret_host, int *ret_port);
+
+/* Asks the loop's resolver for addresses of host, and gives them the port. Returns 0 or a failure
+ * with a text. */
+int coir__name_ask(const char *host, int port, int family, coir_address *ret_addresses, size_t size,
+                   size_t *ret_count);
+
 /* Returns code, with the text "connect 127.0.0.1:80: connection refused"; a cancellation has none.
  */
 int coir__net_failed(int code, const char *what, const char *address);

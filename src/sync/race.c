@@ -60,6 +60,15 @@ static int wait_for_turn(struct race *race, coir_time delay)
     return r < 0 ? r : 0;
 }
 
+/* Whether there is a call of that index: 1 or 0, or why that cannot be found out. */
+static int find_next(struct race *race, size_t index)
+{
+    if (race->opts->next == NULL)
+        return 1;
+    int r = race->opts->next(index, race->opts->next_arg);
+    return r > 0 && race->calls[index].fn == NULL ? -EINVAL : r;
+}
+
 /* Starts all, one after the other, and waits for them. What it returns stands only when nobody has
  * won: the win cancels this body too. */
 static int run_body(struct race *race, coir_group *group, size_t count, coir_time delay,
@@ -69,6 +78,11 @@ static int run_body(struct race *race, coir_group *group, size_t count, coir_tim
         int r = i > 0 ? wait_for_turn(race, delay) : 0;
         if (r < 0)
             return r;
+        r = find_next(race, i);
+        if (r == 0 && i > 0)
+            break;
+        if (r <= 0)
+            return r < 0 ? r : -EINVAL;
         coir_event_clear(&race->failed);
         struct entrant entrant = {race, i};
         r = coir_spawn_copy_at(group, run_entrant, &entrant, sizeof entrant, NULL, site);
@@ -86,7 +100,7 @@ int coir_race_staggered_at(coir_call *calls, size_t count, coir_time delay,
         return -EINVAL;
     struct race race = {.calls = calls, .opts = opts != NULL ? opts : &defaults};
     for (size_t i = 0; i < count; i++) {
-        if (calls[i].fn == NULL)
+        if (calls[i].fn == NULL && race.opts->next == NULL)
             return -EINVAL;
         calls[i].result = -COIR_ECANCELEDTASK;
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fuzzes each target tests/fuzz/fuzz_NAME.c for so many seconds with libFuzzer, ASan and UBSan, from the seeds in
-# tests/fuzz/corpus/NAME. The first paragraph of a target ends with the library's sources that it needs.
+# tests/fuzz/corpus/NAME. The first paragraph of a target ends with the libraries and the sources of ours that it needs.
 #
 #   tests/fuzz/run.sh SECONDS [NAME]
 #
@@ -17,10 +17,11 @@ for target in tests/fuzz/fuzz_"${2:-}"*.c; do
     name=${target##*/fuzz_}
     name=${name%.c}
     sources=$(sed -n 's/.* Sources: \(.*\)$/\1/p' "$target" | head -n 1)
+    libraries=$(sed -n 's/.* Libraries: \(.*\) Sources: .*$/\1/p' "$target" | head -n 1)
     mkdir -p "$work/found-$name"
-    # shellcheck disable=SC2086 # a list of files
+    # shellcheck disable=SC2086 # lists
     "$compiler" -g -O1 -D_GNU_SOURCE= -Iinclude -Isrc -fsanitize=fuzzer,address,undefined \
-        -fno-sanitize-recover=all -o "$work/$name" "$target" $sources
+        -fno-sanitize-recover=all -o "$work/$name" "$target" $sources $libraries
     "$work/$name" -max_total_time="$seconds" -max_len=8192 -timeout=10 -print_final_stats=1 \
         -artifact_prefix="$work/" "$work/found-$name" "tests/fuzz/corpus/$name"
 done

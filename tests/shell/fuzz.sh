@@ -5,5 +5,5 @@ root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
 for target in "$root"/tests/fuzz/fuzz_*.c; do
     name=${target##*/fuzz_}
     name=${name%.c}
-    "$1/tests/fuzz-$name" "$root/tests/fuzz/corpus/$name"/*
+    [ ! -e "$1/tests/fuzz-$name" ] || "$1/tests/fuzz-$name" "$root/tests/fuzz/corpus/$name"/*
 done
