@@ -2,8 +2,6 @@
  * race begins, what a late answer adds to it, what is said when nobody could tell (RFC 8305,
  * section 3).
  */
-#include <stdlib.h>
-
 #include <coir/name.h>
 
 #include "net_places.h"
@@ -55,11 +53,9 @@ static void book_close(struct book *book)
 typedef struct book book;
 COIR_CLOSER_VALUE(book, book_close);
 
-/* Both families have the one port of the name, so the addresses keep theirs by standing in for it:
- * the resolver's callers put the port in. */
-static int port_of(const struct place *place)
+static const char *port_of(const struct place *place)
 {
-    return atoi(strrchr(place->name, ':') + 1);
+    return strrchr(place->name, ':') + 1;
 }
 
 /* A place of IPv6 and one of IPv4 with the same port. */
@@ -69,7 +65,7 @@ static int open_both(struct place *six, struct place *four,
     for (int i = 0; i < 100; i++) {
         char where[32];
         COIR_TRY(open(four, "127.0.0.1:0"));
-        (void)snprintf(where, sizeof where, "[::1]:%d", port_of(four));
+        (void)snprintf(where, sizeof where, "[::1]:%s", port_of(four));
         int r = open_good(six, where);
         if (r != -EADDRINUSE)
             return r;
@@ -83,7 +79,7 @@ static int connect_to(const struct place *place, const coir_connect_opts *opts,
                       coir_stream **ret_stream)
 {
     char target[COIR_ADDRESS_TEXT];
-    (void)snprintf(target, sizeof target, "my.example:%d", port_of(place));
+    (void)snprintf(target, sizeof target, "my.example:%s", port_of(place));
     return coir_tcp_connect(target, opts, ret_stream);
 }
 

@@ -24,7 +24,7 @@ static void check(const char *name, struct both *both, unsigned traits, size_t b
 COIR_TEST_TAGGED(over_memory, "slow,limit=60")
 {
     TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
-    check("tls over memory", &contexts, 0, 400000);
+    check("tls over memory", &contexts, COIR_TRAIT_LINGER, 400000);
 }
 
 /* Room for hardly more than the tickets that a server sends after a handshake. */
@@ -32,7 +32,7 @@ COIR_TEST_TAGGED(over_narrow_memory, "slow,limit=60")
 {
     TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
     contexts.capacity = 700;
-    check("tls over narrow memory", &contexts, 0, 200000);
+    check("tls over narrow memory", &contexts, COIR_TRAIT_LINGER, 200000);
 }
 
 /* Records come in pieces of a few bytes. */
@@ -40,19 +40,20 @@ COIR_TEST_TAGGED(in_pieces, "slow,limit=60")
 {
     TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
     contexts.pieces = 9;
-    check("tls over pieces", &contexts, 0, 200000);
+    check("tls over pieces", &contexts, COIR_TRAIT_LINGER, 200000);
 }
 
 COIR_TEST_TAGGED(of_version_1_2, "no_torture,limit=60")
 {
     TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
     SSL_CTX_set_max_proto_version(contexts.client->ssl, TLS1_2_VERSION);
-    check("tls 1.2 over memory", &contexts, 0, 400000);
+    check("tls 1.2 over memory", &contexts, COIR_TRAIT_LINGER, 400000);
 }
 
 COIR_TEST_TAGGED(over_tcp, "no_torture,limit=60")
 {
-    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    TLS_CONTEXTS(contexts, ((coir_tls_opts){.no_linger = true}),
+                 ((coir_tls_opts){.no_linger = true}));
     contexts.transport = BY_TCP;
     check("tls over tcp", &contexts, 0, 0);
 }
@@ -104,31 +105,86 @@ COIR_TEST(forgery)
     COIR_EXPECT_CONTAINS(coir_last_message(-COIR_ETLS), "the peer refuses: bad record");
 }
 
+struct closing {
+    coir_stream *stream;
+    coir_time ended;
+};
+
 static int close_stream(void *arg)
 {
-    coir_stream_close(arg);
+    struct closing *closing = arg;
+    coir_stream_close(COIR_TAKE(closing->stream));
+    closing->ended = coir_now();
     return 0;
 }
 
-/* With a linger, closing waits for the peer's goodbye, and no longer than that. */
+/* Closing waits for the peer's goodbye, and no longer than opts say. The peer reads the end at
+ * once, and answers a tenth of a second later, or not at all. */
 COIR_TEST(closing_waits_for_the_peer)
 {
-    TLS_CONTEXTS(contexts, ((coir_tls_opts){.linger = COIR_SEC(5)}), DEFAULTS);
-    for (int answers = 0; answers < 2; answers++) {
+    static const struct {
+        coir_tls_opts opts;
+        bool answers;
+        coir_time expected;
+    } rows[] = {
+        {{0}, true, COIR_MS(100)},
+        {{0}, false, COIR_SEC(1)},
+        {{.linger = COIR_SEC(5)}, true, COIR_MS(100)},
+        {{.linger = COIR_SEC(5)}, false, COIR_SEC(5)},
+        {{.no_linger = true}, false, 0},
+    };
+    for (size_t i = 0; i < COIR_COUNT(rows); i++) {
+        TLS_CONTEXTS(contexts, rows[i].opts, DEFAULTS);
         TLS_PAIR(contexts, a, b);
+        struct closing closing = {.stream = a};
         coir_time start = coir_now();
-        {
-            COIR_GROUP(group);
-            COIR_REQUIRE_OK(coir_spawn(&group, close_stream, a, NULL));
-            (void)COIR_TAKE(a);
-            COIR_EXPECT_CODE(read_some(b), 0);
-            COIR_REQUIRE_OK(coir_sleep(COIR_SEC(1)));
-            if (answers)
-                coir_stream_close(COIR_TAKE(b));
-            COIR_EXPECT_OK(coir_group_wait(&group));
-        }
-        COIR_EXPECT_EQ(coir_now() - start, answers ? COIR_SEC(1) : COIR_SEC(5));
+        COIR_GROUP(group);
+        COIR_REQUIRE_OK(coir_spawn(&group, close_stream, &closing, NULL));
+        (void)COIR_TAKE(a);
+        COIR_EXPECT_CODE(read_some(b), 0);
+        COIR_EXPECT_EQ(coir_now() - start, 0);
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(100)));
+        if (rows[i].answers)
+            coir_stream_close(COIR_TAKE(b)); /* and does not wait: it was told before */
+        COIR_EXPECT_OK(coir_group_wait(&group));
+        COIR_EXPECT_EQ(closing.ended - start, rows[i].expected);
     }
+}
+
+/* What the peer was still sending is thrown away, and it gets all that was written to it. */
+COIR_TEST(closing_throws_away_what_still_comes)
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    TLS_PAIR(contexts, a, b);
+    struct closing closing = {.stream = a};
+    char data[20000] = "more than one record";
+    COIR_REQUIRE_OK(coir_stream_write(a, "hello", 5));
+    COIR_REQUIRE_OK(coir_stream_write(b, data, sizeof data));
+    coir_time start = coir_now();
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, close_stream, &closing, NULL));
+    (void)COIR_TAKE(a);
+    for (int i = 0; i < 20; i++)
+        COIR_EXPECT_OK(coir_stream_write(b, data, sizeof data));
+    COIR_EXPECT_OK(coir_stream_read_exactly(b, data, 5));
+    COIR_EXPECT_CODE(read_some(b), 0);
+    coir_stream_close(COIR_TAKE(b));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ(closing.ended - start, 0);
+}
+
+/* A closer that was cancelled says nothing. */
+COIR_TEST(cancelled_closer)
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    TLS_PAIR(contexts, a, b);
+    coir_time start = coir_now();
+    COIR_SCOPE(scope, COIR_FOREVER);
+    coir_scope_cancel(&scope, NULL);
+    coir_stream_close(COIR_TAKE(a));
+    coir_scope_leave(&scope);
+    COIR_EXPECT_EQ(coir_now() - start, 0);
+    COIR_EXPECT_CODE(read_some(b), -ECONNRESET);
 }
 
 /* Nobody reads: closing gives up after a second. */

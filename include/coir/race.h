@@ -21,10 +21,10 @@ typedef struct coir_race_opts {
      * result what it returned. It runs in that call's task, which is cancelled, and releases what
      * the call made. */
     void (*discard)(void *arg, int result);
-    /* Called in the caller's task when it is the turn of calls[index], for ways that are found while
-     * the race is on: it fills calls[index] in, and may wait until it can. Returns 1 to start it, 0
-     * when there are no more calls than those that were started, or a failure that ends the race.
-     * NULL: all calls are there from the beginning. */
+    /* Called in the caller's task when it is the turn of calls[index], for ways that are found
+     * while the race is on: it fills calls[index] in, and may wait until it can. Returns 1 to start
+     * it, 0 when there are no more calls than those that were started, or a failure that ends the
+     * race. NULL: all calls are there from the beginning. */
     int (*next)(size_t index, void *arg);
     void *next_arg;
     size_t coir__reserved[2];
@@ -36,9 +36,9 @@ typedef struct coir_race_opts {
  * that were cancelled, discarded or never started.
  * Returns 0, and writes the index of the winner to *ret_winner, which may be NULL. Errors: when all
  * failed, the failure that came first, with the records of the others after it
- * (coir_error_next); that of opts->next; -EINVAL for no calls, -ENOMEM, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel
- * safety: the calls are cancelled and joined; when one has succeeded by then it has won, and the
- * next call reports. Thread safety: the loop's thread. */
+ * (coir_error_next); that of opts->next; -EINVAL for no calls, -ENOMEM, -COIR_ENOTASK, -ECANCELED,
+ * -ETIME. Cancel safety: the calls are cancelled and joined; when one has succeeded by then it has
+ * won, and the next call reports. Thread safety: the loop's thread. */
 #define coir_race_staggered(calls, count, delay, opts, ret_winner)                                 \
     coir_race_staggered_at((calls), (count), (delay), (opts), (ret_winner), COIR_SITE("race"))
 COIR__CHECKED int coir_race_staggered_at(coir_call *calls, size_t count, coir_time delay,

@@ -26,6 +26,7 @@ enum coir_trait {
     COIR_TRAIT_NO_HALF_CLOSE = 1 << 1, /* coir_stream_shutdown does not work */
     COIR_TRAIT_SOFT_ABORT = 1 << 2,    /* the peer of an aborted one reads the end, no reset */
     COIR_TRAIT_UNBOUNDED = 1 << 3,     /* a writer never waits */
+    COIR_TRAIT_LINGER = 1 << 4,        /* closing waits for the peer's answer, at most a second */
 };
 
 /* How two connected streams of a kind are made, and how the kind differs from a TCP connection. */

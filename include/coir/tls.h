@@ -68,12 +68,14 @@ typedef struct coir_tls_opts {
     const char *alpn; /* protocols to be agreed on, best first: "h2,http/1.1"; a server that shares
                          none of a client's refuses it */
     coir_time handshake; /* a handshake must be over after so long; 0: 10 s */
-    size_t handshakes;   /* how many may be under way at once, others wait; 0: 100 (a server), any
-                            number (a client) */
+    size_t handshakes;   /* how many may be under way at once, others wait; one whose peer has said
+                            nothing for 20 ms counts no more. 0: 100 (a server), any number (a
+                            client) */
     size_t sessions;     /* how many a client keeps to resume; 0: 64, SIZE_MAX: none */
-    coir_time linger;    /* closing waits so long for the peer's goodbye; 0: it does not */
+    coir_time linger;    /* closing waits for the peer's goodbye, and no longer than this; 0: 1 s */
+    bool no_linger;      /* closing says goodbye and does not wait */
     coir_time rotation;  /* a server's keys for tickets of sessions change so often; 0: 12 h */
-    size_t coir__reserved[8];
+    size_t coir__reserved[7];
 } coir_tls_opts;
 
 /* Opens a context. opts may be NULL for a client; a server needs a certificate. Files are read here
@@ -163,8 +165,10 @@ COIR__CHECKED int coir_tls_serve(coir_listener *listener, coir_tls_context *cont
  * - The end of a connection is what its peer calls the end. When the stream below ends without
  *   that, reading gives -COIR_ETRUNCATED: somebody may have cut it.
  * - coir_stream_shutdown tells the peer that nothing more comes, and leaves the stream below open.
- * - coir_stream_close says goodbye and does not wait for an answer, unless opts.linger says so.
- *   Outside a task it cannot say it: the peer then reads -COIR_ETRUNCATED.
+ * - coir_stream_close says goodbye, and waits for the peer's unless that has come before, at most
+ *   opts.linger. So of two ends the second never waits, and the first knows when it returns that
+ *   the other has read everything, or left. What the peer still sends is thrown away. Outside a
+ *   task, and when the task is cancelled, it says nothing: the peer then reads -COIR_ETRUNCATED.
  * - A write that is cancelled while it waits has been encrypted, and cannot be taken back: the
  *   stream is broken then, even if nothing has left. */
 

@@ -20,7 +20,8 @@ void coir__address_loopback(int port, coir_address *ret_addresses);
 int coir__address_local(const char *text, coir_address *ret_address);
 
 /* Splits "host:port" and says whether host is a name that a resolver has to be asked for: 1, or 0
- * for an address and for localhost. ret_host has COIR_NAME_TEXT bytes. Returns that or a failure. */
+ * for an address and for localhost. ret_host has COIR_NAME_TEXT bytes. Returns that or a failure.
+ */
 int coir__name_is_asked_for(const char *text, char *ret_host, int *ret_port);
 
 /* Asks the loop's resolver for addresses of host, and gives them the port. Returns 0 or a failure

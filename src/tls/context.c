@@ -17,6 +17,7 @@
 #define HANDSHAKE COIR_SEC(10)
 #define HANDSHAKES 100
 #define SESSIONS 64
+#define LINGER COIR_SEC(1)
 #define ROTATION COIR_SEC(12 * 3600)
 #define SECURITY_LEVEL 2 /* 112 bits: RSA from 2048 on, no SHA-1 */
 
@@ -355,7 +356,7 @@ static void set_limits(coir_tls_context *context, const coir_tls_opts *opts)
     context->capped = places > 0;
     context->places.value = places;
     context->limit = opts->handshake > 0 ? opts->handshake : HANDSHAKE;
-    context->linger = opts->linger;
+    context->linger = opts->no_linger ? 0 : opts->linger > 0 ? opts->linger : LINGER;
     context->rotation = opts->rotation > 0 ? opts->rotation : ROTATION;
     context->most_sessions = opts->sessions == 0          ? SESSIONS
                              : opts->sessions == SIZE_MAX ? 0

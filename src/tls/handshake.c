@@ -14,6 +14,7 @@
 #define HANDSHAKE_RECORD 22 /* the type of a record, its first byte */
 #define CLIENT_HELLO 1      /* the kind of a message */
 #define MOST_RECORD 16384
+#define PATIENCE COIR_MS(20) /* with a peer that keeps a place and says nothing */
 
 /* One attempt. */
 struct attempt {
@@ -22,6 +23,7 @@ struct attempt {
     const char *name; /* that the certificate must be for; NULL: none */
     const char *who;  /* for texts */
     bool pinned, borrowed;
+    bool placed; /* among the handshakes that are capped */
     unsigned char pin[32];
     struct coir__tls *tls;
     struct coir__tls_doubt doubt;
@@ -32,12 +34,50 @@ static bool is_cancelled(int code)
     return code == -ECANCELED || code == -ETIME;
 }
 
+/* ---- places ---- */
+
+static int take_place(struct attempt *attempt)
+{
+    coir_tls_context *context = attempt->context;
+    if (!context->capped)
+        return 0;
+    context->stats.waiting++;
+    int r = coir_semaphore_acquire(&context->places);
+    context->stats.waiting--;
+    attempt->placed = r == 0;
+    return r;
+}
+
+static void give_place_up(struct attempt *attempt)
+{
+    if (attempt->placed)
+        (void)coir_semaphore_release(&attempt->context->places);
+    attempt->placed = false;
+}
+
 /* ---- the conversation ---- */
+
+/* Waits for the peer's answer. Places are there for those who work: a peer that lets one wait gives
+ * its own up, or silent ones would keep all others out. What is left to do for it then is little,
+ * and needs none. */
+static int await_answer(struct attempt *attempt)
+{
+    if (!attempt->placed)
+        return coir__tls_fetch(attempt->tls);
+    COIR_SCOPE(patience, PATIENCE);
+    int r = coir__tls_fetch(attempt->tls);
+    coir_scope_leave(&patience);
+    if (r != -ETIME || !coir_scope_expired(&patience))
+        return r;
+    give_place_up(attempt);
+    return coir__tls_fetch(attempt->tls);
+}
 
 /* What could not be sent is of no interest while the peer has still something to say, such as why
  * it refused. */
-static int converse(struct coir__tls *tls)
+static int converse(struct attempt *attempt)
 {
+    struct coir__tls *tls = attempt->tls;
     for (;;) {
         int r = coir__tls_call(tls, COIR__TLS_HANDSHAKE, NULL, 0, NULL);
         int sent = coir__tls_flush(tls);
@@ -45,7 +85,7 @@ static int converse(struct coir__tls *tls)
             return sent;
         if (r != COIR__TLS_HUNGRY)
             return r == 0 ? -COIR_EEOF : r < 0 ? r : 0;
-        r = coir__tls_fetch(tls);
+        r = await_answer(attempt);
         if (r <= 0)
             return sent < 0 ? sent : r == 0 ? -COIR_EEOF : r;
     }
@@ -81,16 +121,6 @@ static int wait_for_hello(coir_stream *lower)
         wanted = 4 + ((size_t)begin[1] << 16 | (size_t)begin[2] << 8 | begin[3]);
     }
     return 0;
-}
-
-static int take_place(coir_tls_context *context)
-{
-    if (!context->capped)
-        return 0;
-    context->stats.waiting++;
-    int r = coir_semaphore_acquire(&context->places);
-    context->stats.waiting--;
-    return r;
 }
 
 static int tls_new(struct attempt *attempt)
@@ -131,16 +161,15 @@ static int shake_hands(struct attempt *attempt)
     COIR_DEADLINE(context->limit);
     if (context->role == COIR_TLS_SERVER)
         COIR_TRY(wait_for_hello(attempt->lower));
-    COIR_TRY(take_place(context));
+    COIR_TRY(take_place(attempt));
     context->stats.under_way++;
     int r = tls_new(attempt);
     if (r == 0)
         r = introduce(attempt);
     if (r == 0)
-        r = converse(attempt->tls);
+        r = converse(attempt);
     context->stats.under_way--;
-    if (context->capped)
-        (void)coir_semaphore_release(&context->places);
+    give_place_up(attempt);
     return r;
 }
 

@@ -20,7 +20,7 @@
 #define RECORD ((size_t)16384)
 #define PIECE (4 * RECORD)  /* of plain text that is encrypted at once */
 #define OVERHEAD 320        /* at most, for each record */
-#define GOODBYE COIR_SEC(1) /* for saying it, and for what the peer still sends */
+#define GOODBYE COIR_SEC(1) /* for saying it, or for what the peer still sends */
 #define WARM 64             /* connections of a context that keep their buffers */
 #define KEPT (RECORD + 4096)
 
@@ -213,12 +213,17 @@ static bool is_tls(int code)
     return code == -COIR_ETLS || code == -ENOMEM;
 }
 
+static bool has_said_goodbye(const struct coir__tls *tls)
+{
+    return (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+}
+
 static int tls_read(void *state, void *data, size_t size, size_t *ret_n)
 {
     struct coir__tls *tls = state;
     if (tls->unreadable < 0)
         return failed(tls, tls->unreadable);
-    if ((SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) != 0)
+    if (has_said_goodbye(tls))
         return 0;
     int r = COIR__TLS_HUNGRY;
     if (SSL_pending(tls->ssl) > 0)
@@ -374,48 +379,42 @@ static int take_what_is_there(struct coir__tls *tls)
     return r == COIR__TLS_HUNGRY ? 0 : r;
 }
 
-/* A peer that is still sending would lose what it has not read yet if it were reset. So it is told
- * that nothing more comes, and what it sends is thrown away. */
-static int read_away(struct coir__tls *tls)
+/* Reads until the peer says goodbye or leaves without it, and throws away what it says meanwhile: a
+ * peer that was reset would lose what it has not read yet. One that does not understand goodbyes
+ * sees the end of the stream below. */
+static int await_goodbye(struct coir__tls *tls)
 {
     char data[4096];
     size_t n;
     int r = coir_stream_shutdown(tls->lower);
-    if (r < 0)
-        return r == -ENOTSOCK ? 0 : r;
-    while ((r = coir_stream_read(tls->lower, data, sizeof data, &n)) > 0)
-        ;
-    return r;
-}
-
-/* Waits until the peer says goodbye. */
-static int await_goodbye(struct coir__tls *tls)
-{
-    char data[1024];
-    size_t n;
-    int r;
-    COIR_DEADLINE(tls->context->linger);
-    do
-        r = SSL_pending(tls->ssl) > 0 ? coir__tls_call(tls, COIR__TLS_READ, data, sizeof data, &n)
-                                      : feed(tls, COIR__TLS_READ, data, sizeof data, &n);
-    while (r > 0);
+    if (r < 0 && r != -ENOTSOCK)
+        return r;
+    do {
+        r = COIR__TLS_HUNGRY;
+        if (SSL_pending(tls->ssl) > 0)
+            r = coir__tls_call(tls, COIR__TLS_READ, data, sizeof data, &n);
+        if (r == COIR__TLS_HUNGRY)
+            r = feed(tls, COIR__TLS_READ, data, sizeof data, &n);
+    } while (r == 1 || r == COIR__TLS_HUNGRY);
     return r;
 }
 
 /* Returns whether the stream below can be closed in peace. */
 static bool say_goodbye(struct coir__tls *tls)
 {
-    COIR_SCOPE(scope, GOODBYE);
+    COIR_SCOPE(saying, GOODBYE);
     int r = tls_shutdown(tls);
-    coir_scope_leave(&scope);
-    if (r == 0 && tls->context->linger > 0)
-        return await_goodbye(tls), true;
-    COIR_DEADLINE(GOODBYE);
-    if (r == 0 && (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) == 0)
+    coir_scope_leave(&saying);
+    if (r < 0 || has_said_goodbye(tls))
+        return !is_cancelled(r);
+    if (tls->context->linger == 0) {
         r = take_what_is_there(tls);
-    if (r == 1)
-        r = read_away(tls);
-    return !is_cancelled(r);
+        if (r <= 0)
+            return !is_cancelled(r);
+    }
+    COIR_DEADLINE(tls->context->linger > 0 ? tls->context->linger : GOODBYE);
+    r = await_goodbye(tls);
+    return !is_cancelled(r) || unread_below(tls) == 0;
 }
 
 void coir__tls_free(struct coir__tls *tls)

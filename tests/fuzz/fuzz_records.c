@@ -1,9 +1,9 @@
 /* fuzz_records.c: any bytes as the reply of a name server, and what becomes of it as records.
  * Libraries: -lcares Sources: src/dns/records.c
  *
- * The first byte chooses the kind of record. Names are taken as they come: that those which are none
- * are left out is a matter of coir_name_check, which has tests of its own. Besides what sanitizers
- * see: there is a bounded number of records, lowest priority first, and all texts can be read.
+ * The first byte chooses the kind of record. Names are taken as they come: coir_name_check, which
+ * leaves out those that are none, has tests of its own. Besides what sanitizers see: there is a
+ * bounded number of records, lowest priority first, and all texts can be read.
  */
 #define CARES_NO_DEPRECATED
 #include <ares.h>
