@@ -236,6 +236,51 @@ static unsigned mode_of(const char *path)
     return lstat(path, &status) == 0 ? status.st_mode : 0;
 }
 
+static struct {
+    int calls, when;
+    const char *name; /* that becomes a link to "two" */
+} swap;
+
+static int swap_a_link(enum coir__sys_call call, size_t *length)
+{
+    (void)call;
+    (void)length;
+    if (swap.calls++ == swap.when && symlink("two", "other") == 0)
+        (void)rename("other", swap.name);
+    return 0;
+}
+
+/* Somebody changes a link, or puts one where the file is, before each call that is made: one file
+ * is replaced as a whole, the other stays, nothing is left beside them. */
+COIR_TEST_TAGGED(atomic_while_links_change, "no_torture")
+{
+    COIR_REQUIRE(coir_test_tmpdir() != NULL && chdir(coir_test_tmpdir()) == 0);
+    coir_write_all_opts atomic = {.atomic = true};
+    static const char *const names[] = {"link", "one"};
+    for (size_t i = 0; i < COIR_COUNT(names); i++) {
+        swap.name = names[i];
+        for (swap.when = 0;; swap.when++) {
+            (void)unlink("one");
+            (void)unlink("link");
+            put("one", "old");
+            put("two", "old");
+            COIR_REQUIRE(symlink("one", "link") == 0);
+            swap.calls = 0;
+            coir__sys_fault = swap_a_link;
+            COIR_EXPECT_OK(coir_file_write_all("link", "new", 3, &atomic));
+            coir__sys_fault = NULL;
+            bool two_is_new = strcmp(get("two"), "new") == 0;
+            bool one_is_link = S_ISLNK(mode_of("one"));
+            COIR_EXPECT(two_is_new || strcmp(get("two"), "old") == 0);
+            COIR_EXPECT_STR(get("one"), two_is_new != one_is_link ? "old" : "new");
+            COIR_EXPECT_EQ(count_names("."), 3);
+            if (swap.calls <= swap.when)
+                break;
+        }
+        COIR_EXPECT_GE(swap.when, 5);
+    }
+}
+
 /* Links of all kinds stay, and the file that they lead to is replaced in its own directory. */
 COIR_TEST(atomic_goes_where_links_lead)
 {

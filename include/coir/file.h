@@ -142,8 +142,9 @@ typedef struct coir_write_all_opts {
     bool atomic;    /* whatever happens, even to the machine, path is what it was or what it is to
                        be: it is written to a file beside it, which is synced and then takes its
                        name. A file that was there gives it its mode when all is written, which
-                       is 0600 till then; owner and group are the writer's. Links are followed and
-                       stay, but with exclusive they count as being there */
+                       is 0600 till then; owner and group are the writer's. Links are followed, to
+                       where they led when the call began, and stay; with exclusive they
+                       count as being there */
     bool append;    /* behind what is there */
     bool exclusive; /* -EEXIST when it is there */
     bool sync;      /* on the disk when the call returns; always so with atomic */

@@ -149,9 +149,8 @@ typedef struct coir_fs_event {
  *     while ((r = coir_fs_watch_next(watch, &event)) > 0)
  *         printf("%s has changed\n", event.name);
  *
- * Returns 0, and writes *ret_watch. Errors: -EMFILE, -ENOMEM, -EOPNOTSUPP on the simulated backend,
- * which has no kernel to ask, -COIR_ENOTASK. Cancel safety: never waits. Thread safety: the loop's
- * thread. */
+ * Returns 0, and writes *ret_watch. Errors: -EMFILE, -ENOMEM, -COIR_ENOTASK. Cancel safety: never
+ * waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_fs_watch_open(coir_fs_watch **ret_watch);
 
 /* Watches path, a file or what is in a directory (not what is below that) for what, an or of

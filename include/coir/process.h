@@ -60,7 +60,7 @@ typedef struct coir_process_opts {
     /* The child leads a process group of its own: a terminal's ^C does not reach it, and what ends
      * it (not coir_process_signal) goes to all of the group; also when the child has ended before:
      * closing sends SIGTERM, or SIGKILL where it does not ask, to those that it left. They are not
-     * waited for. */
+     * waited for: one that does not heed SIGTERM outlives a leader that does. */
     bool group;
     bool session; /* it leads a session of its own, without a terminal; includes group */
     /* How long closing waits between SIGTERM and SIGKILL; 0: one second; negative: not at all */

@@ -1,6 +1,7 @@
 /* system_watch.c: watching files and directories for changes, by inotify.
  *
- * The kernel's queue is read as a stream that was adopted, in whole events. The event that was
+ * The kernel's queue is read as a stream, in whole events; the simulation, whose files are the
+ * machine's, reads the machine's queue too. The event that was
  * given last stays in the stream's buffer, and is consumed by the next call. A task that waits does
  * not touch the record when the stream was closed under it. One that adds a path holds the record:
  * a thread has the descriptor, which stays open until it is done. Called by programs.
@@ -8,8 +9,8 @@
 #include <string.h>
 
 #include <coir/fs.h>
-#include <coir/pipe.h>
 
+#include "io/outside.h"
 #include "io/system.h"
 #include "io/system_sys.h"
 
@@ -29,14 +30,12 @@ int coir_fs_watch_open(coir_fs_watch **ret_watch)
     struct coir_loop *loop = coir__loop;
     if (loop == NULL)
         return -COIR_ENOTASK;
-    if (loop->backend->simulated)
-        return coir_fail(-EOPNOTSUPP, "the simulation has no kernel that could be asked to watch");
     struct coir_fs_watch *watch = coir__alloc(sizeof *watch);
     if (watch == NULL)
         return -ENOMEM;
     *watch = (struct coir_fs_watch){.loop = loop};
     watch->fd = coir__sys_inotify();
-    int r = watch->fd < 0 ? watch->fd : coir_stream_adopt(watch->fd, &watch->stream);
+    int r = watch->fd < 0 ? watch->fd : coir__outside_own(watch->fd, "watch", &watch->stream);
     if (r < 0) {
         if (watch->fd >= 0)
             coir__sys_close(watch->fd);
