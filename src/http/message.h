@@ -1,0 +1,119 @@
+/* message.h: HTTP/1 messages as both sides of a connection see them: heads, bodies, and what is
+ * written. Internal to http.
+ *
+ * A head is parsed where it was read (head.c, by llhttp, behind a guard) and then copied, with
+ * terminators in place, into one block of the head's own, so that names and values are strings that
+ * live as long as the message. A body is read from the stream as its framing says (body.c). What is
+ * written is gathered in a buffer (write.c).
+ */
+#ifndef COIR_HTTP_MESSAGE_H
+#define COIR_HTTP_MESSAGE_H
+
+#include <coir/http.h>
+#include <coir/stream.h>
+
+/* ---- heads (head.c, guard.c) ---- */
+
+enum { COIR__HTTP_HEADERS = 100 };
+
+/* Bounds for a head. */
+struct coir__http_limits {
+    size_t line;    /* of the first line */
+    size_t headers; /* of all header lines together */
+    size_t count;   /* of headers, at most COIR__HTTP_HEADERS */
+};
+
+extern const struct coir__http_limits coir__http_limits;
+
+/* The first part of a message. Zero before the first; its block is used again for the next one. */
+struct coir__http_head {
+    const char *method; /* of a request */
+    const char *target;
+    const char *reason; /* of a response; may be "" */
+    int status;         /* of a response */
+    int minor;          /* of the version: HTTP/1.minor */
+    bool keep_alive;    /* the sender lets the connection be used again */
+    bool chunked;       /* how its body is framed, or: */
+    bool has_length;    /* it says how long its body is */
+    bool upgrade;       /* it asks for, or agrees to, another protocol */
+    bool expects;       /* a request waits for 100 before it sends its body */
+    uint64_t length;    /* of the body, if it has one */
+    size_t count;
+    coir_http_header headers[COIR__HTTP_HEADERS + 1]; /* the last has no name */
+    char *block;
+    size_t capacity;
+};
+
+/* Parses a head at the beginning of bytes. A request with wrong has an answer, *ret_status (400, 414,
+ * 431, 501, 505), after which nothing more may be read.
+ * Returns 1, and writes its length to *ret_size; 0 when it is not there as a whole; -COIR_EHTTP with
+ * *ret_wrong, a static text, for what is no head, -COIR_ETOOLONG beyond limits, -ENOMEM. */
+int coir__http_parse_head(struct coir__http_head *head, bool response, coir_bytes bytes,
+                          const struct coir__http_limits *limits, size_t *ret_size, int *ret_status,
+                          const char **ret_wrong);
+
+/* Gives its memory back. */
+void coir__http_head_free(struct coir__http_head *head);
+
+/* What the guard says of length bytes that end with an empty line: NULL, or what is wrong. */
+const char *coir__http_guard(const char *data, size_t length);
+
+/* Whether text, of so many bytes, is a token, as the names of methods and headers are; whether it
+ * can be the value of a header. */
+bool coir__http_is_token(const char *text, size_t length);
+bool coir__http_is_value(const char *text, size_t length);
+
+/* Whether the header value text, a list with commas, has that token, whatever its letters' case. */
+bool coir__http_has_token(const char *text, const char *token);
+
+/* ---- bodies (body.c) ---- */
+
+enum coir__http_framing {
+    COIR__HTTP_NO_BODY,
+    COIR__HTTP_LENGTH,
+    COIR__HTTP_CHUNKED,
+    COIR__HTTP_TO_THE_END, /* of the connection: responses only */
+};
+
+/* A body that is being read. Zero: there is none. */
+struct coir__http_body {
+    coir_stream *stream;
+    enum coir__http_framing framing;
+    uint64_t left;   /* of it, or of the chunk */
+    size_t trailers; /* bytes of them that were read */
+    bool inside;     /* a chunk whose end is still to come */
+    bool over;       /* nothing more comes: it was read as a whole */
+    int failed;      /* what further reads give */
+};
+
+/* Prepares to read the body that follows head, which has the framing that RFC 9112, section 6.3 says.
+ * For a response, method is that of its request. */
+void coir__http_body_begin(struct coir__http_body *body, coir_stream *stream,
+                           const struct coir__http_head *head, const char *method);
+
+/* Shows some of the body that is there, at least one byte, waiting for it; what was used of it is
+ * taken by coir__http_body_take. Returns 1; 0 at its end; -COIR_EHTTP for wrong framing, -COIR_EEOF
+ * when the connection ended before, those of coir_stream_read. Cancel safety: no byte is lost. */
+int coir__http_body_peek(struct coir__http_body *body, coir_bytes *ret_bytes);
+void coir__http_body_take(struct coir__http_body *body, size_t n);
+
+/* As coir_stream_read. */
+int coir__http_body_read(struct coir__http_body *body, void *data, size_t size, size_t *ret_n);
+
+/* Reads what is left of it into buffer, which bounds how much that may be (-COIR_ETOOLONG). */
+int coir__http_body_read_all(struct coir__http_body *body, coir_buffer *buffer);
+
+/* ---- what is written (write.c) ---- */
+
+/* Adds "Name: value\r\n". Returns 0, -EINVAL for what is no name or no value (CR, LF and NUL would
+ * begin another line), -ENOMEM. */
+int coir__http_put_header(coir_buffer *out, const char *name, const char *value);
+
+/* Adds text, or a number in decimal digits. Return 0 or -ENOMEM. */
+int coir__http_put(coir_buffer *out, const char *text);
+int coir__http_put_number(coir_buffer *out, uint64_t number);
+
+/* Adds "Date: …\r\n" for now; the text is made once in a second. */
+int coir__http_put_date(coir_buffer *out);
+
+#endif
