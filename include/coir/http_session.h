@@ -1,19 +1,17 @@
 /* coir/http_session.h: HTTP clients: a session that keeps connections, requests, responses. In
  * libcoir-http (`pkg-config --libs coir-http`).
  *
- *     COIR_AUTO(coir_http_session) *http = NULL;
- *     COIR_TRY(coir_http_session_open(NULL, &http));
- *     COIR_AUTO(coir_http_response) *response = NULL;
- *     COIR_TRY(coir_http_get(http, "https://example.org/", NULL, &response));
- *     coir_bytes body;
- *     COIR_TRY(coir_http_response_read(response, &body));
- *     printf("%d, %zu bytes\n", coir_http_response_status(response), body.length);
+ * COIR_AUTO(coir_http_session) *http = NULL;     COIR_TRY(coir_http_session_open(NULL, &http));
+ * COIR_AUTO(coir_http_response) *response = NULL;     COIR_TRY(coir_http_get(http,
+ * "https://example.org/", NULL, &response));     coir_bytes body;
+ * COIR_TRY(coir_http_response_read(response, &body));     printf("%d, %zu bytes\n",
+ * coir_http_response_status(response), body.length);
  *
- * One session serves all tasks of a loop. It keeps connections open for the next request to the same
- * server, checks certificates and names by default, follows redirects, keeps cookies, and unpacks
- * what is compressed, within limits. A time-out is a scope around the calls: there are none in the
- * options but for connecting and for silence while reading.
- */
+ * One session serves all tasks of a loop. It keeps connections open for the next request to the
+ * same server, checks certificates and names by default, follows redirects, keeps cookies, and
+ * unpacks what is compressed, within limits. A time-out is a scope around the calls: there are
+ * none in the options but for connecting and for silence while reading.
+ *  */
 #ifndef COIR_HTTP_SESSION_H
 #define COIR_HTTP_SESSION_H
 
@@ -60,9 +58,9 @@ typedef struct coir_http_session_opts {
 COIR__CHECKED int coir_http_session_open(const coir_http_session_opts *opts,
                                          coir_http_session **ret_session);
 
-/* Closes a session and frees it; NULL is accepted. Connections are closed when it returns. Responses
- * that are still open are reported with the line that made them (COIR_REPORT_LEFT); their reads give
- * -COIR_ECLOSED. Cancel safety: always closes. Thread safety: the loop's thread. */
+/* Closes a session and frees it; NULL is accepted. Connections are closed when it returns.
+ * Responses that are still open are reported with the line that made them (COIR_REPORT_LEFT);
+ * their reads give -COIR_ECLOSED. Cancel safety: always closes. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_http_session_close(coir_http_session *session);
 
 COIR_CLOSER(coir_http_session, coir_http_session_close);
@@ -128,21 +126,21 @@ COIR__PUBLIC int coir_http_response_status(const coir_http_response *response);
 COIR__PUBLIC const char *coir_http_response_header(const coir_http_response *response,
                                                    const char *name);
 
-/* All its headers, as they came. Returns a list that lives as long as response. Cancel safety: never
- * waits. Thread safety: the loop's thread. */
+/* All its headers, as they came. Returns a list that lives as long as response. Cancel safety:
+ * never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC const coir_http_header *coir_http_response_headers(const coir_http_response *response);
 
 /* The URL that has answered, after redirects. Returns a string that lives as long as response.
  * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC const char *coir_http_response_url(const coir_http_response *response);
 
-/* Reads what is left of the body, unpacked, as a whole, and gives the connection back. The bytes are
- * borrowed: they live as long as response, and a byte of value 0 follows them. Calling it again
- * gives the same.
+/* Reads what is left of the body, unpacked, as a whole, and gives the connection back. The bytes
+ * are borrowed: they live as long as response, and a byte of value 0 follows them. Calling it
+ * again gives the same.
  * Returns 0. Errors: -COIR_ETOOLONG beyond the session's body_limit, -COIR_EHTTP for wrong framing
- * or packing, -COIR_EEOF, -COIR_ETRUNCATED and others of reading, -ETIMEDOUT, -ENOMEM, -COIR_ECLOSED,
- * -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: what was read stays; call it
- * again. Thread safety: the loop's thread. */
+ * or packing, -COIR_EEOF, -COIR_ETRUNCATED and others of reading, -ETIMEDOUT, -ENOMEM,
+ * -COIR_ECLOSED, -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: what was read
+ * stays; call it again. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_http_response_read(coir_http_response *response, coir_bytes *ret_body);
 
 /* Reads some of the body, unpacked, as coir_stream_read does.

@@ -44,10 +44,10 @@ struct coir__http_head {
     size_t capacity;
 };
 
-/* Parses a head at the beginning of bytes. A request with wrong has an answer, *ret_status (400, 414,
- * 431, 501, 505), after which nothing more may be read.
- * Returns 1, and writes its length to *ret_size; 0 when it is not there as a whole; -COIR_EHTTP with
- * *ret_wrong, a static text, for what is no head, -COIR_ETOOLONG beyond limits, -ENOMEM. */
+/* Parses a head at the beginning of bytes. A request that is wrong has an answer, *ret_status (400,
+ * 414, 417, 431, 501, 505), after which nothing more may be read.
+ * Returns 1, and writes its length to *ret_size; 0 when it is not there as a whole; -COIR_EHTTP
+ * with *ret_wrong, a static text, for what is no head, -COIR_ETOOLONG beyond limits, -ENOMEM. */
 int coir__http_parse_head(struct coir__http_head *head, bool response, coir_bytes bytes,
                           const struct coir__http_limits *limits, size_t *ret_size, int *ret_status,
                           const char **ret_wrong);
@@ -56,7 +56,7 @@ int coir__http_parse_head(struct coir__http_head *head, bool response, coir_byte
 void coir__http_head_free(struct coir__http_head *head);
 
 /* What the guard says of length bytes that end with an empty line: NULL, or what is wrong. */
-const char *coir__http_guard(const char *data, size_t length);
+const char *coir__http_guard(const char *data, size_t length, bool response);
 
 /* Whether text, of so many bytes, is a token, as the names of methods and headers are; whether it
  * can be the value of a header. */
@@ -86,8 +86,8 @@ struct coir__http_body {
     int failed;      /* what further reads give */
 };
 
-/* Prepares to read the body that follows head, which has the framing that RFC 9112, section 6.3 says.
- * For a response, method is that of its request. */
+/* Prepares to read the body that follows head, framed as RFC 9112, section 6.3 says. For a
+ * response, method is that of its request. */
 void coir__http_body_begin(struct coir__http_body *body, coir_stream *stream,
                            const struct coir__http_head *head, const char *method);
 

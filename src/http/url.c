@@ -1,0 +1,349 @@
+/* url.c: URLs in their parts: uriparser takes them apart, here they become strings in one block.
+ *
+ * What has been resolved is written by uriparser and taken apart again, so there is one
+ * way in. Percent-encoding is here too, for queries and forms. Called by both sides and by
+ * programs.
+ */
+#include <coir/url.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <uriparser/Uri.h>
+
+#include <coir/error.h>
+#include <coir/memory.h>
+
+enum { URL_MOST = 64 << 10, PORT_MOST = 65535 };
+
+/* ---- percent-encoding ---- */
+
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+int coir_percent_encode(const char *text, coir_buffer *buffer)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    COIR_TRY(coir_buffer_reserve(buffer, 3 * strlen(text)));
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        const char encoded[] = {'%', digits[c >> 4], digits[c & 15]};
+        COIR_TRY(is_unreserved(*text) ? coir_buffer_append(buffer, text, 1)
+                                      : coir_buffer_append(buffer, encoded, 3));
+    }
+    return 0;
+}
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte at text, of which length bytes are left, and how many stand for it; 0: it is wrong. */
+static size_t decode_one(const char *text, size_t length, bool plus, char *ret_byte)
+{
+    *ret_byte = plus && *text == '+' ? ' ' : *text;
+    if (*text != '%')
+        return 1;
+    if (length < 3 || digit_of(text[1]) < 0 || digit_of(text[2]) < 0)
+        return 0;
+    *ret_byte = (char)(digit_of(text[1]) << 4 | digit_of(text[2]));
+    return 3;
+}
+
+int coir_percent_decode(const char *text, size_t length, bool plus, coir_buffer *buffer)
+{
+    size_t before = buffer->length;
+    COIR_TRY(coir_buffer_reserve(buffer, length));
+    for (size_t i = 0, n; i < length; i += n) {
+        char byte;
+        n = decode_one(text + i, length - i, plus, &byte);
+        int r = n == 0
+                    ? coir_fail(-COIR_EURL, "'%%' without two hexadecimal digits, at byte %zu", i)
+                    : coir_buffer_append(buffer, &byte, 1);
+        if (r < 0) {
+            buffer->length = before;
+            buffer->data[before] = '\0';
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* ---- queries ---- */
+
+int coir_query_add(coir_buffer *buffer, const char *name, const char *value)
+{
+    if (buffer->length > 0)
+        COIR_TRY(coir_buffer_append(buffer, "&", 1));
+    COIR_TRY(coir_percent_encode(name, buffer));
+    COIR_TRY(coir_buffer_append(buffer, "=", 1));
+    return coir_percent_encode(value, buffer);
+}
+
+static bool is_named(const char *text, size_t length, const char *name)
+{
+    size_t i = 0, n;
+    for (; i < length && *name != '\0'; i += n, name++) {
+        char byte;
+        n = decode_one(text + i, length - i, true, &byte);
+        if (n == 0 || byte != *name)
+            return false;
+    }
+    return i == length && *name == '\0';
+}
+
+int coir_query_get(coir_bytes query, const char *name, coir_buffer *buffer)
+{
+    const char *at = query.data, *end = at + query.length;
+    while (at < end) {
+        const char *next = memchr(at, '&', (size_t)(end - at));
+        size_t length = next != NULL ? (size_t)(next - at) : (size_t)(end - at);
+        const char *equals = memchr(at, '=', length);
+        size_t named = equals != NULL ? (size_t)(equals - at) : length;
+        if (is_named(at, named, name)) {
+            size_t skipped = equals != NULL ? named + 1 : named;
+            COIR_TRY(coir_percent_decode(at + skipped, length - skipped, true, buffer));
+            return 1;
+        }
+        at += length + 1;
+    }
+    return 0;
+}
+
+/* ---- taking apart ---- */
+
+static int wrong(const char *text, const char *why)
+{
+    return coir_fail(-COIR_EURL, "'%.100s' is not a URL: %s", text, why);
+}
+
+/* A part of the text as a string at *to, which moves on; NULL for none. */
+static const char *keep(const UriTextRangeA *range, bool small, char **to)
+{
+    if (range->first == NULL)
+        return NULL;
+    char *kept = *to;
+    for (const char *at = range->first; at < range->afterLast; at++)
+        *(*to)++ = small && *at >= 'A' && *at <= 'Z' ? (char)(*at + ('a' - 'A')) : *at;
+    *(*to)++ = '\0';
+    return kept;
+}
+
+/* What stands between the authority and the query of a URL that is known to be one: uriparser has
+ * it in segments, which need not lie in the text when they are empty. */
+static UriTextRangeA path_of(const char *text)
+{
+    const char *path = strchr(text, ':') + 1;
+    if (strncmp(path, "//", 2) == 0)
+        path += 2 + strcspn(path + 2, "/?#");
+    return (UriTextRangeA){path, path + strcspn(path, "?#")};
+}
+
+static int usual_port(const char *scheme)
+{
+    if (strcmp(scheme, "http") == 0 || strcmp(scheme, "ws") == 0)
+        return 80;
+    return strcmp(scheme, "https") == 0 || strcmp(scheme, "wss") == 0 ? 443 : 0;
+}
+
+/* Returns false for a port that is none. */
+static bool read_port(const UriTextRangeA *range, const char *scheme, int *ret_port)
+{
+    int port = 0;
+    *ret_port = usual_port(scheme);
+    if (range->first == NULL || range->first == range->afterLast)
+        return true;
+    for (const char *at = range->first; at < range->afterLast && port <= PORT_MOST; at++)
+        port = 10 * port + (*at - '0');
+    *ret_port = port;
+    return port > 0 && port <= PORT_MOST;
+}
+
+/* Decodes text in place; a byte of value 0 would end it early. */
+static bool decode_in_place(char *text)
+{
+    char *to = text;
+    for (size_t n, left = strlen(text); left > 0; text += n, left -= n) {
+        n = decode_one(text, left, false, to);
+        if (n == 0 || *to++ == '\0')
+            return false;
+    }
+    *to = '\0';
+    return true;
+}
+
+/* "user:password" becomes two strings. */
+static bool take_user(coir_url *url, const UriTextRangeA *range, char **to)
+{
+    char *user = (char *)(uintptr_t)keep(range, false, to);
+    if (user == NULL)
+        return true;
+    char *colon = strchr(user, ':');
+    if (colon != NULL)
+        *colon = '\0';
+    url->user = user;
+    url->password = colon != NULL ? colon + 1 : NULL;
+    return decode_in_place(user) && (colon == NULL || decode_in_place(colon + 1));
+}
+
+static const char *fill(coir_url *url, const char *text, const UriUriA *uri, char *block)
+{
+    url->scheme = keep(&uri->scheme, true, &block);
+    if (url->scheme == NULL)
+        return "it has no scheme";
+    UriTextRangeA path = path_of(text);
+    if (!take_user(url, &uri->userInfo, &block))
+        return "its user is not encoded as it should be";
+    url->host = keep(&uri->hostText, true, &block);
+    url->path = keep(&path, false, &block);
+    url->query = keep(&uri->query, false, &block);
+    url->fragment = keep(&uri->fragment, false, &block);
+    url->ipv6 = uri->hostData.ip6 != NULL;
+    if (uri->hostData.ipFuture.first != NULL)
+        return "its host is an address of an unknown kind";
+    if (!read_port(&uri->portText, url->scheme, &url->port))
+        return "its port is not one of 1 to 65535";
+    if (usual_port(url->scheme) != 0 && (url->host == NULL || url->host[0] == '\0'))
+        return "it has no host";
+    return NULL;
+}
+
+static int take_apart(const char *text, const UriUriA *uri, coir_url *ret_url)
+{
+    coir_url url = {0};
+    char *block = coir_alloc(strlen(text) + 8); /* a terminator for each part */
+    if (block == NULL)
+        return -ENOMEM;
+    url.coir__block = block;
+    const char *why = fill(&url, text, uri, block);
+    if (why != NULL) {
+        coir_free(block);
+        return wrong(text, why);
+    }
+    *ret_url = url;
+    return 0;
+}
+
+int coir_url_parse(const char *text, coir_url *ret_url)
+{
+    if (text == NULL || ret_url == NULL)
+        return -EINVAL;
+    if (strlen(text) > URL_MOST)
+        return wrong(text, "it is too long");
+    UriUriA uri;
+    const char *place = NULL;
+    int code = uriParseSingleUriA(&uri, text, &place);
+    if (code == URI_ERROR_MALLOC)
+        return -ENOMEM;
+    if (code != URI_SUCCESS) {
+        char why[64];
+        (void)snprintf(why, sizeof why, "it is wrong at byte %zu",
+                       place != NULL ? (size_t)(place - text) : 0);
+        return wrong(text, why);
+    }
+    int r = take_apart(text, &uri, ret_url);
+    uriFreeUriMembersA(&uri);
+    return r;
+}
+
+/* ---- putting together ---- */
+
+static int put(coir_buffer *buffer, const char *before, const char *text)
+{
+    if (text == NULL)
+        return 0;
+    COIR_TRY(coir_buffer_append(buffer, before, strlen(before)));
+    return coir_buffer_append(buffer, text, strlen(text));
+}
+
+static int put_authority(const coir_url *url, coir_buffer *buffer)
+{
+    char port[16];
+    COIR_TRY(coir_buffer_append(buffer, "//", 2));
+    if (url->user != NULL) {
+        COIR_TRY(coir_percent_encode(url->user, buffer));
+        COIR_TRY(coir_buffer_append(buffer, "@", 1));
+    }
+    COIR_TRY(put(buffer, url->ipv6 ? "[" : "", url->host));
+    if (url->ipv6)
+        COIR_TRY(coir_buffer_append(buffer, "]", 1));
+    if (url->port == 0 || url->port == usual_port(url->scheme))
+        return 0;
+    (void)snprintf(port, sizeof port, "%d", url->port);
+    return put(buffer, ":", port);
+}
+
+int coir_url_format(const coir_url *url, coir_buffer *buffer)
+{
+    COIR_TRY(put(buffer, "", url->scheme));
+    COIR_TRY(coir_buffer_append(buffer, ":", 1));
+    if (url->host != NULL)
+        COIR_TRY(put_authority(url, buffer));
+    COIR_TRY(put(buffer, "", url->path));
+    COIR_TRY(put(buffer, "?", url->query));
+    return put(buffer, "#", url->fragment);
+}
+
+/* ---- references ---- */
+
+/* What uri says, as text on the heap. Returns NULL without memory. */
+static char *text_of(const UriUriA *uri)
+{
+    int length;
+    if (uriToStringCharsRequiredA(uri, &length) != URI_SUCCESS)
+        return NULL;
+    char *text = coir_alloc((size_t)length + 1);
+    if (text != NULL && uriToStringA(text, uri, length + 1, NULL) != URI_SUCCESS) {
+        coir_free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* The text of reference resolved against base, both taken apart. */
+static int resolve(const UriUriA *base, const UriUriA *reference, coir_url *ret_url)
+{
+    UriUriA uri;
+    if (uriAddBaseUriA(&uri, reference, base) != URI_SUCCESS)
+        return -ENOMEM;
+    char *text = text_of(&uri);
+    uriFreeUriMembersA(&uri);
+    int r = text != NULL ? coir_url_parse(text, ret_url) : -ENOMEM;
+    coir_free(text);
+    return r;
+}
+
+int coir_url_resolve(const coir_url *base, const char *reference, coir_url *ret_url)
+{
+    if (base == NULL || base->scheme == NULL || reference == NULL || ret_url == NULL)
+        return -EINVAL;
+    if (strlen(reference) > URL_MOST)
+        return wrong(reference, "it is too long");
+    COIR_AUTO(coir_buffer) text = {0};
+    COIR_TRY(coir_url_format(base, &text));
+    UriUriA from, to;
+    if (uriParseSingleUriA(&from, coir_buffer_text(&text), NULL) != URI_SUCCESS)
+        return -ENOMEM;
+    int code = uriParseSingleUriA(&to, reference, NULL);
+    int r = code == URI_SUCCESS        ? resolve(&from, &to, ret_url)
+            : code == URI_ERROR_MALLOC ? -ENOMEM
+                                       : wrong(reference, "it is no reference either");
+    if (code == URI_SUCCESS)
+        uriFreeUriMembersA(&to);
+    uriFreeUriMembersA(&from);
+    return r;
+}
+
+void coir_url_close(coir_url *url)
+{
+    coir_free(url->coir__block);
+    *url = (coir_url){0};
+}
