@@ -19,12 +19,12 @@ struct feed {
 static int send_text(void *arg)
 {
     struct feed *feed = arg;
+    COIR_AUTO(coir_stream) *stream = COIR_TAKE(feed->stream);
     size_t piece = feed->slowly ? 1 : feed->length;
     for (size_t at = 0; at < feed->length; at += piece) {
-        COIR_TRY(coir_stream_write(feed->stream, feed->text + at, piece));
+        COIR_TRY(coir_stream_write(stream, feed->text + at, piece));
         COIR_TRY(coir_yield());
     }
-    coir_stream_close(COIR_TAKE(feed->stream));
     return 0;
 }
 
@@ -41,16 +41,16 @@ static int read_body(const char *text, bool slowly, const struct coir__http_head
     if (r == 0) {
         coir__http_body_begin(&reader, stream, head, "GET");
         r = coir__http_body_read_all(&reader, body);
-        if (r < 0 && r != -ECANCELED)
+        if (r < 0 && r != -ECANCELED && r != -ENOMEM)
             COIR_EXPECT_CODE(coir__http_body_read_all(&reader, body), r); /* it stays so */
     }
     char data[64];
     size_t n;
     while (r == 0 && coir_stream_read(stream, data, sizeof data, &n) > 0)
-        COIR_TRY(coir_buffer_append(rest, data, n));
+        r = coir_buffer_append(rest, data, n);
     coir_stream_abort(COIR_TAKE(stream));
     int sent = coir_group_wait(&group);
-    coir_stream_abort(COIR_TAKE(feed.stream));
+    coir_stream_abort(COIR_TAKE(feed.stream)); /* it was not spawned */
     return r == 0 && sent == -ECANCELED ? sent : r;
 }
 

@@ -71,15 +71,16 @@ COIR_CLOSER(coir_http_session, coir_http_session_close);
  * call has returned. One body at most. */
 typedef struct coir_http_request_opts {
     const coir_http_header *headers;
-    const char *query;            /* added to that of the URL; see coir_query_add */
-    coir_bytes body;              /* as it is */
-    const char *type;             /* of body: Content-Type */
-    const struct json_t *json;    /* as application/json */
-    const coir_http_header *form; /* names and values, as application/x-www-form-urlencoded */
-    coir_stream *stream;          /* its bytes, to its end, chunked, or: */
-    uint64_t stream_length;       /* so many; 0: not known */
-    bool no_redirects;            /* a redirect is the response */
-    bool no_retry;                /* never sent again, whatever the method */
+    const char *query;         /* added to that of the URL; see coir_query_add */
+    coir_bytes body;           /* as it is */
+    const char *type;          /* of body: Content-Type */
+    const struct json_t *json; /* as application/json */
+    /* names and values, as application/x-www-form-urlencoded */
+    const coir_http_header *form;
+    coir_stream *stream;    /* its bytes, to its end, chunked, or: */
+    uint64_t stream_length; /* so many; 0: not known */
+    bool no_redirects;      /* a redirect is the response */
+    bool no_retry;          /* never sent again, whatever the method */
     size_t coir__reserved[6];
 } coir_http_request_opts;
 

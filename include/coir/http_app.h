@@ -1,0 +1,345 @@
+/* coir/http_app.h: HTTP servers: an application of routes, requests, replies. In libcoir-http
+ * (`pkg-config --libs coir-http`).
+ *
+ *     static int hello(coir_http_request *request)
+ *     {
+ *         return coir_http_reply_text(request, 200, "hello, %s\n",
+ *                                     coir_http_request_param(request, "name"));
+ *     }
+ *
+ *     static int app(void *arg)
+ *     {
+ *         COIR_AUTO(coir_http_app) *app = NULL;
+ *         COIR_TRY(coir_http_app_open(NULL, &app));
+ *         coir_http_app_get(app, "/hello/{name}", hello);
+ *         return coir_http_app_serve(app, "127.0.0.1:8080");
+ *     }
+ *
+ *     int main(void) { return coir_main(app, NULL); }
+ *
+ * Each request is answered by a handler, in a task of its connection: a handler may wait for
+ * whatever it likes, and requests of one connection are answered in their order. A handler replies
+ * once. One that fails before it has replied is a 500, and its trace goes to the loop's report
+ * hook (COIR_REPORT_UNREAD), never to the client. A connection without a request holds neither a
+ * task nor a buffer. Limits of size and time hold by default.
+ */
+#ifndef COIR_HTTP_APP_H
+#define COIR_HTTP_APP_H
+
+#include <coir/http.h>
+#include <coir/tcp.h>
+
+COIR__BEGIN
+
+struct json_t; /* of jansson */
+struct coir_tls_context;
+
+/* Routes and what belongs to them; opaque. */
+typedef struct coir_http_app coir_http_app;
+
+/* A request that is being answered; opaque. It lives as long as its handler runs, and so do all
+ * strings that it gives. */
+typedef struct coir_http_request coir_http_request;
+
+/* Answers a request. Returns 0, or a failure. */
+typedef int (*coir_http_handler)(coir_http_request *request);
+
+/* How the access log is written: one line for each request, through coir_http_app_opts.log. */
+typedef enum coir_http_log {
+    COIR_HTTP_LOG_COMMON, /* the Common Log Format, with the time that it took behind it */
+    COIR_HTTP_LOG_JSON,
+} coir_http_log;
+
+/* Zero means the default for each field. */
+typedef struct coir_http_app_opts {
+    void *state;                  /* for handlers: coir_http_request_state */
+    struct coir_tls_context *tls; /* serve HTTPS; NULL: HTTP */
+    size_t connections;           /* at once, others wait to be accepted; 0: 10000 */
+    size_t requests;              /* of one connection, which is closed then; 0: 1000 */
+    size_t body_limit;            /* of what coir_http_request_body reads; 0: 1 MiB */
+    coir_time head_limit;  /* a head must be there, from its first byte to its last; 0: 10 s */
+    coir_time idle_limit;  /* a connection without a request is closed; 0: 75 s */
+    coir_time stall_limit; /* nothing of a body comes, or of a reply is taken; 0: 30 s */
+    coir_time grace;       /* requests may end so long after the server was cancelled; 0: 10 s */
+    bool cancel_on_disconnect;                /* a handler whose client has gone is cancelled */
+    bool no_date;                             /* replies have no Date */
+    void (*log)(const char *line, void *arg); /* of the access log, without newline; NULL: none */
+    void *log_arg;
+    coir_http_log log_format;
+    size_t coir__reserved[8];
+} coir_http_app_opts;
+
+/* Opens an application without routes. opts may be NULL.
+ * Returns 0, and writes *ret_app, which is the caller's to close. Errors: -EINVAL, -ENOMEM. Cancel
+ * safety: never waits. Thread safety: any thread; it then belongs to the loop that serves it. */
+COIR__CHECKED int coir_http_app_open(const coir_http_app_opts *opts, coir_http_app **ret_app);
+
+/* Closes an application that is not being served, with those mounted in it; NULL is accepted.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC void coir_http_app_close(coir_http_app *app);
+
+COIR_CLOSER(coir_http_app, coir_http_app_close);
+
+/* ---- routes: mistakes are told by coir_http_app_serve, the first one ---- */
+
+/* Answers requests of method (NULL: any) for pattern by handler. A pattern is a path, in which
+ * "{name}" stands for one segment and, at its end, "{name...}" for all that is left, which may be
+ * empty. What is written out goes before "{name}", and that before "{name...}". A route for GET
+ * answers HEAD too, without the body. A path with other methods only is a 405 that names them.
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC void coir_http_app_route(coir_http_app *app, const char *method, const char *pattern,
+                                      coir_http_handler handler);
+
+/* The same for a method. Cancel safety: never waits. Thread safety: the loop's thread. */
+static inline void coir_http_app_get(coir_http_app *app, const char *pattern,
+                                     coir_http_handler handler)
+{
+    coir_http_app_route(app, "GET", pattern, handler);
+}
+static inline void coir_http_app_post(coir_http_app *app, const char *pattern,
+                                      coir_http_handler handler)
+{
+    coir_http_app_route(app, "POST", pattern, handler);
+}
+static inline void coir_http_app_put(coir_http_app *app, const char *pattern,
+                                     coir_http_handler handler)
+{
+    coir_http_app_route(app, "PUT", pattern, handler);
+}
+static inline void coir_http_app_patch(coir_http_app *app, const char *pattern,
+                                       coir_http_handler handler)
+{
+    coir_http_app_route(app, "PATCH", pattern, handler);
+}
+static inline void coir_http_app_delete(coir_http_app *app, const char *pattern,
+                                        coir_http_handler handler)
+{
+    coir_http_app_route(app, "DELETE", pattern, handler);
+}
+
+/* Calls fn around each handler of app, and of those mounted in it: it goes on with coir_http_next,
+ * or answers itself. The first one is the outermost.
+ *
+ *     static int count(coir_http_request *request, void *arg)
+ *     {
+ *         ++*(int *)arg;
+ *         return coir_http_next(request);
+ *     }
+ *
+ * Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC void coir_http_app_use(coir_http_app *app,
+                                    int (*fn)(coir_http_request *request, void *arg), void *arg);
+
+/* Goes on with what comes behind this middleware. Returns what that returns. Cancel safety: as the
+ * handler. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_http_next(coir_http_request *request);
+
+/* Answers requests below prefix, "/api", by another application, which sees paths without it and is
+ * app's from here on. Its own state is what its handlers see. Cancel safety: never waits. Thread
+ * safety: the loop's thread. */
+COIR__PUBLIC void coir_http_app_mount(coir_http_app *app, const char *prefix, coir_http_app *child);
+
+/* Answers GET and HEAD below prefix with the files of a directory: see coir_http_reply_file. A
+ * directory is its "index.html". Whatever the path says, and wherever links lead, nothing outside
+ * of the directory is given away. Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC void coir_http_app_static(coir_http_app *app, const char *prefix,
+                                       const char *directory);
+
+/* ---- what lives as long as the application is served ---- */
+
+/* Calls start(arg) before requests are accepted, in the order of registration, and stop(arg) when
+ * the last has ended, in the reverse order. A start that fails is unwound: those before it are
+ * stopped, and coir_http_app_serve returns its failure. Either may be NULL. Cancel safety: never
+ * waits. Thread safety: the loop's thread. */
+COIR__PUBLIC void coir_http_app_context(coir_http_app *app, coir_fn start, void (*stop)(void *arg),
+                                        void *arg);
+
+/* Runs fn(arg) as a task from when the contexts have started until the last request has ended; then
+ * it is cancelled and joined, before the contexts are stopped. Its failure ends the server. Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC void coir_http_app_service(coir_http_app *app, coir_fn fn, void *arg);
+
+/* ---- serving ---- */
+
+/* Serves app at a TCP address, "127.0.0.1:8080", until the task is cancelled. Then it accepts
+ * nothing more, closes connections without a request, lets those with one end for opts.grace, and
+ * cancels what is left.
+ * Returns 0 when it was cancelled. Errors: the first mistake of a registration, that of a context
+ * or a service, those of coir_tcp_listen and coir_listener_accept. Cancel safety: see above.
+ * Thread safety: the loop's thread. */
+COIR__CHECKED int coir_http_app_serve(coir_http_app *app, const char *address);
+
+/* As coir_http_app_serve, at a listener, which stays the caller's.
+ * Returns 0 when it was cancelled, or when listener was closed. Errors, Cancel safety, Thread
+ * safety: as coir_http_app_serve. */
+COIR__CHECKED int coir_http_app_serve_listener(coir_http_app *app, coir_listener *listener);
+
+/* Serves app on one connection, which is taken over, until that ends: for tests in memory, and for
+ * connections that come from elsewhere. Contexts and services are not started.
+ * Returns 0. Errors: the first mistake of a registration, -ENOMEM, -COIR_ENOTASK. Cancel safety:
+ * the connection is closed. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_http_app_serve_stream(coir_http_app *app, coir_stream *stream);
+
+/* What an application does and did. */
+typedef struct coir_http_app_stats {
+    uint64_t requests, failed; /* answered; of them by 500 and above */
+    uint64_t accepted;         /* connections */
+    size_t connections, idle;  /* now; of them without a request */
+    uint64_t refused;          /* requests that were none */
+    uint64_t coir__reserved[4];
+} coir_http_app_stats;
+
+/* Writes what app does and did. Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC void coir_http_app_stats_get(const coir_http_app *app, coir_http_app_stats *ret_stats);
+
+/* ---- requests ---- */
+
+/* What was asked for. Method and path, the latter decoded and below where its application is
+ * mounted; the target as it came; the query, encoded, "" without one.
+ * Returns a string. Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC const char *coir_http_request_method(const coir_http_request *request);
+COIR__PUBLIC const char *coir_http_request_path(coir_http_request *request);
+COIR__PUBLIC const char *coir_http_request_target(const coir_http_request *request);
+COIR__PUBLIC const char *coir_http_request_query_text(const coir_http_request *request);
+
+/* What stands for "{name}" in the route's pattern, decoded.
+ * Returns a string, or NULL for another name. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
+COIR__PUBLIC const char *coir_http_request_param(const coir_http_request *request,
+                                                 const char *name);
+
+/* The decoded value of a name in the query; of a cookie; of a header.
+ * Returns a string, or NULL when there is none (or no memory, or it is wrongly encoded). Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC const char *coir_http_request_query(coir_http_request *request, const char *name);
+COIR__PUBLIC const char *coir_http_request_cookie(coir_http_request *request, const char *name);
+COIR__PUBLIC const char *coir_http_request_header(const coir_http_request *request,
+                                                  const char *name);
+
+/* All headers, as they came; the address of the client; the state of the application.
+ * Returns a list; a string, "" where nobody knows; what coir_http_app_opts.state was. Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC const coir_http_header *coir_http_request_headers(const coir_http_request *request);
+COIR__PUBLIC const char *coir_http_request_peer(coir_http_request *request);
+COIR__PUBLIC void *coir_http_request_state(const coir_http_request *request);
+
+/* Reads some of the body, as coir_stream_read does. A client that waits for it is told to go on.
+ * Returns 1, and writes *ret_n; 0 at its end. Errors: -COIR_EHTTP for wrong framing, -COIR_EEOF,
+ * -ECONNRESET, -ETIMEDOUT after stall_limit, -ECANCELED, -ETIME. Cancel safety: no byte is lost.
+ * Thread safety: the handler's task. */
+COIR__CHECKED int coir_http_request_read(coir_http_request *request, void *data, size_t size,
+                                         size_t *ret_n);
+
+/* Reads the body as a whole, within the application's body_limit. The bytes live as long as
+ * request, and a byte of value 0 follows them. Calling it again gives the same.
+ * Returns 0. Errors: -COIR_ETOOLONG, which is a 413 when the handler returns it; else as
+ * coir_http_request_read, -ENOMEM. Cancel safety: call it again. Thread safety: the handler's
+ * task. */
+COIR__CHECKED int coir_http_request_body(coir_http_request *request, coir_bytes *ret_body);
+
+/* Reads the body as JSON.
+ * Returns 0, and writes *ret_json, which is the caller's to json_decref. Errors: -EBADMSG with a
+ * text, which is a 400 when the handler returns it; else as coir_http_request_body. Cancel safety,
+ * Thread safety: as coir_http_request_body. */
+COIR__CHECKED int coir_http_request_json(coir_http_request *request, struct json_t **ret_json);
+
+/* Reads the body as a form (application/x-www-form-urlencoded) and finds the value of name,
+ * decoded.
+ * Returns 1, and writes *ret_value, which lives as long as request; 0 when it is not there.
+ * Errors: -EBADMSG when it is no form; else as coir_http_request_body. Cancel safety, Thread
+ * safety: as coir_http_request_body. */
+COIR__CHECKED int coir_http_request_form(coir_http_request *request, const char *name,
+                                         const char **ret_value);
+
+/* ---- replies ---- */
+
+/* Sets a header of the reply that is to come, in place of one of that name; adds one beside others
+ * (Set-Cookie). Framing (Content-Length, Transfer-Encoding, Connection) is not for handlers.
+ * Returns 0. Errors: -EINVAL for what is no name or value, -EALREADY when the head has been made,
+ * -ENOMEM. Cancel safety: never waits. Thread safety: the handler's task. */
+COIR__CHECKED int coir_http_reply_header(coir_http_request *request, const char *name,
+                                         const char *value);
+COIR__CHECKED int coir_http_reply_header_add(coir_http_request *request, const char *name,
+                                             const char *value);
+
+/* How long a cookie lives, and who gets it. Zero means the default for each field. */
+typedef struct coir_http_cookie_opts {
+    const char *path;      /* NULL: "/" */
+    const char *domain;    /* NULL: this host only */
+    coir_time age;         /* 0: as long as the browser runs; negative: it is removed */
+    const char *same_site; /* "Strict", "None"; NULL: "Lax" */
+    bool insecure;         /* over HTTP too; otherwise only over HTTPS where this is HTTPS */
+    bool scripts;          /* scripts may read it; otherwise HttpOnly */
+    size_t coir__reserved[2];
+} coir_http_cookie_opts;
+
+/* Sets a cookie with the reply. opts may be NULL.
+ * Returns 0. Errors: -EINVAL for what may not stand there, -EALREADY, -ENOMEM. Cancel safety: never
+ * waits. Thread safety: the handler's task. */
+COIR__CHECKED int coir_http_reply_cookie(coir_http_request *request, const char *name,
+                                         const char *value, const coir_http_cookie_opts *opts);
+
+/* Replies with size bytes at data, of a media type such as "text/html; charset=utf-8" (NULL: none
+ * is named). data is not needed when the call has returned.
+ * Returns 0. Errors: -EALREADY when there was a reply, -EINVAL for a status that is none, -ENOMEM;
+ * those of coir_stream_write, -ETIMEDOUT after stall_limit, -ECANCELED, -ETIME. Cancel safety: the
+ * reply is sent, or the connection is closed. Thread safety: the handler's task. */
+COIR__CHECKED int coir_http_reply(coir_http_request *request, int status, const char *type,
+                                  const void *data, size_t size);
+
+/* Replies with a text that printf would make, as text/plain in UTF-8.
+ * Returns, Errors, Cancel safety, Thread safety: as coir_http_reply. */
+COIR__CHECKED int coir_http_reply_text(coir_http_request *request, int status, const char *format,
+                                       ...) COIR__PRINTF(3, 4);
+
+/* Replies with JSON, and gives json up (json_decref); NULL, for want of memory, is -ENOMEM.
+ * Returns, Errors, Cancel safety, Thread safety: as coir_http_reply. */
+COIR__CHECKED int coir_http_reply_json(coir_http_request *request, int status, struct json_t *json);
+
+/* Replies that the request has failed, with a text for people: return coir_http_fail(…).
+ * Returns, Errors, Cancel safety, Thread safety: as coir_http_reply. */
+COIR__CHECKED int coir_http_fail(coir_http_request *request, int status, const char *format, ...)
+    COIR__PRINTF(3, 4);
+
+/* Replies that the answer is elsewhere. status is 301, 302, 303, 307 or 308.
+ * Returns, Errors, Cancel safety, Thread safety: as coir_http_reply. */
+COIR__CHECKED int coir_http_redirect(coir_http_request *request, int status, const char *location);
+
+/* Replies with the file at path, as far as If-None-Match, If-Modified-Since, If-Range and Range
+ * ask for it, with an ETag. Where the client takes it, a file "path.br", "path.zst" or "path.gz"
+ * that is not older is given instead. The kernel moves the bytes where it can. type NULL: by the
+ * ending of path. What is no regular file is -ENOENT, which is a 404 when the handler returns it.
+ * Returns 0. Errors: those of coir_file_open and coir_stream_send_file; else as coir_http_reply.
+ * Cancel safety, Thread safety: as coir_http_reply. */
+COIR__CHECKED int coir_http_reply_file(coir_http_request *request, const char *path,
+                                       const char *type);
+
+/* Begins a reply that is made bit by bit; coir_http_reply_write adds to it, and the handler's
+ * return ends it. It is sent in chunks, or as it is to a client of HTTP/1.0. A handler that fails
+ * then cuts the connection, so that nobody takes the part for the whole.
+ * Returns 0. Errors, Cancel safety, Thread safety: as coir_http_reply. */
+COIR__CHECKED int coir_http_reply_begin(coir_http_request *request, int status, const char *type);
+
+/* Sends a piece of a reply that was begun, at once.
+ * Returns 0. Errors: -EINVAL when none was begun; else as coir_http_reply. Cancel safety: the
+ * connection is closed. Thread safety: the handler's task. */
+COIR__CHECKED int coir_http_reply_write(coir_http_request *request, const void *data, size_t size);
+
+/* Sends a server-sent event, and begins such a reply with the first one. event and id may be NULL;
+ * each line of data becomes one of the event's.
+ * Returns 0. Errors: -EINVAL for a line's end in event or id; else as coir_http_reply_write. Cancel
+ * safety, Thread safety: as coir_http_reply_write. */
+COIR__CHECKED int coir_http_reply_event(coir_http_request *request, const char *event,
+                                        const char *id, const char *data);
+
+/* Takes the connection over for another protocol: replies 101 with the headers that were set and an
+ * Upgrade for protocol, and gives the stream, with what the client has sent behind its request. It
+ * is closed when the handler returns.
+ * Returns 0, and writes *ret_stream, which stays the server's. Errors: -EPROTO when the client has
+ * not asked for protocol; else as coir_http_reply. Cancel safety, Thread safety: as
+ * coir_http_reply. */
+COIR__CHECKED int coir_http_reply_upgrade(coir_http_request *request, const char *protocol,
+                                          coir_stream **ret_stream);
+
+COIR__END
+#endif

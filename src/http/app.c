@@ -1,0 +1,303 @@
+/* app.c: an application: what is registered in it, and how it is served.
+ *
+ * Serving is two groups. Accepting and services belong to the caller's scope: a cancellation ends
+ * them. Requests belong to a group of the application behind a shield, so that a cancellation is
+ * the beginning of their grace and not their end. Contexts are started before and stopped after
+ * all of it. Called by programs.
+ *  */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <coir/memory.h>
+
+#include "app.h"
+
+#define OR(value, usual) ((value) != 0 ? (value) : (usual))
+
+/* ---- opening and closing ---- */
+
+int coir_http_app_open(const coir_http_app_opts *opts, coir_http_app **ret_app)
+{
+    static const coir_http_app_opts none;
+    if (ret_app == NULL)
+        return -EINVAL;
+    if (opts == NULL)
+        opts = &none;
+    if (opts->head_limit < 0 || opts->idle_limit < 0 || opts->stall_limit < 0 || opts->grace < 0)
+        return coir_fail(-EINVAL, "options of an application: a time is negative");
+    coir_http_app *app = coir_calloc(1, sizeof *app);
+    if (app == NULL)
+        return -ENOMEM;
+    app->opts = *opts;
+    app->opts.connections = OR(opts->connections, 10000);
+    app->opts.requests = OR(opts->requests, 1000);
+    app->opts.body_limit = OR(opts->body_limit, (size_t)1 << 20);
+    app->opts.head_limit = OR(opts->head_limit, COIR_SEC(10));
+    app->opts.idle_limit = OR(opts->idle_limit, COIR_SEC(75));
+    app->opts.stall_limit = OR(opts->stall_limit, COIR_SEC(30));
+    app->opts.grace = OR(opts->grace, COIR_SEC(10));
+    app->last_middleware = &app->middleware;
+    app->last_service = &app->services;
+    *ret_app = app;
+    return 0;
+}
+
+static void free_registrations(coir_http_app *app)
+{
+    for (struct coir__http_middleware *at = app->middleware, *next; at != NULL; at = next) {
+        next = at->next;
+        coir_free(at);
+    }
+    for (struct coir__http_context *at = app->contexts, *next; at != NULL; at = next) {
+        next = at->next;
+        coir_free(at);
+    }
+    for (struct coir__http_service *at = app->services, *next; at != NULL; at = next) {
+        next = at->next;
+        coir_free(at);
+    }
+}
+
+void coir_http_app_close(coir_http_app *app)
+{
+    if (app == NULL)
+        return;
+    for (coir_http_app *child = app->children, *next; child != NULL; child = next) {
+        next = child->next;
+        coir_http_app_close(child);
+    }
+    coir__http_router_free(app->root);
+    free_registrations(app);
+    if (app->spare != NULL)
+        coir__http_request_free(app->spare);
+    coir_free(app);
+}
+
+/* ---- registering ---- */
+
+void coir__http_mistake(coir_http_app *app, const char *what, const char *value, const char *why)
+{
+    if (app->wrong != 0)
+        return;
+    app->wrong = -EINVAL;
+    (void)snprintf(app->wrong_text, sizeof app->wrong_text, "%s '%.60s': %s", what,
+                   value != NULL ? value : "(NULL)", why);
+}
+
+void coir_http_app_route(coir_http_app *app, const char *method, const char *pattern,
+                         coir_http_handler handler)
+{
+    const char *wrong = "there is no handler";
+    if (handler != NULL && pattern != NULL)
+        wrong = coir__http_router_add(&app->root, method, pattern, handler, NULL);
+    if (wrong != NULL)
+        coir__http_mistake(app, "route", pattern, wrong);
+}
+
+void coir_http_app_use(coir_http_app *app, int (*fn)(coir_http_request *request, void *arg),
+                       void *arg)
+{
+    struct coir__http_middleware *middleware = coir_calloc(1, sizeof *middleware);
+    if (middleware == NULL || fn == NULL) {
+        coir_free(middleware);
+        coir__http_mistake(app, "middleware", "",
+                           fn == NULL ? "there is none" : "there is not enough memory");
+        return;
+    }
+    middleware->fn = fn;
+    middleware->arg = arg;
+    *app->last_middleware = middleware;
+    app->last_middleware = &middleware->next;
+}
+
+void coir_http_app_mount(coir_http_app *app, const char *prefix, coir_http_app *child)
+{
+    const char *wrong = "it is mounted already";
+    if (child == NULL || child == app || prefix == NULL)
+        wrong = "there is no other application";
+    else if (child->parent == NULL)
+        wrong = coir__http_router_mount(&app->root, prefix, child);
+    if (wrong != NULL) {
+        coir__http_mistake(app, "mount", prefix, wrong);
+        return;
+    }
+    child->parent = app;
+    child->next = app->children;
+    app->children = child;
+}
+
+void coir_http_app_context(coir_http_app *app, coir_fn start, void (*stop)(void *arg), void *arg)
+{
+    struct coir__http_context *context = coir_calloc(1, sizeof *context);
+    if (context == NULL) {
+        coir__http_mistake(app, "context", "", "there is not enough memory");
+        return;
+    }
+    *context = (struct coir__http_context){NULL, app->last_context, start, stop, arg};
+    *(app->last_context != NULL ? &app->last_context->next : &app->contexts) = context;
+    app->last_context = context;
+}
+
+void coir_http_app_service(coir_http_app *app, coir_fn fn, void *arg)
+{
+    struct coir__http_service *service = coir_calloc(1, sizeof *service);
+    if (service == NULL || fn == NULL) {
+        coir_free(service);
+        coir__http_mistake(app, "service", "",
+                           fn == NULL ? "there is none" : "there is not enough memory");
+        return;
+    }
+    *service = (struct coir__http_service){NULL, fn, arg};
+    *app->last_service = service;
+    app->last_service = &service->next;
+}
+
+/* The first mistake of an application, or of one mounted in it; and opens their directories. */
+static int check(coir_http_app *app)
+{
+    if (app->wrong != 0)
+        return coir_fail(app->wrong, "%s", app->wrong_text);
+    COIR_TRY(coir__http_open_directories(app->root));
+    for (coir_http_app *child = app->children; child != NULL; child = child->next)
+        COIR_TRY(check(child));
+    return 0;
+}
+
+/* ---- serving ---- */
+
+static void stop_contexts(struct coir__http_context *last)
+{
+    for (; last != NULL; last = last->previous)
+        if (last->stop != NULL)
+            last->stop(last->arg);
+}
+
+/* Starts all, or none. */
+static int start_contexts(coir_http_app *app)
+{
+    for (struct coir__http_context *at = app->contexts; at != NULL; at = at->next) {
+        int r = at->start != NULL ? at->start(at->arg) : 0;
+        if (r < 0) {
+            stop_contexts(at->previous);
+            return r;
+        }
+    }
+    return 0;
+}
+
+struct door {
+    coir_http_app *app;
+    coir_listener *listener;
+};
+
+/* Accepts connections as long as there is room for more. */
+static int accept_all(void *arg)
+{
+    const struct door *door = arg;
+    coir_http_app *app = door->app;
+    coir_task_set_name(NULL, "http accept");
+    for (;;) {
+        coir_stream *stream;
+        while (app->stats.connections >= app->opts.connections)
+            COIR_TRY(coir_sleep(COIR_MS(10)));
+        int r = coir_listener_accept(door->listener, &stream);
+        if (r < 0)
+            return r;
+        app->stats.accepted++;
+        (void)coir__http_connect(app, stream); /* it is closed when there is no memory for it */
+    }
+}
+
+/* Waits until the requests have ended, as long as the shield around it holds, and ends the rest. */
+static void drain(coir_http_app *app)
+{
+    app->draining = true;
+    coir__http_close_idle(app);
+    if (coir_group_wait(&app->requests) < 0)
+        coir_group_cancel(&app->requests, "the server's grace is over");
+    (void)coir_group_close(&app->requests);
+    app->draining = false;
+}
+
+/* Everything that a cancellation ends at once is in `outer`; what gets a grace is in the shield. */
+static int run(coir_http_app *app, coir_listener *listener)
+{
+    struct door door = {app, listener};
+    COIR_GROUP(outer);
+    COIR_SHIELD(app->opts.grace);
+    COIR_TRY(coir_group_init(&app->requests, COIR_REPORT));
+    int r = coir_spawn(&outer, accept_all, &door, NULL);
+    for (struct coir__http_service *at = app->services; at != NULL && r == 0; at = at->next)
+        r = coir_spawn(&outer, at->fn, at->arg, NULL);
+    if (r == 0)
+        r = coir_group_wait(&outer);
+    else
+        coir_group_cancel(&outer, "the server could not be started");
+    drain(app);
+    r = coir_group_finish(&outer, r);
+    return r == -COIR_ECLOSED || r == -ECANCELED || r == -ETIME ? 0 : r;
+}
+
+static int serve(coir_http_app *app, coir_listener *listener)
+{
+    app->served = true;
+    int r = run(app, listener);
+    app->served = false;
+    COIR_SHIELD(app->opts.grace);
+    stop_contexts(app->last_context);
+    return r;
+}
+
+int coir_http_app_serve_listener(coir_http_app *app, coir_listener *listener)
+{
+    if (app == NULL || listener == NULL)
+        return -EINVAL;
+    COIR_TRY(check(app));
+    if (app->served || app->parent != NULL)
+        return coir_fail(-EBUSY, "the application is being served");
+    COIR_TRY(start_contexts(app));
+    return serve(app, listener);
+}
+
+int coir_http_app_serve(coir_http_app *app, const char *address)
+{
+    if (app == NULL)
+        return -EINVAL;
+    COIR_TRY(check(app));
+    COIR_AUTO(coir_listener) *listener = NULL;
+    COIR_TRY(coir_tcp_listen(address, NULL, &listener));
+    return coir_http_app_serve_listener(app, listener);
+}
+
+int coir_http_app_serve_stream(coir_http_app *app, coir_stream *stream)
+{
+    int r = app == NULL ? -EINVAL : check(app);
+    if (r < 0 || stream == NULL) {
+        coir_stream_abort(stream);
+        return r < 0 ? r : -EINVAL;
+    }
+    bool alone = !app->served; /* beside a listener, or another one of these */
+    if (alone)
+        r = coir_group_init(&app->requests, COIR_REPORT);
+    if (r < 0) {
+        coir_stream_abort(stream);
+        return r;
+    }
+    app->served = true;
+    r = coir__http_connect(app, stream);
+    if (!alone)
+        return r;
+    if (r == 0)
+        r = coir_group_wait(&app->requests);
+    drain(app);
+    app->served = false;
+    return r;
+}
+
+/* ---- asking ---- */
+
+void coir_http_app_stats_get(const coir_http_app *app, coir_http_app_stats *ret_stats)
+{
+    *ret_stats = app->stats;
+}

@@ -1,0 +1,217 @@
+/* app.h: what the files of the server share: an application, its connections, a request.
+ *
+ * A connection is in one of two states. Idle: nothing of it is there but its record and its stream,
+ * and the task that will answer its next request is not there yet (coir_spawn_on_readable). Active:
+ * that task runs, with a request record, which goes from request to request and then back to the
+ * application. Replies are gathered in the record's `out` as long as there are whole requests to be
+ * answered, and go out in one write. Internal to http.
+ */
+#ifndef COIR_HTTP_APP_INTERNAL_H
+#define COIR_HTTP_APP_INTERNAL_H
+
+#include <coir/file.h>
+#include <coir/group.h>
+#include <coir/http_app.h>
+
+#include "message.h"
+
+enum {
+    COIR__HTTP_SEGMENTS = 64, /* of a path: longer ones are not found */
+    COIR__HTTP_PARAMS = 16,   /* of a pattern */
+};
+
+/* ---- routes (router.c) ---- */
+
+struct coir__http_files {
+    coir_file *directory; /* open while the application is served */
+    char *path;
+};
+
+/* What answers a pattern for a method. */
+struct coir__http_route {
+    struct coir__http_route *next;
+    char *method; /* NULL: any */
+    coir_http_handler handler;
+    struct coir__http_files *files; /* of coir_http_app_static; NULL: none */
+    char *names[COIR__HTTP_PARAMS]; /* in the order in which they stand in the pattern */
+    size_t count;
+};
+
+/* A segment of patterns: what is written out, a parameter, or all that is left. */
+struct coir__http_node {
+    struct coir__http_node *next, *first; /* siblings and children that are written out */
+    struct coir__http_node *param, *rest;
+    struct coir__http_route *routes;
+    coir_http_app *mounted;
+    char segment[];
+};
+
+/* Adds a route to the tree at *root. Returns NULL, or what is wrong. */
+const char *coir__http_router_add(struct coir__http_node **root, const char *method,
+                                  const char *pattern, coir_http_handler handler,
+                                  struct coir__http_files *files);
+
+/* Mounts an application below prefix. Returns NULL, or what is wrong. */
+const char *coir__http_router_mount(struct coir__http_node **root, const char *prefix,
+                                    coir_http_app *child);
+
+/* Finds the route of request below root, from its segment at on. Returns NULL when there is none;
+ * then *ret_allowed lists the methods of other routes, as Allow does, or is empty. */
+const struct coir__http_route *coir__http_router_find(coir_http_request *request,
+                                                      const struct coir__http_node *root,
+                                                      coir_buffer *ret_allowed);
+
+void coir__http_router_free(struct coir__http_node *root);
+
+/* ---- applications (app.c) ---- */
+
+/* Remembers a mistake in a registration, if it is the first one. */
+void coir__http_mistake(coir_http_app *app, const char *what, const char *value, const char *why);
+
+struct coir__http_middleware {
+    struct coir__http_middleware *next;
+    int (*fn)(coir_http_request *request, void *arg);
+    void *arg;
+};
+
+struct coir__http_context {
+    struct coir__http_context *next, *previous;
+    coir_fn start;
+    void (*stop)(void *arg);
+    void *arg;
+};
+
+struct coir__http_service {
+    struct coir__http_service *next;
+    coir_fn fn;
+    void *arg;
+};
+
+struct coir__http_connection;
+
+struct coir_http_app {
+    coir_http_app_opts opts; /* with defaults */
+    coir_http_app *parent;   /* where it is mounted */
+    struct coir__http_node *root;
+    struct coir__http_middleware *middleware, **last_middleware;
+    struct coir__http_context *contexts, *last_context;
+    struct coir__http_service *services, **last_service;
+    coir_http_app *children, *next; /* mounted in it; beside it */
+    int wrong;                      /* of the first mistake, with its text */
+    char wrong_text[140];
+    coir_http_app_stats stats;
+    /* while it is served */
+    coir_group requests; /* the tasks of connections */
+    bool served, draining;
+    struct coir__http_connection *connections;
+    coir_http_request *spare; /* a record that nobody uses */
+};
+
+/* ---- connections (connection.c) ---- */
+
+struct coir__http_connection {
+    struct coir__http_connection *next, *previous;
+    coir_http_app *app;
+    coir_stream *stream; /* NULL: it was closed while nobody was there */
+    unsigned requests;   /* that were answered */
+    bool secured;        /* its TLS handshake is done, or it has none */
+    bool idle;
+};
+
+/* Takes over a connection; the task that serves it belongs to app->requests. When it fails the
+ * stream is closed. */
+int coir__http_connect(coir_http_app *app, coir_stream *stream);
+
+/* Closes those without a request. */
+void coir__http_close_idle(coir_http_app *app);
+
+/* ---- requests (request.c) ---- */
+
+enum coir__http_reply_state {
+    COIR__HTTP_FRESH,    /* nothing was replied */
+    COIR__HTTP_BEGUN,    /* its head was, and more is to come */
+    COIR__HTTP_REPLIED,  /* all of it */
+    COIR__HTTP_UPGRADED, /* the connection is another protocol's */
+};
+
+/* A string of the request's. */
+struct coir__http_text {
+    struct coir__http_text *next;
+    char text[];
+};
+
+struct coir_http_request {
+    coir_http_app *app; /* whose handler answers */
+    struct coir__http_connection *connection;
+    struct coir__http_head head;
+    struct coir__http_body body;
+    coir_buffer path; /* its segments, decoded, each with a terminator */
+    const char *segments[COIR__HTTP_SEGMENTS + 1];
+    size_t count, at; /* of segments; the first one below the application */
+    const struct coir__http_route *route;
+    const char *values[COIR__HTTP_PARAMS];
+    const struct coir__http_middleware *middleware; /* the next one */
+    coir_http_app *middleware_of;
+    coir_buffer entity;  /* the body, when it was read */
+    coir_buffer headers; /* of the reply, as lines */
+    coir_buffer out;     /* what is to be sent */
+    struct coir__http_text *texts;
+    enum coir__http_reply_state state;
+    int status;           /* of the reply */
+    uint64_t sent;        /* bytes of its body */
+    coir_time began;      /* when its head was there */
+    coir_time body_began; /* when the body was first asked for; 0: it was not */
+    uint64_t body_length; /* bytes of the body so far */
+    bool keep;            /* the connection goes on after it */
+    bool head_only;       /* HEAD */
+    bool chunked;         /* how a reply that was begun is framed */
+    bool continued;       /* the client was told to send its body */
+    bool whole;           /* entity is all of it */
+};
+
+/* Splits the path of request into segments. Returns 0, -COIR_EURL, -ENOMEM. */
+int coir__http_request_split(coir_http_request *request);
+
+/* Forgets everything of the last request. */
+void coir__http_request_clear(coir_http_request *request);
+
+/* Gives its memory back. */
+void coir__http_request_free(coir_http_request *request);
+
+/* A copy of length bytes at text that lives as long as request; NULL without memory. */
+char *coir__http_request_keep(coir_http_request *request, const char *text, size_t length);
+
+/* Reads and drops a short rest of the body. Returns whether the next request can follow. */
+bool coir__http_request_finish(coir_http_request *request);
+
+/* ---- replies (reply.c) ---- */
+
+/* Sends what was gathered. Returns 0 or a code. */
+int coir__http_flush(coir_http_request *request);
+
+/* As coir_http_reply_header, whether or not it is for handlers. */
+int coir__http_reply_set(coir_http_request *request, const char *name, const char *value);
+
+/* Adds the head of a reply to out; length UINT64_MAX: in chunks. */
+int coir__http_put_head(coir_http_request *request, int status, const char *type, uint64_t length);
+
+/* Ends a reply that was begun. */
+int coir__http_end_reply(coir_http_request *request);
+
+/* A reply of the server's own, after which the connection is closed if close. */
+int coir__http_refuse(coir_http_request *request, int status, const char *why, bool close);
+
+/* ---- files (files.c) ---- */
+
+/* Opens the directories of routes below root that are not open yet. Returns 0 or a code. */
+int coir__http_open_directories(struct coir__http_node *root);
+
+/* Replies with a file below directory. */
+int coir__http_serve_file(coir_http_request *request, const struct coir__http_files *files,
+                          const char *path);
+
+/* ---- the access log (log.c) ---- */
+
+void coir__http_log(coir_http_request *request);
+
+#endif

@@ -1,0 +1,340 @@
+/* connection.c: a connection of a server: from request to request, and idle between them.
+ *
+ * The task of a connection answers all requests that are there, then waits a moment for the next
+ * one, since most come soon; after that the connection is idle, and a task is started for it when
+ * something comes. Who breaks the rules of framing is answered once, and nothing more is read.
+ * Called by app.c.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <coir/memory.h>
+#include <coir/tls.h>
+
+#include "app.h"
+
+#define MOMENT COIR_MS(50)          /* that a task waits for the next request */
+#define GATHERED ((size_t)64 << 10) /* bytes of replies that are sent at the latest */
+
+/* ---- records ---- */
+
+static void close_connection(struct coir__http_connection *connection)
+{
+    coir_http_app *app = connection->app;
+    if (connection->idle)
+        app->stats.idle--;
+    *(connection->previous != NULL ? &connection->previous->next : &app->connections) =
+        connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    app->stats.connections--;
+    coir_stream_close(connection->stream);
+    coir_free(connection);
+}
+
+static coir_http_request *take_request(struct coir__http_connection *connection)
+{
+    coir_http_app *app = connection->app;
+    coir_http_request *request = COIR_TAKE(app->spare);
+    if (request == NULL)
+        request = coir_calloc(1, sizeof *request);
+    if (request != NULL)
+        request->connection = connection;
+    return request;
+}
+
+static void give_request(coir_http_app *app, coir_http_request *request)
+{
+    coir__http_request_clear(request);
+    request->out.length = 0;
+    if (app->spare == NULL && request->out.capacity <= 2 * GATHERED)
+        app->spare = request;
+    else
+        coir__http_request_free(request);
+}
+
+/* ---- answering ---- */
+
+/* What a failure of a handler means for its client; 0: nothing that the client has done. */
+static int status_of(int code)
+{
+    switch (code) {
+    case -COIR_ETOOLONG: return 413;
+    case -EBADMSG:
+    case -COIR_EHTTP:
+    case -COIR_EURL: return 400;
+    case -ENOENT: return 404;
+    case -ETIMEDOUT: return 408;
+    default: return 0;
+    }
+}
+
+static void report_failure(const coir_http_request *request, int code)
+{
+    char text[1024];
+    (void)coir_error_format(coir_last_error(), code, text, sizeof text);
+    coir_report_make(COIR_REPORT_UNREAD, "http %s %.100s: %s", request->head.method,
+                     request->head.target, text);
+    coir_clear_error();
+}
+
+/* A handler has failed. Returns whether the client could be told so. */
+static bool answer_failure(coir_http_request *request, int code)
+{
+    bool gone = code == -ECONNRESET || code == -EPIPE || code == -COIR_EEOF ||
+                code == -COIR_ETRUNCATED || code == -COIR_EBROKENSTREAM;
+    if (gone || coir_pending() != 0)
+        return false;
+    int status = status_of(code);
+    if (status == 0)
+        report_failure(request, code);
+    if (request->state != COIR__HTTP_FRESH)
+        return false;
+    bool read = code != -COIR_EHTTP && code != -ETIMEDOUT && code != -COIR_ETOOLONG;
+    const char *why = status != 0 && code != -ENOENT ? coir_last_message(code) : NULL;
+    return coir__http_refuse(request, status != 0 ? status : 500, why, !read) == 0;
+}
+
+int coir_http_next(coir_http_request *request)
+{
+    const struct coir__http_middleware *next = request->middleware;
+    if (next == NULL && request->middleware_of != request->app) {
+        /* go down one application towards the one that answers */
+        coir_http_app *below = request->app;
+        while (below->parent != request->middleware_of)
+            below = below->parent;
+        request->middleware_of = below;
+        request->middleware = below->middleware;
+        return coir_http_next(request);
+    }
+    if (next != NULL) {
+        request->middleware = next->next;
+        return next->fn(request, next->arg);
+    }
+    if (request->route->files != NULL)
+        return coir__http_serve_file(request, request->route->files, request->values[0]);
+    return request->route->handler(request);
+}
+
+/* Finds out who answers, and lets him. */
+static int handle(coir_http_request *request)
+{
+    coir_http_app *app = request->connection->app;
+    COIR_AUTO(coir_buffer) allowed = {0};
+    int r = coir__http_request_split(request);
+    if (r < 0)
+        return r;
+    request->app = app;
+    request->at = 0;
+    request->route = coir__http_router_find(request, app->root, &allowed);
+    if (request->route == NULL && allowed.length == 0)
+        return coir__http_refuse(request, 404, NULL, false);
+    if (request->route == NULL) {
+        COIR_TRY(coir_http_reply_header(request, "Allow", coir_buffer_text(&allowed)));
+        return coir__http_refuse(request, 405, NULL, false);
+    }
+    request->middleware_of = app;
+    request->middleware = app->middleware;
+    return coir_http_next(request);
+}
+
+struct watch {
+    coir_stream *stream;
+    coir_scope *scope;
+};
+
+/* Cancels the handler when the client leaves; what it still sends is not touched. */
+static int watch_client(void *arg)
+{
+    const struct watch *watch = arg;
+    coir_bytes bytes = {0};
+    int r = 1;
+    for (size_t least = 1; r > 0 && least <= COIR_STREAM_PEEK_LIMIT; least = bytes.length + 1)
+        r = coir_stream_peek(watch->stream, least, &bytes);
+    if (r == 0 || r == -COIR_EEOF || r == -ECONNRESET)
+        coir_scope_cancel(watch->scope, "the client has gone");
+    return 0;
+}
+
+static int handle_watched(coir_http_request *request)
+{
+    if (!request->connection->app->opts.cancel_on_disconnect || !request->body.over)
+        return handle(request);
+    COIR_SCOPE(scope, COIR_FOREVER);
+    struct watch watch = {request->connection->stream, &scope};
+    COIR_GROUP_COLLECT(group);
+    COIR_TRY(coir_spawn(&group, watch_client, &watch, NULL));
+    return handle(request);
+}
+
+/* Answers a request whose head is there. Returns whether the connection goes on. */
+static bool answer(coir_http_request *request)
+{
+    struct coir__http_connection *connection = request->connection;
+    coir_http_app *app = connection->app;
+    request->began = coir_now();
+    request->head_only = strcmp(request->head.method, "HEAD") == 0;
+    connection->requests++;
+    request->keep =
+        request->head.keep_alive && connection->requests < app->opts.requests && !app->draining;
+    coir__http_body_begin(&request->body, connection->stream, &request->head, "");
+    int r = handle_watched(request);
+    if (r >= 0 && request->state == COIR__HTTP_FRESH)
+        r = coir_fail(-EPROTO, "the handler has not replied");
+    if (r >= 0)
+        r = coir__http_end_reply(request);
+    bool good = r >= 0 || answer_failure(request, r);
+    app->stats.requests++;
+    app->stats.failed += !good || request->status >= 500;
+    if (app->opts.log != NULL)
+        coir__http_log(request);
+    if (!good)
+        coir_stream_abort(COIR_TAKE(connection->stream));
+    return good && request->keep && request->state == COIR__HTTP_REPLIED &&
+           coir__http_request_finish(request);
+}
+
+/* ---- the next request ---- */
+
+/* Waits until least bytes are there. Returns as coir_stream_peek. */
+static int wait_for(coir_http_request *request, size_t least, coir_time limit,
+                    coir_bytes *ret_bytes)
+{
+    COIR_SCOPE(scope, limit);
+    int r = coir_stream_peek(request->connection->stream, least, ret_bytes);
+    coir_scope_leave(&scope);
+    return r == -ETIME && coir_scope_expired(&scope) ? -ETIMEDOUT : r;
+}
+
+/* Reads the head of the next request. left is how many bytes of it are known to be there. Returns
+ * 1; 0 when nothing has come; a code when the connection is at its end. */
+static int read_head(coir_http_request *request, bool first, size_t *left)
+{
+    const coir_http_app *app = request->connection->app;
+    coir_bytes bytes;
+    size_t size = 0;
+    int status = 0;
+    const char *wrong = NULL;
+    if (*left == 0 || request->out.length >= GATHERED)
+        COIR_TRY(coir__http_flush(request));
+    int r = *left > 0 ? coir_stream_peek(request->connection->stream, 1, &bytes)
+                      : wait_for(request, 1, first ? app->opts.head_limit : MOMENT, &bytes);
+    if (r == -ETIMEDOUT && !first)
+        return 0;
+    coir_time until = coir_now() + app->opts.head_limit;
+    while (r > 0) {
+        r = coir__http_parse_head(&request->head, false, bytes, &coir__http_limits, &size, &status,
+                                  &wrong);
+        if (r != 0)
+            break;
+        COIR_TRY(coir__http_flush(request));
+        r = wait_for(request, bytes.length + 1, until - coir_now(), &bytes);
+        if (r == -ETIMEDOUT || r == -COIR_ETOOLONG)
+            status = r == -ETIMEDOUT ? 408 : 431;
+    }
+    if (r > 0) {
+        *left = bytes.length - size;
+        coir_stream_consume(request->connection->stream, size);
+        return 1;
+    }
+    if (status == 0)
+        return r == 0 ? -COIR_EEOF : r;
+    request->connection->app->stats.refused++;
+    request->head.method = "GET"; /* of which nothing is known */
+    (void)coir__http_refuse(request, status, wrong, true);
+    (void)coir__http_flush(request);
+    return -COIR_EHTTP;
+}
+
+/* Answers requests as long as they come. Returns whether the connection is to be kept. */
+static bool answer_all(coir_http_request *request)
+{
+    size_t left = 0;
+    for (bool first = true;; first = false) {
+        int r = read_head(request, first, &left);
+        if (r <= 0)
+            return r == 0;
+        bool bare = !request->head.chunked && request->head.length == 0;
+        bool goes_on = answer(request);
+        if (!bare)
+            left = 0; /* what is behind a body is not known */
+        if (!goes_on) {
+            if (request->connection->stream != NULL)
+                (void)coir__http_flush(request);
+            return false;
+        }
+        coir__http_request_clear(request);
+    }
+}
+
+static int secure(struct coir__http_connection *connection)
+{
+    if (connection->secured)
+        return 0;
+    connection->secured = true;
+    return coir_tls_accept(connection->app->opts.tls, COIR_TAKE(connection->stream),
+                           &connection->stream);
+}
+
+static int serve_connection(void *arg);
+
+static int go_idle(struct coir__http_connection *connection, coir_time limit)
+{
+    const coir_spawn_opts opts = {.name = "http connection"};
+    COIR_TRY(coir_spawn_on_readable_with(&connection->app->requests, connection->stream, limit,
+                                         serve_connection, connection, &opts));
+    connection->idle = true;
+    connection->app->stats.idle++;
+    return 0;
+}
+
+/* The task of a connection, from when something has come. */
+static int serve_connection(void *arg)
+{
+    struct coir__http_connection *connection = arg;
+    coir_http_app *app = connection->app;
+    connection->idle = false;
+    app->stats.idle--;
+    bool kept = false;
+    coir_http_request *request = NULL;
+    if (connection->stream != NULL && !coir_stream_was_idle(connection->stream) &&
+        secure(connection) == 0)
+        request = take_request(connection);
+    if (request != NULL) {
+        kept = answer_all(request);
+        give_request(app, request);
+    }
+    if (kept && !app->draining && go_idle(connection, app->opts.idle_limit) == 0)
+        return 0;
+    close_connection(connection);
+    return 0;
+}
+
+int coir__http_connect(coir_http_app *app, coir_stream *stream)
+{
+    struct coir__http_connection *connection = coir_calloc(1, sizeof *connection);
+    if (connection == NULL) {
+        coir_stream_abort(stream);
+        return -ENOMEM;
+    }
+    connection->app = app;
+    connection->stream = stream;
+    connection->secured = app->opts.tls == NULL;
+    connection->next = app->connections;
+    if (connection->next != NULL)
+        connection->next->previous = connection;
+    app->connections = connection;
+    app->stats.connections++;
+    int r = go_idle(connection, app->opts.head_limit);
+    if (r < 0)
+        close_connection(connection);
+    return r;
+}
+
+/* Their tasks are started by the close, and free what is left. */
+void coir__http_close_idle(coir_http_app *app)
+{
+    for (struct coir__http_connection *at = app->connections; at != NULL; at = at->next)
+        if (at->idle)
+            coir_stream_close(COIR_TAKE(at->stream));
+}

@@ -1,0 +1,425 @@
+/* reply.c: what a handler answers: heads, whole bodies, bodies bit by bit, events, upgrades.
+ *
+ * A reply is put into the request's `out`, and stays there while there are more requests to answer;
+ * what is large, or made bit by bit, is sent at once. Whatever the handler does, framing is this
+ * file's: HEAD, 204 and 304 have no body, and no header of the handler's can say otherwise. Called
+ * by programs and connection.c.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <jansson.h>
+
+#include <coir/memory.h>
+
+#include "app.h"
+
+#define LARGE ((size_t)16 << 10) /* a body that is not copied */
+#define CHUNKS UINT64_MAX
+
+/* ---- sending ---- */
+
+static int write_bounded(coir_http_request *request, const struct iovec *vectors, size_t count)
+{
+    COIR_SCOPE(stall, request->connection->app->opts.stall_limit);
+    int r = coir_stream_write_vectors(request->connection->stream, vectors, count);
+    coir_scope_leave(&stall);
+    return r == -ETIME && coir_scope_expired(&stall) ? -ETIMEDOUT : r;
+}
+
+/* Sends what was gathered, and size bytes at data behind it. */
+static int flush_with(coir_http_request *request, const void *data, size_t size)
+{
+    coir_buffer *out = &request->out;
+    struct iovec vectors[] = {{out->data, out->length}, {(void *)(uintptr_t)data, size}};
+    size_t skipped = out->length == 0;
+    size_t count = 2 - skipped - (size == 0);
+    out->length = 0;
+    return count > 0 ? write_bounded(request, vectors + skipped, count) : 0;
+}
+
+int coir__http_flush(coir_http_request *request)
+{
+    return request->out.length > 0 ? flush_with(request, NULL, 0) : 0;
+}
+
+/* ---- headers ---- */
+
+static bool is_framing(const char *name)
+{
+    return strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0 ||
+           strcasecmp(name, "Connection") == 0;
+}
+
+/* The line of the header of that name among those that were set, and its length; NULL. */
+static char *find_line(coir_http_request *request, const char *name, size_t *ret_length)
+{
+    size_t wanted = strlen(name);
+    char *at = request->headers.data, *end = at + request->headers.length;
+    while (at < end) {
+        char *next = memchr(at, '\n', (size_t)(end - at));
+        *ret_length = (size_t)(next + 1 - at);
+        if (strncasecmp(at, name, wanted) == 0 && at[wanted] == ':')
+            return at;
+        at = next + 1;
+    }
+    return NULL;
+}
+
+static void remove_lines(coir_http_request *request, const char *name)
+{
+    size_t length;
+    for (char *line;
+         request->headers.length > 0 && (line = find_line(request, name, &length)) != NULL;) {
+        char *end = request->headers.data + request->headers.length;
+        memmove(line, line + length, (size_t)(end - line) - length);
+        request->headers.length -= length;
+    }
+}
+
+int coir__http_reply_set(coir_http_request *request, const char *name, const char *value)
+{
+    size_t before = request->headers.length;
+    COIR_TRY(coir__http_put_header(&request->headers, name, value));
+    request->headers.length = before; /* what is no header has left the others alone */
+    remove_lines(request, name);
+    return coir__http_put_header(&request->headers, name, value);
+}
+
+static int check_header(const coir_http_request *request, const char *name, const char *value)
+{
+    if (name == NULL || value == NULL || is_framing(name))
+        return -EINVAL;
+    return request->state == COIR__HTTP_FRESH ? 0 : -EALREADY;
+}
+
+int coir_http_reply_header(coir_http_request *request, const char *name, const char *value)
+{
+    int r = check_header(request, name, value);
+    return r < 0 ? r : coir__http_reply_set(request, name, value);
+}
+
+int coir_http_reply_header_add(coir_http_request *request, const char *name, const char *value)
+{
+    int r = check_header(request, name, value);
+    return r < 0 ? r : coir__http_put_header(&request->headers, name, value);
+}
+
+/* RFC 6265, section 4.1.1. */
+static bool is_cookie_value(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text <= ' ' || (unsigned char)*text >= 0x7f ||
+            strchr("\",;\\", *text) != NULL)
+            return false;
+    return true;
+}
+
+static int put_attribute(coir_buffer *cookie, const char *name, const char *value)
+{
+    if (value[strcspn(value, ";\r\n")] != '\0')
+        return -EINVAL;
+    COIR_TRY(coir__http_put(cookie, name));
+    return coir__http_put(cookie, value);
+}
+
+static int put_cookie(coir_buffer *cookie, const coir_http_cookie_opts *opts, bool secure)
+{
+    COIR_TRY(put_attribute(cookie, "; Path=", opts->path != NULL ? opts->path : "/"));
+    if (opts->domain != NULL)
+        COIR_TRY(put_attribute(cookie, "; Domain=", opts->domain));
+    if (opts->age != 0)
+        COIR_TRY(coir__http_put(cookie, "; Max-Age="));
+    if (opts->age != 0)
+        COIR_TRY(
+            coir__http_put_number(cookie, opts->age < 0 ? 0 : (uint64_t)(opts->age / COIR_SEC(1))));
+    COIR_TRY(
+        put_attribute(cookie, "; SameSite=", opts->same_site != NULL ? opts->same_site : "Lax"));
+    if (secure && !opts->insecure)
+        COIR_TRY(coir__http_put(cookie, "; Secure"));
+    return opts->scripts ? 0 : coir__http_put(cookie, "; HttpOnly");
+}
+
+int coir_http_reply_cookie(coir_http_request *request, const char *name, const char *value,
+                           const coir_http_cookie_opts *opts)
+{
+    static const coir_http_cookie_opts defaults;
+    if (name == NULL || value == NULL || !coir__http_is_token(name, strlen(name)) ||
+        !is_cookie_value(value))
+        return -EINVAL;
+    COIR_AUTO(coir_buffer) cookie = {0};
+    COIR_TRY(coir__http_put(&cookie, name));
+    COIR_TRY(coir__http_put(&cookie, "="));
+    COIR_TRY(coir__http_put(&cookie, value));
+    COIR_TRY(put_cookie(&cookie, opts != NULL ? opts : &defaults,
+                        request->connection->app->opts.tls != NULL));
+    return coir_http_reply_header_add(request, "Set-Cookie", coir_buffer_text(&cookie));
+}
+
+/* ---- heads ---- */
+
+static int put_status(coir_buffer *out, int status)
+{
+    static const char usual[] = "HTTP/1.1 200 OK\r\n";
+    if (status == 200)
+        return coir_buffer_append(out, usual, sizeof usual - 1);
+    COIR_TRY(coir__http_put(out, "HTTP/1.1 "));
+    COIR_TRY(coir__http_put_number(out, (uint64_t)status));
+    COIR_TRY(coir__http_put(out, " "));
+    COIR_TRY(coir__http_put(out, coir_http_status_text(status)));
+    return coir__http_put(out, "\r\n");
+}
+
+static bool has_no_body(int status)
+{
+    return status / 100 == 1 || status == 204 || status == 304;
+}
+
+static int put_framing(coir_http_request *request, int status, uint64_t length)
+{
+    coir_buffer *out = &request->out;
+    request->chunked = length == CHUNKS && request->head.minor > 0;
+    if (length == CHUNKS && !request->chunked)
+        request->keep = false; /* its end is that of the connection */
+    if (request->chunked)
+        COIR_TRY(coir__http_put(out, "Transfer-Encoding: chunked\r\n"));
+    if (length != CHUNKS && !has_no_body(status)) {
+        COIR_TRY(coir__http_put(out, "Content-Length: "));
+        COIR_TRY(coir__http_put_number(out, length));
+        COIR_TRY(coir__http_put(out, "\r\n"));
+    }
+    if (status == 101)
+        return coir__http_put(out, "Connection: Upgrade\r\n");
+    if (!request->keep)
+        return coir__http_put(out, "Connection: close\r\n");
+    return request->head.minor > 0 ? 0 : coir__http_put(out, "Connection: keep-alive\r\n");
+}
+
+static int put_head(coir_http_request *request, int status, const char *type, uint64_t length)
+{
+    coir_buffer *out = &request->out;
+    size_t unused;
+    COIR_TRY(put_status(out, status));
+    if (!request->connection->app->opts.no_date)
+        COIR_TRY(coir__http_put_date(out));
+    bool typed = request->headers.length > 0 && find_line(request, "Content-Type", &unused) != NULL;
+    if (type != NULL && !typed)
+        COIR_TRY(coir__http_put_header(out, "Content-Type", type));
+    COIR_TRY(coir_buffer_append(out, request->headers.data, request->headers.length));
+    COIR_TRY(put_framing(request, status, length));
+    return coir_buffer_append(out, "\r\n", 2);
+}
+
+int coir__http_put_head(coir_http_request *request, int status, const char *type, uint64_t length)
+{
+    if (status < 101 || status > 599)
+        return -EINVAL;
+    if (request->state != COIR__HTTP_FRESH)
+        return -EALREADY;
+    if (request->head.expects && !request->continued && !request->body.over)
+        request->keep = false; /* the client may send its body or not */
+    size_t before = request->out.length;
+    int r = put_head(request, status, type, length);
+    if (r < 0) {
+        request->out.length = before; /* half a head is none */
+        return r;
+    }
+    request->status = status;
+    request->state = COIR__HTTP_BEGUN;
+    return 0;
+}
+
+/* ---- whole bodies ---- */
+
+int coir_http_reply(coir_http_request *request, int status, const char *type, const void *data,
+                    size_t size)
+{
+    bool bodiless = has_no_body(status);
+    COIR_TRY(coir__http_put_head(request, status, type, size));
+    request->chunked = false;
+    request->state = COIR__HTTP_REPLIED;
+    request->sent = bodiless || request->head_only ? 0 : size;
+    if (request->sent == 0)
+        return 0;
+    if (size >= LARGE)
+        return flush_with(request, data, size);
+    int r = coir_buffer_append(&request->out, data, size);
+    return r == -ENOMEM ? flush_with(request, data, size) : r;
+}
+
+/* A text that printf would make, on the heap; NULL without memory. */
+static char *make_text(const char *format, va_list arguments, int *ret_length)
+{
+    char *text = NULL;
+    *ret_length = vasprintf(&text, format, arguments);
+    return *ret_length >= 0 ? text : NULL;
+}
+
+static const char plain[] = "text/plain; charset=utf-8";
+
+int coir_http_reply_text(coir_http_request *request, int status, const char *format, ...)
+{
+    int length;
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = make_text(format, arguments, &length);
+    va_end(arguments);
+    if (text == NULL)
+        return -ENOMEM;
+    int r = coir_http_reply(request, status, plain, text, (size_t)length);
+    free(text);
+    return r;
+}
+
+int coir_http_reply_json(coir_http_request *request, int status, json_t *json)
+{
+    char *text = json != NULL ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    json_decref(json);
+    if (text == NULL)
+        return -ENOMEM;
+    int r = coir_http_reply(request, status, "application/json", text, strlen(text));
+    free(text);
+    return r;
+}
+
+int coir_http_fail(coir_http_request *request, int status, const char *format, ...)
+{
+    int length;
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = make_text(format, arguments, &length);
+    va_end(arguments);
+    if (text == NULL)
+        return -ENOMEM;
+    int r = coir__http_refuse(request, status, text, false);
+    free(text);
+    return r;
+}
+
+int coir__http_refuse(coir_http_request *request, int status, const char *why, bool close)
+{
+    char text[512];
+    const char *name = coir_http_status_text(status);
+    int length = why != NULL ? snprintf(text, sizeof text, "%d %s: %s\n", status, name, why)
+                             : snprintf(text, sizeof text, "%d %s\n", status, name);
+    size_t size = (size_t)length < sizeof text ? (size_t)length : sizeof text - 1;
+    if (close)
+        request->keep = false;
+    return coir_http_reply(request, status, plain, text, size);
+}
+
+int coir_http_redirect(coir_http_request *request, int status, const char *location)
+{
+    if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)
+        return -EINVAL;
+    COIR_TRY(coir_http_reply_header(request, "Location", location));
+    return coir__http_refuse(request, status, NULL, false);
+}
+
+/* ---- bit by bit ---- */
+
+int coir_http_reply_begin(coir_http_request *request, int status, const char *type)
+{
+    if (has_no_body(status))
+        return -EINVAL;
+    return coir__http_put_head(request, status, type, CHUNKS);
+}
+
+int coir_http_reply_write(coir_http_request *request, const void *data, size_t size)
+{
+    static const char end[] = "\r\n";
+    coir_buffer *out = &request->out;
+    if (request->state != COIR__HTTP_BEGUN)
+        return -EINVAL;
+    if (size == 0 || request->head_only)
+        return coir__http_flush(request); /* a chunk of no size would be the last */
+    request->sent += size;
+    if (!request->chunked)
+        return flush_with(request, data, size);
+    char line[20];
+    int length = snprintf(line, sizeof line, "%zx\r\n", size);
+    COIR_TRY(coir_buffer_append(out, line, (size_t)length));
+    if (size < LARGE) {
+        COIR_TRY(coir_buffer_append(out, data, size));
+        COIR_TRY(coir_buffer_append(out, end, 2));
+        return coir__http_flush(request);
+    }
+    struct iovec vectors[] = {
+        {out->data, out->length}, {(void *)(uintptr_t)data, size}, {(void *)(uintptr_t)end, 2}};
+    out->length = 0;
+    return write_bounded(request, vectors, COIR_COUNT(vectors));
+}
+
+int coir__http_end_reply(coir_http_request *request)
+{
+    if (request->state != COIR__HTTP_BEGUN)
+        return 0;
+    request->state = COIR__HTTP_REPLIED;
+    return request->chunked && !request->head_only ? coir__http_put(&request->out, "0\r\n\r\n") : 0;
+}
+
+/* ---- events: the HTML standard, "Server-sent events" ---- */
+
+static int put_field(coir_buffer *text, const char *name, const char *value, size_t length)
+{
+    COIR_TRY(coir__http_put(text, name));
+    COIR_TRY(coir_buffer_append(text, value, length));
+    return coir_buffer_append(text, "\n", 1);
+}
+
+static int put_event(coir_buffer *text, const char *event, const char *id, const char *data)
+{
+    if (event != NULL)
+        COIR_TRY(put_field(text, "event: ", event, strlen(event)));
+    if (id != NULL)
+        COIR_TRY(put_field(text, "id: ", id, strlen(id)));
+    for (;;) {
+        size_t length = strcspn(data, "\r\n");
+        COIR_TRY(put_field(text, "data: ", data, length));
+        data += length;
+        if (*data == '\0')
+            return coir_buffer_append(text, "\n", 1);
+        data += data[0] == '\r' && data[1] == '\n' ? 2 : 1;
+    }
+}
+
+static bool is_line(const char *text)
+{
+    return text == NULL || text[strcspn(text, "\r\n")] == '\0';
+}
+
+int coir_http_reply_event(coir_http_request *request, const char *event, const char *id,
+                          const char *data)
+{
+    if (data == NULL || !is_line(event) || !is_line(id))
+        return -EINVAL;
+    if (request->state == COIR__HTTP_FRESH) {
+        COIR_TRY(coir_http_reply_header(request, "Cache-Control", "no-store"));
+        COIR_TRY(coir_http_reply_begin(request, 200, "text/event-stream"));
+    }
+    COIR_AUTO(coir_buffer) text = {0};
+    COIR_TRY(put_event(&text, event, id, data));
+    return coir_http_reply_write(request, text.data, text.length);
+}
+
+/* ---- other protocols ---- */
+
+int coir_http_reply_upgrade(coir_http_request *request, const char *protocol,
+                            coir_stream **ret_stream)
+{
+    const char *asked = coir_http_request_header(request, "Upgrade");
+    if (!request->head.upgrade || asked == NULL || !coir__http_has_token(asked, protocol))
+        return coir_fail(-EPROTO, "the client has not asked for %.60s", protocol);
+    if (!request->body.over)
+        return coir_fail(-EPROTO, "a body comes before the other protocol");
+    COIR_TRY(coir__http_reply_set(request, "Upgrade", protocol));
+    COIR_TRY(coir__http_put_head(request, 101, NULL, 0));
+    request->state = COIR__HTTP_UPGRADED;
+    request->keep = false;
+    *ret_stream = request->connection->stream;
+    return coir__http_flush(request);
+}
