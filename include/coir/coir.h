@@ -21,6 +21,7 @@
 #include <coir/future.h>
 #include <coir/generator.h>
 #include <coir/group.h>
+#include <coir/limiter.h>
 #include <coir/lock.h>
 #include <coir/loop.h>
 #include <coir/name.h>
