@@ -36,6 +36,7 @@
 #include <coir/scope.h>
 #include <coir/select.h>
 #include <coir/semaphore.h>
+#include <coir/service.h>
 #include <coir/signal.h>
 #include <coir/singleflight.h>
 #include <coir/stream.h>

@@ -18,7 +18,8 @@ GROUPS = {
     "Meeting": ["channel", "queue", "broadcast", "watch", "future", "generator", "select"],
     "Taking turns": ["lock", "rwlock", "event", "condition", "semaphore", "capacity", "barrier", "singleflight"],
     "Input and output": ["tcp", "stream", "stream_pair", "pipe", "filter", "socket", "address", "descriptor", "signal"],
-    "Loops and threads": ["loop", "threads", "retry", "limiter", "memory"],
+    "Loops and threads": ["loop", "threads", "memory"],
+    "Resilience": ["retry", "limiter", "service"],
     "Tests": ["testing", "testing_streams"],
 }
 ASSETS = ["style.css", "search.js"]
