@@ -13,6 +13,7 @@
 #include <coir/condition.h>
 #include <coir/debug.h>
 #include <coir/descriptor.h>
+#include <coir/drain.h>
 #include <coir/error.h>
 #include <coir/event.h>
 #include <coir/file.h>
