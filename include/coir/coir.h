@@ -5,6 +5,7 @@
 #include <coir/activation.h>
 #include <coir/barrier.h>
 #include <coir/base.h>
+#include <coir/breaker.h>
 #include <coir/broadcast.h>
 #include <coir/buffer.h>
 #include <coir/capacity.h>

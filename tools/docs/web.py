@@ -19,7 +19,7 @@ GROUPS = {
     "Taking turns": ["lock", "rwlock", "event", "condition", "semaphore", "capacity", "barrier", "singleflight"],
     "Input and output": ["tcp", "stream", "stream_pair", "pipe", "filter", "socket", "address", "descriptor", "signal"],
     "Loops and threads": ["loop", "threads", "memory"],
-    "Resilience": ["retry", "limiter", "service", "drain"],
+    "Resilience": ["retry", "limiter", "breaker", "service", "drain"],
     "Tests": ["testing", "testing_streams"],
 }
 ASSETS = ["style.css", "search.js"]
