@@ -441,6 +441,54 @@ COIR_TEST(section_7_ten_workers_count_to_a_thousand)
     COIR_EXPECT(!coir_lock_held(&counter.lock));
 }
 
+/* ---- 10. production patterns ---- */
+
+static int unstable_call(void *arg)
+{
+    int *calls = arg;
+    return ++*calls < 3 ? -ECONNREFUSED : 0;
+}
+
+static int flaky_service(void *arg)
+{
+    ++*(int *)arg;
+    return -ECONNRESET;
+}
+
+static int be_persistent(int call)
+{
+    coir_retry retry = {
+        .attempts = 5, .base = COIR_SEC(1), .cap = COIR_SEC(60), .jitter = COIR_JITTER_FULL};
+    COIR_TRY(coir_retry_run(&retry, unstable_call, &call));
+    return call;
+}
+
+static int be_considerate(int call)
+{
+    coir_breaker breaker = {.failures = 5, .recovery = COIR_SEC(60), .successes = 2};
+    int r = 0;
+    while (r != -COIR_EOPEN)
+        r = coir_breaker_run(&breaker, flaky_service, &call);
+    return call;
+}
+
+static int be_patient(void)
+{
+    coir_limiter limiter = {.rate = 100, .per = COIR_SEC(1), .burst = 20};
+    for (int i = 0; i < 120; i++)
+        COIR_TRY(coir_limiter_take(&limiter, 1));
+    return 0;
+}
+
+COIR_TEST_TAGGED(section_10_production, "no_torture")
+{
+    COIR_EXPECT_EQ(be_persistent(0), 3);
+    COIR_EXPECT_EQ(be_considerate(0), 5);
+    coir_time start = coir_now();
+    COIR_EXPECT_OK(be_patient());
+    COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(1));
+}
+
 /* ---- 11. tests run in no time at all ---- */
 
 struct flaky {
