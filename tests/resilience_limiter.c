@@ -74,7 +74,7 @@ static coir_time due(coir_time start, uint64_t sum, uint64_t burst)
 }
 
 /* Each call returns in the very nanosecond in which its last token is complete. */
-COIR_TEST(year_at_three_in_seven_seconds)
+COIR_TEST_TAGGED(year_at_three_in_seven_seconds, "slow")
 {
     coir_limiter limiter = {.rate = 3, .per = COIR_SEC(7), .burst = 1000};
     const coir_time year = COIR_SEC(365 * 86400);
@@ -294,7 +294,7 @@ COIR_TEST(window_is_full_then_slides)
 
 /* Whoever takes how much and when: no window of its length has more than the limit, and nobody
  * waits longer than that needs. */
-COIR_TEST(no_window_has_more)
+COIR_TEST_TAGGED(no_window_has_more, "slow")
 {
     enum { LIMIT = 7, CALLS = 2000 };
     static coir_time log[CALLS * LIMIT];

@@ -30,8 +30,8 @@ struct coir__line {
 };
 
 /* A bucket of tokens in memory of the caller, full at first. Set rate before it is used. The three
- * fields may be changed between calls: each counts from when the limiter is next looked at, and for
- * the first in line from its next look. */
+ * fields may be changed between calls; a change counts from when the limiter was last looked at,
+ * and for the first in line from its next look. */
 typedef struct coir_limiter {
     uint64_t rate;  /* tokens that come in each per */
     coir_time per;  /* nanoseconds; 0: 1 s */
