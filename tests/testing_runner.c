@@ -1,6 +1,7 @@
 /* testing_runner.c: tests of the runner: that what should fail does, and says why. The tests of the
  * tag meta are the ones that fail; each is run by an inner runner (testing_nested.h).
  */
+#include <signal.h>
 #include <string.h>
 
 #include "core/core.h"
@@ -91,6 +92,19 @@ COIR_TEST_TAGGED(a_crash_is_a_failure_with_a_name, "own_loop,no_torture")
 {
     EXPECT_NESTED_FAILURE("crashed by SIG", "meta_crashes"); /* which, the processor decides */
     EXPECT_NESTED_FAILURE("crashed by SIGABRT", "meta_aborts");
+}
+
+COIR_TEST_TAGGED(meta_interrupts_itself, "meta")
+{
+    raise(SIGINT);
+}
+
+/* As a shell has it for what it starts in the background. */
+COIR_TEST_TAGGED(a_runner_that_ignores_signals_has_tests_that_do_not, "own_loop,no_torture")
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    COIR_REQUIRE_EQ(sigaction(SIGINT, &ignore, NULL), 0);
+    EXPECT_NESTED_FAILURE("crashed by SIGINT", "meta_interrupts_itself");
 }
 
 COIR_TEST_TAGGED(an_exit_in_a_test_is_a_failure, "own_loop,no_torture")

@@ -47,9 +47,15 @@ static void redirect(int output)
     setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
+/* A test begins alike wherever the runner was started: who starts it in the background, or so that
+ * it survives the terminal, has had it ignore what ends programs. */
 static void restore_signals(void)
 {
+    static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT};
+    struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t none;
+    for (size_t i = 0; i < COIR_COUNT(numbers); i++)
+        sigaction(numbers[i], &action, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
