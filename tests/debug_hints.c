@@ -265,6 +265,17 @@ static int block_once(void *arg)
     return r;
 }
 
+/* Whether the C library has unwind tables from where it blocks to where it was called. */
+static bool has_tables(const struct blocker *blocker)
+{
+#if defined(__riscv)
+    return blocker->block != block_epoll_wait && blocker->block != block_mutex_lock &&
+           blocker->block != block_join;
+#else
+    return blocker != NULL;
+#endif
+}
+
 static void expect_hint(const struct blocker *blocker)
 {
     size_t count, before;
@@ -281,6 +292,8 @@ static void expect_hint(const struct blocker *blocker)
     (void)snprintf(who, sizeof who, "task '%s' (", blocker->call);
     (void)snprintf(hint, sizeof hint, "\n  hint: %s", blocker->hint);
     COIR_EXPECT_CONTAINS(reports[before].text, who);
+    if (!has_tables(blocker))
+        return;
     COIR_EXPECT_CONTAINS(reports[before].text, hint);
     COIR_EXPECT_CONTAINS(reports[before].text, "\n    block_once");
 }
@@ -316,9 +329,6 @@ COIR_TEST_TAGGED(blocking_calls_get_a_hint, "expect_reports,no_torture,limit=60"
 {
     if (HOLDS_SIGNALS_BACK)
         COIR_SKIP("ThreadSanitizer holds signals back until its own functions are entered");
-#if defined(__riscv)
-    COIR_SKIP("the C library for RISC-V names too few of its inner functions");
-#endif
     COIR_REQUIRE(open_world());
     COIR_REQUIRE_OK(coir_debug_set(NULL, true));
     coir_debug_set_slow_step(NULL, COIR_FOREVER);

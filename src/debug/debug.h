@@ -78,6 +78,12 @@ typedef bool (*coir__read_fn)(const void *memory, uintptr_t address, uintptr_t *
  * code when there is no table that says so; then nothing has changed. */
 int coir__unwind_step(struct coir__registers *registers, coir__read_fn read, const void *memory);
 
+/* Whether address lies right behind a call. */
+bool coir__call_before(uintptr_t address);
+/* The function that the call before a return address called, by way of the linker's stub. It may
+ * have jumped to another one, and not be on the stack. 0: not known. */
+uintptr_t coir__call_target(uintptr_t address);
+
 /* A stack that was taken while its thread was interrupted. The copy begins at its stack pointer. */
 struct coir__sample {
     uint64_t step; /* since, when it was taken; 0: none */

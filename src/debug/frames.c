@@ -47,7 +47,8 @@ struct stack {
 COIR__UNCHECKED static bool read_stack(const void *memory, uintptr_t address, uintptr_t *ret_value)
 {
     const struct stack *stack = memory;
-    if (address < stack->low || address + sizeof address > stack->high || address % 8 != 0)
+    if (address < stack->low || address >= stack->high || stack->high - address < sizeof address ||
+        address % 8 != 0)
         return false;
     *ret_value = *(const volatile uintptr_t *)address;
     (void)VALGRIND_MAKE_MEM_DEFINED(ret_value, sizeof *ret_value); /* a stack has holes */
@@ -270,23 +271,7 @@ static bool follows_call(struct coir__symbols *symbols, uintptr_t address)
     if (address < 4096)
         return false;
     coir__symbol_find(symbols, address - 1, &symbol);
-    if (!symbol.known)
-        return false;
-    const uint8_t *code = (const uint8_t *)address;
-#if defined(__x86_64__)
-    return code[-5] == 0xe8 || (code[-2] == 0xff && (code[-1] & 0x38) == 0x10) ||
-           (code[-3] == 0xff && (code[-2] & 0x38) == 0x10) ||
-           (code[-6] == 0xff && (code[-5] & 0x38) == 0x10);
-#elif defined(__riscv)
-    uint32_t call; /* jal ra and jalr ra, and the short jalr */
-    memcpy(&call, code - 4, sizeof call);
-    return (call & 0xfff) == 0x0ef || (call & 0x7fff) == 0x00e7 ||
-           ((call >> 16 & 0xf07f) == 0x9002 && (call >> 16 & 0x0f80) != 0);
-#else
-    uint32_t call;
-    memcpy(&call, code - 4, sizeof call);
-    return (call & 0xfc000000) == 0x94000000 || (call & 0xfffffc1f) == 0xd63f0000;
-#endif
+    return symbol.known && coir__call_before(address);
 }
 
 void coir__frames_sampled(const struct coir__sample *sample, struct coir__symbols *symbols,
@@ -417,51 +402,6 @@ size_t coir__frames_call(const struct coir__frames *frames, struct coir__symbols
     return call;
 }
 
-/* The function that the call before a return address called, by way of the linker's stub. It may
- * have jumped to another one, and not be on the stack. 0: not known. */
-static uintptr_t call_target(uintptr_t address)
-{
-    uintptr_t slot = 0, target = 0;
-    int32_t distance;
-#if defined(__x86_64__)
-    const uint8_t *code = (const uint8_t *)address;
-    memcpy(&distance, code - 4, sizeof distance);
-    if (code[-6] == 0xff && code[-5] == 0x15) { /* call *distance(%rip) */
-        slot = address + (uintptr_t)(intptr_t)distance;
-    } else if (code[-5] == 0xe8) {
-        const uint8_t *stub = code + distance;
-        static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
-        stub += memcmp(stub, endbr64, sizeof endbr64) == 0 ? sizeof endbr64 : 0;
-        stub += stub[0] == 0xf2;
-        if (stub[0] == 0xff && stub[1] == 0x25) { /* jmp *distance(%rip) */
-            memcpy(&distance, stub + 2, sizeof distance);
-            slot = (uintptr_t)(stub + 6) + (uintptr_t)(intptr_t)distance;
-        }
-    }
-#else
-    uint32_t code[3];
-    memcpy(code, (const void *)(address - 4), sizeof code[0]);
-    if ((code[0] & 0xfc000000) != 0x94000000) /* bl */
-        return 0;
-    distance = (int32_t)(code[0] << 6) >> 4;
-    uintptr_t stub = address - 4 + (uintptr_t)(intptr_t)distance;
-    memcpy(code, (const void *)stub, sizeof code);
-    if (code[0] == 0xd503245f) { /* bti c */
-        stub += 4;
-        memcpy(code, (const void *)stub, sizeof code);
-    }
-    if ((code[0] & 0x9f00001f) == 0x90000010 && (code[1] & 0xffc003ff) == 0xf9400211) {
-        uint32_t pages = ((code[0] >> 3) & 0x1ffffc) | ((code[0] >> 29) & 3); /* adrp x16 */
-        slot = (stub & ~(uintptr_t)0xfff) +
-               (uintptr_t)((intptr_t)((int32_t)(pages << 11) >> 11) * 4096) +
-               ((code[1] >> 10) & 0xfff) * 8; /* ldr x17, [x16, …] */
-    }
-#endif
-    if (slot != 0)
-        memcpy(&target, (const void *)slot, sizeof target);
-    return target;
-}
-
 /* Finds a library's function that the program called and that jumped on to the one before frame i.
  */
 static bool find_jumped(const struct coir__frames *frames, struct coir__symbols *symbols, size_t i,
@@ -470,7 +410,7 @@ static bool find_jumped(const struct coir__frames *frames, struct coir__symbols 
 {
     if (i == 0 || inner->module[0] == '\0' || strcmp(inner->module, outer->module) == 0)
         return false;
-    uintptr_t target = call_target(frames->at[i]);
+    uintptr_t target = coir__call_target(frames->at[i]);
     if (target == 0)
         return false;
     coir__symbol_find(symbols, target, ret_symbol);
