@@ -38,6 +38,7 @@ struct objects {
     coir_receiver *in;
     coir_queue *queue;
     coir_watch *watch;
+    coir_broadcast *news;
     coir_stream *stream, *peer;
     coir_timer timer;
 };
@@ -64,6 +65,7 @@ static int open_all(struct objects *all)
     COIR_TRY(coir_channel_open(int, 1, &all->out, &all->in));
     COIR_TRY(coir_queue_open(int, NULL, &all->queue));
     COIR_TRY(coir_watch_open(int, &zero, &all->watch));
+    COIR_TRY(coir_broadcast_open(int, 1, NULL, &all->news));
     return coir_stream_pair(0, &all->stream, &all->peer);
 }
 
@@ -75,6 +77,7 @@ static void close_all(struct objects *all)
     coir_receiver_close(all->in);
     coir_queue_close(all->queue);
     coir_watch_close(all->watch);
+    coir_broadcast_close(all->news);
     coir_stream_close(all->stream);
     coir_stream_close(all->peer);
 }
@@ -92,6 +95,15 @@ static void close_all(struct objects *all)
     struct name##_is_there
 
 static int item;
+static struct coir_loop_stats loop;
+static struct coir_channel_stats channel;
+static struct coir_broadcast_stats news;
+
+/* What calls without a code have read: nothing, since they were refused. */
+static int refused(uint64_t number)
+{
+    return number == 0 ? -COIR_EWRONGLOOP : 0;
+}
 
 CALL(lock_acquire, coir_lock_acquire(&all->lock));
 CALL(lock_try, coir_lock_try(&all->lock));
@@ -137,6 +149,17 @@ CALL(sender_close, (coir_sender_close(all->out), -COIR_EWRONGLOOP));
 CALL(receiver_close, (coir_receiver_close(all->in), -COIR_EWRONGLOOP));
 CALL(watch_close, (coir_watch_close(all->watch), -COIR_EWRONGLOOP));
 CALL(stream_close, (coir_stream_close(all->stream), -COIR_EWRONGLOOP));
+CALL(task_set_name, (coir_task_set_name(all->task, "another name"), -COIR_EWRONGLOOP));
+CALL(task_result, coir_task_result(all->task));
+CALL(task_error, refused(coir_task_error(all->task) != NULL));
+CALL(task_describe, refused(coir_task_describe(all->task, NULL, 0)));
+CALL(task_figures, coir_task_figures(all->task, &(struct coir_task_figures){0}));
+CALL(group_failures, refused(coir_group_failures(all->group)));
+CALL(group_errors, refused(coir_group_errors(all->group) != NULL));
+CALL(loop_stats, (coir_loop_stats(all->loop, &loop), refused(loop.tasks)));
+CALL(sender_stats, (coir_sender_stats(all->out, &channel), refused(channel.capacity)));
+CALL(receiver_stats, (coir_receiver_stats(all->in, &channel), refused(channel.capacity)));
+CALL(broadcast_stats, (coir_broadcast_stats(all->news, &news), refused(news.capacity)));
 CALL(sleep, coir_sleep(1));
 CALL(yield, coir_yield());
 CALL(blocking, coir_blocking(sleep_long, NULL));
@@ -194,6 +217,17 @@ static const struct use {
     USE(watch_close),
     USE(stream_close),
     USE(wait_all),
+    USE(task_set_name),
+    USE(task_result),
+    USE(task_error),
+    USE(task_describe),
+    USE(task_figures),
+    USE(group_failures),
+    USE(group_errors),
+    USE(loop_stats),
+    USE(sender_stats),
+    USE(receiver_stats),
+    USE(broadcast_stats),
 };
 static const struct use homeless[] = {
     USE(sleep),
@@ -254,6 +288,7 @@ COIR_TEST_TAGGED(calls_from_a_thread_without_a_loop, "expect_reports,no_torture"
     for (size_t i = 0; i < COIR_COUNT(homeless); i++)
         use_in_thread(&homeless[i], &all, false);
     COIR_EXPECT(!coir_task_done(all.task));
+    COIR_EXPECT_STR(coir_task_name(all.task), "the sleeper");
     close_all(&all);
 }
 
@@ -429,5 +464,21 @@ COIR_TEST_TAGGED(the_owner_is_told_when_the_caller_is_not_in_debug_mode,
     COIR_EXPECT_EQ(there.heard, 0);
     COIR_EXPECT_EQ(coir_test_report_count(COIR_REPORT_WRONG_THREAD), 1);
     expect_heard(last_text());
+    close_all(&all);
+}
+
+/* The age of a task is told as well when its loop has no debug mode: the task is there. */
+COIR_TEST_TAGGED(a_task_of_a_loop_without_debug_mode_has_its_age, "expect_reports,no_torture")
+{
+    static struct elsewhere there;
+    struct objects all = {0};
+    COIR_GROUP(group);
+    all.group = &group;
+    COIR_REQUIRE_OK(open_all(&all));
+    there = (struct elsewhere){.all = &all, .debug = true};
+    COIR_EXPECT_OK(coir_blocking(run_other_loop, &there));
+    COIR_EXPECT_EQ(there.heard, 1);
+    expect_heard(there.text);
+    COIR_EXPECT_CONTAINS(there.text, ") is of another loop:");
     close_all(&all);
 }

@@ -443,12 +443,16 @@ size_t coir_group_running(const coir_group *group)
 
 size_t coir_group_failures(coir_group *group)
 {
+    if (coir__elsewhere(group->coir__loop, &group->coir__scope))
+        return 0;
     mark_all_read(group);
     return group->coir__failures;
 }
 
 const coir_error *coir_group_errors(coir_group *group)
 {
+    if (coir__elsewhere(group->coir__loop, &group->coir__scope))
+        return NULL;
     mark_all_read(group);
     return group->coir__errors;
 }

@@ -732,7 +732,7 @@ void coir_loop_stats(const coir_loop *loop, struct coir_loop_stats *ret_stats)
     *ret_stats = (struct coir_loop_stats){0};
     if (loop == NULL)
         loop = coir__loop;
-    if (loop == NULL)
+    if (loop == NULL || coir__elsewhere(loop, NULL))
         return;
     ret_stats->tasks = loop->tasks;
     ret_stats->tasks_total = loop->next_id;

@@ -69,6 +69,8 @@ void coir_report_to_stderr(const coir_report *report, void *arg)
 
 size_t coir_task_describe(const coir_task *task, char *text, size_t size)
 {
+    if (coir__elsewhere(task->loop, &task->own))
+        return (size_t)snprintf(text, size, "%s", "");
     if (task->flags & COIR__TASK_DONE)
         return (size_t)snprintf(text, size, "has ended with %s", coir_error_name(task->result));
     if (task->wait == NULL)

@@ -598,6 +598,8 @@ bool coir_task_done(const coir_task *task)
 
 int coir_task_result(coir_task *task)
 {
+    if (coir__elsewhere(task->loop, &task->own))
+        return -COIR_EWRONGLOOP;
     if (!(task->flags & COIR__TASK_DONE))
         return -COIR_ENOTSET;
     mark_read(task);
@@ -606,7 +608,8 @@ int coir_task_result(coir_task *task)
 
 const coir_error *coir_task_error(coir_task *task)
 {
-    if (!(task->flags & COIR__TASK_DONE) || task->result >= 0)
+    if (coir__elsewhere(task->loop, &task->own) || !(task->flags & COIR__TASK_DONE) ||
+        task->result >= 0)
         return NULL;
     mark_read(task);
     return task->error;
@@ -621,7 +624,7 @@ void coir_task_set_name(coir_task *task, const char *format, ...)
 {
     if (task == NULL)
         task = coir__self();
-    if (task == NULL)
+    if (task == NULL || coir__elsewhere(task->loop, &task->own))
         return;
     va_list args;
     va_start(args, format);

@@ -95,18 +95,13 @@ COIR__UNCHECKED static coir_time clock_elsewhere(const struct coir_loop *loop)
     return loop->opts.virtual_clock ? *(const volatile coir_time *)&loop->now : coir__clock();
 }
 
-/* Under the lock. */
+/* A task is there as long as its loop is, and whoever named one to the library vouches for it. */
 static void describe_object(const struct coir_scope *about, char *text, size_t size)
 {
     const coir_site *site = about != NULL ? about->coir__site : NULL;
     if (about != NULL && about->coir__kind == COIR__SCOPE_TASK) {
         char who[COIR__WHO];
         const struct coir_task *task = about->coir__owner;
-        if (find(task->loop) == NULL) { /* nobody knows its clock */
-            (void)snprintf(text, size, "task '%.40s' (spawned at %.64s:%d)", coir_task_name(task),
-                           coir__file_name(task->site->file), task->site->line);
-            return;
-        }
         (void)coir__task_who_at(task, clock_elsewhere(task->loop), who, sizeof who);
         (void)snprintf(text, size, "task %s", who);
     } else if (about != NULL && about->coir__kind == COIR__SCOPE_GROUP && site != NULL) {

@@ -343,6 +343,8 @@ int coir_task_figures(const coir_task *task, struct coir_task_figures *ret_figur
         return -COIR_ENOTASK;
     const struct coir_loop *loop = task->loop;
     const struct coir__debug_task *data = coir__debug_of(task);
+    if (coir__elsewhere(loop, &task->own))
+        return -COIR_EWRONGLOOP;
     if (data == NULL)
         return -ENODATA;
     bool runs = task == coir__self() && loop->debug != NULL;

@@ -335,6 +335,9 @@ size_t coir_subscription_behind(const coir_subscription *subscription)
 
 void coir_broadcast_stats(const coir_broadcast *broadcast, struct coir_broadcast_stats *ret_stats)
 {
+    *ret_stats = (struct coir_broadcast_stats){0};
+    if (coir__elsewhere(broadcast->loop, NULL))
+        return;
     *ret_stats = (struct coir_broadcast_stats){
         .capacity = broadcast->capacity,
         .held = (size_t)(broadcast->next - broadcast->oldest),

@@ -415,17 +415,19 @@ static void read_stats(const struct channel *channel, struct coir_channel_stats 
 
 void coir_sender_stats(const coir_sender *sender, struct coir_channel_stats *ret_stats)
 {
+    *ret_stats = (struct coir_channel_stats){0};
     if (sender->shared != NULL)
         coir__shared_stats(sender->shared, ret_stats);
-    else
+    else if (!coir__elsewhere(sender->channel->loop, NULL))
         read_stats(sender->channel, ret_stats);
 }
 
 void coir_receiver_stats(const coir_receiver *receiver, struct coir_channel_stats *ret_stats)
 {
+    *ret_stats = (struct coir_channel_stats){0};
     if (receiver->shared != NULL)
         coir__shared_stats(receiver->shared, ret_stats);
-    else
+    else if (!coir__elsewhere(receiver->channel->loop, NULL))
         read_stats(receiver->channel, ret_stats);
 }
 
