@@ -5,13 +5,19 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -51,7 +57,7 @@ static const char for_processes[] = "use coir_blocking, which lets a thread wait
 
 /* What the blocking calls wait for, and the other thread lets them have. */
 static struct {
-    int pipe[2], pair[2];
+    int pipe[2], pair[2], server;
     char fifo[128];
     pthread_mutex_t mutex, gate;
     pthread_cond_t condition;
@@ -340,6 +346,85 @@ COIR_TEST_TAGGED(blocking_calls_get_a_hint, "expect_reports,no_torture,limit=60"
     (void)close(world.pipe[1]);
     (void)close(world.pair[0]);
     (void)close(world.pair[1]);
+}
+
+/* ---- a look-up ---- */
+
+static void block_getaddrinfo(void)
+{
+    struct addrinfo wanted = {.ai_family = AF_INET}, *found = NULL;
+    sink += (getaddrinfo)("blocked.example.", NULL, &wanted, &found);
+}
+
+/* Answers that there is no such name. */
+static void answer(void)
+{
+    unsigned char message[512];
+    struct sockaddr_in from;
+    socklen_t size = sizeof from;
+    ssize_t n = recvfrom(world.server, message, sizeof message, 0, (void *)&from, &size);
+    if (n < 4)
+        return;
+    message[2] |= 0x80;
+    message[3] = 3;
+    sink += (int)sendto(world.server, message, (size_t)n, 0, (void *)&from, size);
+}
+
+/* Puts a file in the place of another one, for this thread's namespace. */
+static bool replace(const char *path, const char *text)
+{
+    char own[160];
+    (void)snprintf(own, sizeof own, "%s%s", coir_test_tmpdir(), strrchr(path, '/'));
+    FILE *file = fopen(own, "we");
+    if (file == NULL)
+        return false;
+    bool written = fputs(text, file) >= 0;
+    written = fclose(file) == 0 && written;
+    return written && (mount(own, path, NULL, MS_BIND, NULL) == 0 || errno == ENOENT);
+}
+
+static bool bring_up_loopback(void)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool up = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+    (void)close(fd);
+    return up;
+}
+
+static bool open_silent_server(void)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    world.server = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return world.server >= 0 && bind(world.server, (void *)&address, sizeof address) == 0;
+}
+
+/* Gives this thread files and a network of its own, where names are asked of a socket that says
+ * nothing by itself. */
+static bool enter_own_world(void)
+{
+    return (unshare(CLONE_NEWNS | CLONE_NEWNET) == 0 ||
+            unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET) == 0) &&
+           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           replace("/etc/resolv.conf", "nameserver 127.0.0.1\n") &&
+           replace("/etc/nsswitch.conf", "hosts: dns\n") && bring_up_loopback() &&
+           open_silent_server();
+}
+
+COIR_TEST_TAGGED(a_look_up_gets_a_hint, "expect_reports,no_torture,limit=60")
+{
+    static const struct blocker blocker = {"getaddrinfo", for_names, block_getaddrinfo, answer};
+    if (HOLDS_SIGNALS_BACK)
+        COIR_SKIP("ThreadSanitizer holds signals back until its own functions are entered");
+    COIR_REQUIRE(coir_test_tmpdir() != NULL);
+    if (!enter_own_world())
+        COIR_SKIP("no namespaces of its own, in which names could be asked of nobody");
+    (void)sem_init(&world.ready, 0, 0);
+    COIR_REQUIRE_OK(coir_debug_set(NULL, true));
+    coir_debug_set_slow_step(NULL, COIR_FOREVER);
+    expect_hint(&blocker);
+    (void)close(world.server);
 }
 
 /* ---- all names ---- */
