@@ -29,8 +29,7 @@ static const uint16_t heads_of[LEVELS + 1] = {0,    64,   128,  192,  256,  1280
 
 /* A level by the highest bit of a difference, with what else placing a timer asks for. */
 static const struct place {
-    uint16_t heads, slot_mask;
-    uint8_t shift, level;
+    uint16_t heads, slot_mask, shift, level;
 } place_of[64] = {
     [0 ... 5] = {0, 63, 0, 0},        [6 ... 11] = {64, 63, 6, 1},
     [12 ... 17] = {128, 63, 12, 2},   [18 ... 23] = {192, 63, 18, 3},
@@ -41,7 +40,9 @@ static const struct place {
 
 struct coir__timers {
     coir_time now; /* of the wheel: no timer lies before it, but for those that were started late */
-    uint64_t live;
+    /* Two counts, of which the difference lives: a timer that is started and stopped again and
+     * again would wait for its own stores to the only one. */
+    uint64_t started, stopped;
     uint32_t levels;       /* bit l: level l may have timers */
     uint64_t marks[WORDS]; /* a bit for each bucket: its list is valid, and may have timers */
     /* Heads of circular lists. A head's coir__when is a time before which none of its timers
@@ -60,7 +61,7 @@ struct coir__timers *coir__timers_open(coir_time now)
     if (timers == NULL)
         return NULL;
     timers->now = now;
-    timers->live = 0;
+    timers->started = timers->stopped = 0;
     timers->levels = 0;
     memset(timers->marks, 0, sizeof timers->marks);
     return timers;
@@ -73,7 +74,7 @@ void coir__timers_close(struct coir__timers *timers)
 
 uint64_t coir__timers_live(const struct coir__timers *timers)
 {
-    return timers->live;
+    return timers->started - timers->stopped;
 }
 
 static inline void unlink_timer(coir_timer *timer)
@@ -83,78 +84,115 @@ static inline void unlink_timer(coir_timer *timer)
     timer->coir__next = NULL;
 }
 
-/* Puts a timer into the bucket of its time. */
-static inline void place(struct coir__timers *timers, coir_timer *timer)
+/* The index of the bucket of a time, which is not before now. */
+static inline size_t index_of(coir_time now, coir_time when, const struct place **ret_place)
 {
-    coir_time when = timer->coir__when < timers->now ? timers->now : timer->coir__when;
-    uint64_t difference = (uint64_t)when ^ (uint64_t)timers->now;
+    uint64_t difference = (uint64_t)when ^ (uint64_t)now;
     const struct place *level = &place_of[(unsigned)__builtin_clzll(difference | 1) ^ 63];
-    unsigned slot = (unsigned)((uint64_t)when >> level->shift) & level->slot_mask;
-    unsigned index = level->heads + slot;
-    coir_timer *head = &timers->heads[index];
-    uint64_t mark = UINT64_C(1) << (index % 64);
-    if (coir__unlikely(!(timers->marks[index / 64] & mark))) {
-        timers->marks[index / 64] |= mark;
-        timers->levels |= 1u << level->level;
-        head->coir__next = head->coir__previous = head;
+    *ret_place = level;
+    return level->heads + ((size_t)when >> level->shift & level->slot_mask);
+}
+
+static inline bool is_marked(const struct coir__timers *timers, size_t index)
+{
+    return timers->marks[index / 64] >> index % 64 & 1;
+}
+
+static inline void append(coir_timer *head, coir_timer *timer, coir_time when)
+{
+    timer->coir__next = head;
+    if (head->coir__next == head) { /* without reading links that stopping may just have stored */
+        head->coir__when = when;
+        timer->coir__previous = head;
+        head->coir__next = head->coir__previous = timer;
+        return;
     }
-    if (head->coir__next == head || when < head->coir__when)
+    if (when < head->coir__when)
         head->coir__when = when;
     timer->coir__previous = head->coir__previous;
-    timer->coir__next = head;
     head->coir__previous->coir__next = timer;
     head->coir__previous = timer;
 }
 
-static inline void start(struct coir_loop *loop, coir_timer *timer, coir_time when,
-                         void (*fn)(void *arg), void *arg)
+/* Puts a timer into the bucket of its time. */
+static inline void place(struct coir__timers *timers, coir_timer *timer)
 {
-    struct coir__timers *timers = loop->timers;
-    if (timer->coir__next != NULL)
-        unlink_timer(timer);
-    else
-        timers->live++;
+    coir_time when = timer->coir__when < timers->now ? timers->now : timer->coir__when;
+    const struct place *level;
+    size_t index = index_of(timers->now, when, &level);
+    coir_timer *head = &timers->heads[index];
+    if (coir__unlikely(!is_marked(timers, index))) {
+        timers->marks[index / 64] |= UINT64_C(1) << index % 64;
+        timers->levels |= 1u << level->level;
+        head->coir__next = head->coir__previous = head;
+    }
+    append(head, timer, when);
+}
+
+static inline void set(coir_timer *timer, coir_time when, void (*fn)(void *arg), void *arg)
+{
     timer->coir__when = when;
     timer->coir__fn = fn;
     timer->coir__arg = arg;
-    place(timers, timer);
 }
 
-static inline void stop(struct coir_loop *loop, coir_timer *timer)
+static inline void stop(struct coir__timers *timers, coir_timer *timer)
 {
     if (timer->coir__next == NULL)
         return;
     unlink_timer(timer);
-    loop->timers->live--;
+    timers->stopped++;
+}
+
+/* Starts a timer that has what it needs. */
+static __attribute__((noinline)) void start(struct coir__timers *timers, coir_timer *timer)
+{
+    stop(timers, timer);
+    timers->started++;
+    place(timers, timer);
 }
 
 static __attribute__((noinline)) void coir_timer_start__slowly(coir_loop *loop, coir_timer *timer,
                                                                coir_time when,
                                                                void (*fn)(void *arg), void *arg)
 {
-    if (!coir__elsewhere(loop, NULL))
-        start(loop, timer, when, fn, arg);
+    if (coir__elsewhere(loop, NULL))
+        return;
+    set(timer, when, fn, arg);
+    start(loop->timers, timer);
 }
 
 static __attribute__((noinline)) void coir_timer_stop__slowly(coir_loop *loop, coir_timer *timer)
 {
     if (!coir__elsewhere(loop, NULL))
-        stop(loop, timer);
+        stop(loop->timers, timer);
 }
 
+/* Takes no frame and no call where a timer that stands still goes into a bucket that is in use. */
 void coir_timer_start(coir_loop *loop, coir_timer *timer, coir_time when, void (*fn)(void *arg),
                       void *arg)
 {
-    if (coir__likely(!coir__any_debugs()))
-        start(loop, timer, when, fn, arg);
-    else
+    if (coir__unlikely(coir__any_debugs())) {
         coir_timer_start__slowly(loop, timer, when, fn, arg);
+        return;
+    }
+    set(timer, when, fn, arg);
+    struct coir__timers *timers = loop->timers;
+    coir_time from = when < timers->now ? timers->now : when;
+    const struct place *level;
+    size_t index = index_of(timers->now, from, &level);
+    if (coir__likely(timer->coir__next == NULL && is_marked(timers, index))) {
+        timers->started++;
+        append(&timers->heads[index], timer, from);
+    } else {
+        start(timers, timer);
+    }
 }
 
 void coir_timer_stop(coir_loop *loop, coir_timer *timer)
 {
     if (coir__likely(!coir__any_debugs()))
-        stop(loop, timer);
+        stop(loop->timers, timer);
     else
         coir_timer_stop__slowly(loop, timer);
 }
@@ -200,7 +238,7 @@ static coir_time begin_of(const struct coir__timers *timers, const struct bucket
 coir_time coir__timers_next(struct coir__timers *timers)
 {
     struct bucket bucket;
-    if (timers->live == 0 || !first_bucket(timers, &bucket))
+    if (coir__timers_live(timers) == 0 || !first_bucket(timers, &bucket))
         return COIR_FOREVER;
     coir_time begin = begin_of(timers, &bucket);
     return bucket.head->coir__when > begin ? bucket.head->coir__when : begin;
@@ -266,7 +304,7 @@ static void collect(struct coir__timers *timers, coir_time now, coir_timer *due)
 void coir__timers_expire(struct coir_loop *loop, coir_time now)
 {
     struct coir__timers *timers = loop->timers;
-    if (timers->live == 0) { /* nothing lies in the wheel, so it can jump */
+    if (coir__timers_live(timers) == 0) { /* nothing lies in the wheel, so it can jump */
         timers->now = now > timers->now ? now : timers->now;
         return;
     }
@@ -275,7 +313,7 @@ void coir__timers_expire(struct coir_loop *loop, coir_time now)
     while (due.coir__next != &due) {
         coir_timer *timer = due.coir__next; /* a callback may stop or restart those behind it */
         unlink_timer(timer);
-        timers->live--;
+        timers->stopped++;
         timer->coir__fn(timer->coir__arg);
     }
 }
