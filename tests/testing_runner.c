@@ -27,9 +27,23 @@ COIR_TEST_TAGGED(meta_all_kinds, "meta")
     COIR_FAIL("not reached");
 }
 
+COIR_TEST_TAGGED(meta_no_loop, "meta,own_loop")
+{
+    COIR_EXPECT_CODE(coir_yield(), -ECANCELED);
+    COIR_EXPECT_EQ(ENOENT, EPIPE);
+    COIR_REQUIRE_OK(coir_spawn(NULL, NULL, NULL, NULL));
+}
+
 COIR_TEST_TAGGED(a_failed_expectation_fails_the_test, "own_loop,no_torture")
 {
     EXPECT_NESTED_FAILURE("n == 3\n        left : 2\n        right: 3\n", "meta_wrong_number");
+}
+
+COIR_TEST_TAGGED(a_failure_shows_what_the_test_has, "own_loop,no_torture")
+{
+    EXPECT_NESTED_FAILURE("coir_yield() == -ECANCELED\n", "meta_no_loop");
+    EXPECT_NESTED_FAILURE("ENOENT == EPIPE\n", "meta_no_loop");
+    EXPECT_NESTED_FAILURE("coir_spawn(NULL, NULL, NULL, NULL)", "meta_no_loop");
 }
 
 COIR_TEST_TAGGED(expectations_print_both_values, "own_loop,no_torture")

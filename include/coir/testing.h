@@ -91,51 +91,51 @@ COIR__BEGIN
  */
 
 /* A condition. */
-#define COIR_EXPECT(condition) coir__test_true(!!(condition), COIR__TEST_CHECK("", #condition, ""))
+#define COIR_EXPECT(condition) COIR__EXPECT(condition, #condition)
 
 /* Integers of any type and signedness, compared by value; pointers and floats do not compile. */
-#define COIR_EXPECT_EQ(a, b) COIR__TEST_INTEGERS(COIR__TEST_EQ, "==", a, b)
-#define COIR_EXPECT_NE(a, b) COIR__TEST_INTEGERS(COIR__TEST_NE, "!=", a, b)
-#define COIR_EXPECT_LT(a, b) COIR__TEST_INTEGERS(COIR__TEST_LT, "<", a, b)
-#define COIR_EXPECT_LE(a, b) COIR__TEST_INTEGERS(COIR__TEST_LE, "<=", a, b)
-#define COIR_EXPECT_GT(a, b) COIR__TEST_INTEGERS(COIR__TEST_GT, ">", a, b)
-#define COIR_EXPECT_GE(a, b) COIR__TEST_INTEGERS(COIR__TEST_GE, ">=", a, b)
+#define COIR_EXPECT_EQ(a, b) COIR__EXPECT_EQ(a, b, #a, #b)
+#define COIR_EXPECT_NE(a, b) COIR__EXPECT_NE(a, b, #a, #b)
+#define COIR_EXPECT_LT(a, b) COIR__EXPECT_LT(a, b, #a, #b)
+#define COIR_EXPECT_LE(a, b) COIR__EXPECT_LE(a, b, #a, #b)
+#define COIR_EXPECT_GT(a, b) COIR__EXPECT_GT(a, b, #a, #b)
+#define COIR_EXPECT_GE(a, b) COIR__EXPECT_GE(a, b, #a, #b)
 
 /* Two strings are equal (NULL equals only NULL); the second is part of the first. */
-#define COIR_EXPECT_STR(a, b) coir__test_strings((a), (b), COIR__TEST_CHECK("==", #a, #b))
-#define COIR_EXPECT_CONTAINS(text, part)                                                           \
-    coir__test_contains((text), (part), COIR__TEST_CHECK("contains", #text, #part))
+#define COIR_EXPECT_STR(a, b) COIR__EXPECT_STR(a, b, #a, #b)
+#define COIR_EXPECT_CONTAINS(text, part) COIR__EXPECT_CONTAINS(text, part, #text, #part)
 
 /* Two blocks of n bytes are equal; the first difference is shown in hexadecimal. */
-#define COIR_EXPECT_BYTES(a, b, n) coir__test_bytes((a), (b), (n), COIR__TEST_CHECK("==", #a, #b))
+#define COIR_EXPECT_BYTES(a, b, n) COIR__EXPECT_BYTES(a, b, n, #a, #b)
 
 /* Two pointers are equal. */
-#define COIR_EXPECT_PTR(a, b) coir__test_pointers((a), (b), COIR__TEST_CHECK("==", #a, #b))
+#define COIR_EXPECT_PTR(a, b) COIR__EXPECT_PTR(a, b, #a, #b)
 
 /* A call succeeded: its value is not negative. Says the code's name otherwise. */
-#define COIR_EXPECT_OK(call) coir__test_ok((call), COIR__TEST_CHECK("", #call, ""))
+#define COIR_EXPECT_OK(call) COIR__EXPECT_OK(call, #call)
 
 /* A call gave exactly this code: COIR_EXPECT_CODE(coir_sleep(1), -ECANCELED). */
-#define COIR_EXPECT_CODE(call, code)                                                               \
-    coir__test_code((call), (code), COIR__TEST_CHECK("==", #call, #code))
+#define COIR_EXPECT_CODE(call, code) COIR__EXPECT_CODE(call, code, #call, #code)
 
 /* Fails, with a text as printf makes it. */
 #define COIR_FAIL(...) coir__test_fail(COIR_SITE(NULL), __VA_ARGS__)
 
 /* As the COIR_EXPECT_… of the same end, and returns from the test when it does not hold. */
-#define COIR_REQUIRE(condition) COIR__TEST_REQUIRE(COIR_EXPECT(condition))
-#define COIR_REQUIRE_EQ(a, b) COIR__TEST_REQUIRE(COIR_EXPECT_EQ(a, b))
-#define COIR_REQUIRE_NE(a, b) COIR__TEST_REQUIRE(COIR_EXPECT_NE(a, b))
-#define COIR_REQUIRE_LT(a, b) COIR__TEST_REQUIRE(COIR_EXPECT_LT(a, b))
-#define COIR_REQUIRE_LE(a, b) COIR__TEST_REQUIRE(COIR_EXPECT_LE(a, b))
-#define COIR_REQUIRE_GT(a, b) COIR__TEST_REQUIRE(COIR_EXPECT_GT(a, b))
-#define COIR_REQUIRE_GE(a, b) COIR__TEST_REQUIRE(COIR_EXPECT_GE(a, b))
-#define COIR_REQUIRE_STR(a, b) COIR__TEST_REQUIRE(COIR_EXPECT_STR(a, b))
-#define COIR_REQUIRE_CONTAINS(text, part) COIR__TEST_REQUIRE(COIR_EXPECT_CONTAINS(text, part))
-#define COIR_REQUIRE_BYTES(a, b, n) COIR__TEST_REQUIRE(COIR_EXPECT_BYTES(a, b, n))
-#define COIR_REQUIRE_PTR(a, b) COIR__TEST_REQUIRE(COIR_EXPECT_PTR(a, b))
-#define COIR_REQUIRE_OK(call) COIR__TEST_REQUIRE(COIR_EXPECT_OK(call))
-#define COIR_REQUIRE_CODE(call, code) COIR__TEST_REQUIRE(COIR_EXPECT_CODE(call, code))
+#define COIR_REQUIRE(condition) COIR__TEST_REQUIRE(COIR__EXPECT(condition, #condition))
+#define COIR_REQUIRE_EQ(a, b) COIR__TEST_REQUIRE(COIR__EXPECT_EQ(a, b, #a, #b))
+#define COIR_REQUIRE_NE(a, b) COIR__TEST_REQUIRE(COIR__EXPECT_NE(a, b, #a, #b))
+#define COIR_REQUIRE_LT(a, b) COIR__TEST_REQUIRE(COIR__EXPECT_LT(a, b, #a, #b))
+#define COIR_REQUIRE_LE(a, b) COIR__TEST_REQUIRE(COIR__EXPECT_LE(a, b, #a, #b))
+#define COIR_REQUIRE_GT(a, b) COIR__TEST_REQUIRE(COIR__EXPECT_GT(a, b, #a, #b))
+#define COIR_REQUIRE_GE(a, b) COIR__TEST_REQUIRE(COIR__EXPECT_GE(a, b, #a, #b))
+#define COIR_REQUIRE_STR(a, b) COIR__TEST_REQUIRE(COIR__EXPECT_STR(a, b, #a, #b))
+#define COIR_REQUIRE_CONTAINS(text, part)                                                          \
+    COIR__TEST_REQUIRE(COIR__EXPECT_CONTAINS(text, part, #text, #part))
+#define COIR_REQUIRE_BYTES(a, b, n) COIR__TEST_REQUIRE(COIR__EXPECT_BYTES(a, b, n, #a, #b))
+#define COIR_REQUIRE_PTR(a, b) COIR__TEST_REQUIRE(COIR__EXPECT_PTR(a, b, #a, #b))
+#define COIR_REQUIRE_OK(call) COIR__TEST_REQUIRE(COIR__EXPECT_OK(call, #call))
+#define COIR_REQUIRE_CODE(call, code)                                                              \
+    COIR__TEST_REQUIRE(COIR__EXPECT_CODE(call, code, #call, #code))
 
 /* ---- order ---- */
 
@@ -310,9 +310,9 @@ static inline coir__test_integer coir__test_make_integer(uint64_t bits, bool neg
     return integer;
 }
 
-#define COIR__TEST_CHECK(compare, left, right)                                                     \
+#define COIR__TEST_CHECK(compare, ...)                                                             \
     (__extension__({                                                                               \
-        static const coir__test_check coir__check = {__FILE__, __LINE__, compare, left, right};    \
+        static const coir__test_check coir__check = {__FILE__, __LINE__, compare, __VA_ARGS__};    \
         &coir__check;                                                                              \
     }))
 
@@ -324,15 +324,36 @@ static inline coir__test_integer coir__test_make_integer(uint64_t bits, bool neg
 
 /* Or-ing with 0 promotes small types, and refuses what is no integer. "Less than 1 and not 0" is
  * "negative" without a warning about unsigned types. */
-#define COIR__TEST_INTEGERS(order, compare, a, b)                                                  \
+#define COIR__TEST_INTEGERS(order, compare, a, b, ...)                                             \
     (__extension__({                                                                               \
         COIR__TEST_AUTO coir__a = (a) | 0;                                                         \
         COIR__TEST_AUTO coir__b = (b) | 0;                                                         \
         coir__test_integers(                                                                       \
             (order), coir__test_make_integer((uint64_t)coir__a, coir__a < 1 && coir__a != 0),      \
             coir__test_make_integer((uint64_t)coir__b, coir__b < 1 && coir__b != 0),               \
-            COIR__TEST_CHECK(compare, #a, #b));                                                    \
+            COIR__TEST_CHECK(compare, __VA_ARGS__));                                               \
     }))
+
+/* The expectations, with the texts of their arguments at the end: made before macros in them were
+ * expanded, so that a message shows what stands in the test. */
+#define COIR__EXPECT(condition, text) coir__test_true(!!(condition), COIR__TEST_CHECK("", text, ""))
+#define COIR__EXPECT_EQ(a, b, ...) COIR__TEST_INTEGERS(COIR__TEST_EQ, "==", a, b, __VA_ARGS__)
+#define COIR__EXPECT_NE(a, b, ...) COIR__TEST_INTEGERS(COIR__TEST_NE, "!=", a, b, __VA_ARGS__)
+#define COIR__EXPECT_LT(a, b, ...) COIR__TEST_INTEGERS(COIR__TEST_LT, "<", a, b, __VA_ARGS__)
+#define COIR__EXPECT_LE(a, b, ...) COIR__TEST_INTEGERS(COIR__TEST_LE, "<=", a, b, __VA_ARGS__)
+#define COIR__EXPECT_GT(a, b, ...) COIR__TEST_INTEGERS(COIR__TEST_GT, ">", a, b, __VA_ARGS__)
+#define COIR__EXPECT_GE(a, b, ...) COIR__TEST_INTEGERS(COIR__TEST_GE, ">=", a, b, __VA_ARGS__)
+#define COIR__EXPECT_STR(a, b, ...)                                                                \
+    coir__test_strings((a), (b), COIR__TEST_CHECK("==", __VA_ARGS__))
+#define COIR__EXPECT_CONTAINS(text, part, ...)                                                     \
+    coir__test_contains((text), (part), COIR__TEST_CHECK("contains", __VA_ARGS__))
+#define COIR__EXPECT_BYTES(a, b, n, ...)                                                           \
+    coir__test_bytes((a), (b), (n), COIR__TEST_CHECK("==", __VA_ARGS__))
+#define COIR__EXPECT_PTR(a, b, ...)                                                                \
+    coir__test_pointers((a), (b), COIR__TEST_CHECK("==", __VA_ARGS__))
+#define COIR__EXPECT_OK(call, text) coir__test_ok((call), COIR__TEST_CHECK("", text, ""))
+#define COIR__EXPECT_CODE(call, code, ...)                                                         \
+    coir__test_code((call), (code), COIR__TEST_CHECK("==", __VA_ARGS__))
 
 #define COIR__TEST_REQUIRE(expectation)                                                            \
     do {                                                                                           \
