@@ -60,7 +60,8 @@ COIR__CHECKED int coir_http_session_open(const coir_http_session_opts *opts,
 
 /* Closes a session and frees it; NULL is accepted. Connections are closed when it returns.
  * Responses that are still open are reported with the line that made them (COIR_REPORT_LEFT);
- * their reads give -COIR_ECLOSED. Cancel safety: always closes. Thread safety: the loop's thread. */
+ * their reads give -COIR_ECLOSED. Cancel safety: always closes. Thread safety: the loop's thread.
+ */
 COIR__PUBLIC void coir_http_session_close(coir_http_session *session);
 
 COIR_CLOSER(coir_http_session, coir_http_session_close);
