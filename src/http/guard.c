@@ -63,11 +63,10 @@ bool coir__http_has_token(const char *text, const char *token)
     return false;
 }
 
-/* The length of the line at data, without its CRLF; every line of a head has one. */
-static const char *check_line(const char *data, const char *end, size_t *ret_length)
+/* The line from data to its LF, and its length without CR and LF. */
+static const char *check_line(const char *data, const char *lf, size_t *ret_length)
 {
-    const char *lf = memchr(data, '\n', (size_t)(end - data));
-    if (lf == NULL || lf == data || lf[-1] != '\r')
+    if (lf == data || lf[-1] != '\r')
         return "a line ends without CR and LF";
     *ret_length = (size_t)(lf - 1 - data);
     return are(data, *ret_length, VALUE) ? NULL : "a control character";
@@ -112,14 +111,18 @@ static const char *check_header(const char *line, size_t length)
     return coir__http_is_token(line, (size_t)(colon - line)) ? NULL : "a header name that is none";
 }
 
-const char *coir__http_guard(const char *data, size_t length, bool response)
+const char *coir__http_guard(const char *data, size_t length, bool response, size_t *ret_size)
 {
-    const char *end = data + length;
-    for (bool first = true;; first = false) {
+    const char *begin = data, *end = data + length, *lf;
+    *ret_size = 0;
+    for (bool first = true; (lf = memchr(data, '\n', (size_t)(end - data))) != NULL;
+         first = false) {
         size_t line;
-        const char *wrong = check_line(data, end, &line);
-        if (wrong == NULL && line == 0)
+        const char *wrong = check_line(data, lf, &line);
+        if (wrong == NULL && line == 0) {
+            *ret_size = (size_t)(lf + 1 - begin);
             return first ? "an empty line instead of a message" : NULL;
+        }
         if (wrong == NULL && first)
             wrong = response ? check_status_line(data, line) : check_request_line(data, line);
         else if (wrong == NULL)
@@ -128,4 +131,5 @@ const char *coir__http_guard(const char *data, size_t length, bool response)
             return wrong;
         data += line + 2;
     }
+    return NULL;
 }

@@ -83,26 +83,7 @@ static const llhttp_settings_t settings = {
     .on_headers_complete = on_end,
 };
 
-/* ---- the end of a head ---- */
-
-/* Looks for the empty line. Returns the length of the head, 0 when it is not there yet. */
-static size_t find_end(const char *data, size_t length)
-{
-    const char *end = memmem(data, length, "\r\n\r\n", 4);
-    return end != NULL ? (size_t)(end - data) + 4 : 0;
-}
-
-/* An LF alone is wrong as soon as it is there: nobody waits for the rest. */
-static bool has_bare_lf(const char *data, size_t length)
-{
-    const char *at = data, *end = data + length;
-    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-        if (at == data || at[-1] != '\r')
-            return true;
-        at++;
-    }
-    return false;
-}
+/* ---- limits ---- */
 
 static int refuse(int *ret_status, const char **ret_wrong, int status, const char *wrong)
 {
@@ -190,18 +171,24 @@ static const char *take_coding(struct coir__http_head *head, const char *text, i
     return head->minor == 0 ? "a transfer coding in HTTP/1.0" : NULL;
 }
 
+/* Whether header is called name; most are not, which one byte tells. */
+static bool is_called(const coir_http_header *header, const char *name)
+{
+    return (header->name[0] | 0x20) == (name[0] | 0x20) && strcasecmp(header->name, name) == 0;
+}
+
 static const char *take_framing(struct coir__http_head *head, int *ret_status)
 {
     bool close = false, keep = false, upgrade = false, names_protocol = false;
     for (const coir_http_header *header = head->headers; header->name != NULL; header++) {
         const char *wrong = NULL;
-        if (strcasecmp(header->name, "Content-Length") == 0)
+        if (is_called(header, "Content-Length"))
             wrong = take_length(head, header->value);
-        else if (strcasecmp(header->name, "Transfer-Encoding") == 0)
+        else if (is_called(header, "Transfer-Encoding"))
             wrong = take_coding(head, header->value, ret_status);
-        else if (strcasecmp(header->name, "Upgrade") == 0)
+        else if (is_called(header, "Upgrade"))
             names_protocol = true;
-        else if (strcasecmp(header->name, "Connection") == 0) {
+        else if (is_called(header, "Connection")) {
             close |= coir__http_has_token(header->value, "close");
             keep |= coir__http_has_token(header->value, "keep-alive");
             upgrade |= coir__http_has_token(header->value, "upgrade");
@@ -262,11 +249,11 @@ static const char *check_request(struct coir__http_head *head, int *ret_status)
 {
     const char *host = NULL;
     for (const coir_http_header *header = head->headers; header->name != NULL; header++) {
-        if (strcasecmp(header->name, "Host") == 0) {
+        if (is_called(header, "Host")) {
             if (host != NULL)
                 return "two hosts";
             host = header->value;
-        } else if (strcasecmp(header->name, "Expect") == 0) {
+        } else if (is_called(header, "Expect")) {
             head->expects = strcasecmp(header->value, "100-continue") == 0 && head->minor > 0;
             if (strcasecmp(header->value, "100-continue") != 0) {
                 *ret_status = 417;
@@ -319,21 +306,18 @@ int coir__http_parse_head(struct coir__http_head *head, bool response, coir_byte
                           const char **ret_wrong)
 {
     const char *data = bytes.data;
-    size_t length = bytes.length, skipped = 0;
+    size_t length = bytes.length, skipped = 0, size;
     if (!response && length >= 2 && data[0] == '\r' && data[1] == '\n')
         skipped = 2; /* after a body, from clients that send one line too many */
-    size_t size = find_end(data + skipped, length - skipped);
+    const char *wrong = coir__http_guard(data + skipped, length - skipped, response, &size);
     int r = check_limits(data + skipped, size > 0 ? size : length - skipped, limits, ret_status,
                          ret_wrong);
     if (r < 0)
         return r;
-    if (size == 0 && has_bare_lf(data, length))
-        return refuse(ret_status, ret_wrong, 400, "a line ends without CR and LF");
-    if (size == 0)
-        return 0;
-    const char *wrong = coir__http_guard(data + skipped, size, response);
     if (wrong != NULL)
         return refuse(ret_status, ret_wrong, 400, wrong);
+    if (size == 0)
+        return 0;
     head->chunked = head->has_length = head->expects = false;
     head->length = 0;
     *ret_size = skipped + size;

@@ -9,6 +9,8 @@
 #ifndef COIR_HTTP_MESSAGE_H
 #define COIR_HTTP_MESSAGE_H
 
+#include <string.h>
+
 #include <coir/http.h>
 #include <coir/stream.h>
 
@@ -55,8 +57,9 @@ int coir__http_parse_head(struct coir__http_head *head, bool response, coir_byte
 /* Gives its memory back. */
 void coir__http_head_free(struct coir__http_head *head);
 
-/* What the guard says of length bytes that end with an empty line: NULL, or what is wrong. */
-const char *coir__http_guard(const char *data, size_t length, bool response);
+/* What the guard says of the whole lines at data, as far as the empty one: NULL, or what is wrong.
+ * *ret_size is the length of the head; 0 when its end is not there yet. */
+const char *coir__http_guard(const char *data, size_t length, bool response, size_t *ret_size);
 
 /* Whether text, of so many bytes, is a token, as the names of methods and headers are; whether it
  * can be the value of a header. */
@@ -109,8 +112,22 @@ int coir__http_body_read_all(struct coir__http_body *body, coir_buffer *buffer);
  * begin another line), -ENOMEM. */
 int coir__http_put_header(coir_buffer *out, const char *name, const char *value);
 
+/* Adds size bytes at data; most of the time there is room. Returns 0 or -ENOMEM. */
+static inline int coir__http_put_bytes(coir_buffer *out, const void *data, size_t size)
+{
+    if (size > out->capacity - out->length || out->data == NULL)
+        return coir_buffer_append(out, data, size);
+    memcpy(out->data + out->length, data, size);
+    out->length += size;
+    out->data[out->length] = '\0';
+    return 0;
+}
+
 /* Adds text, or a number in decimal digits. Return 0 or -ENOMEM. */
-int coir__http_put(coir_buffer *out, const char *text);
+static inline int coir__http_put(coir_buffer *out, const char *text)
+{
+    return coir__http_put_bytes(out, text, strlen(text));
+}
 int coir__http_put_number(coir_buffer *out, uint64_t number);
 
 /* Adds "Date: …\r\n" for now; the text is made once in a second. */

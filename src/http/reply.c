@@ -20,6 +20,7 @@
 
 #define LARGE ((size_t)16 << 10) /* a body that is not copied */
 #define CHUNKS UINT64_MAX
+#define USUAL_HEAD 256 /* bytes that most heads fit in, with a little body */
 
 /* ---- sending ---- */
 
@@ -166,7 +167,7 @@ static int put_status(coir_buffer *out, int status)
 {
     static const char usual[] = "HTTP/1.1 200 OK\r\n";
     if (status == 200)
-        return coir_buffer_append(out, usual, sizeof usual - 1);
+        return coir__http_put_bytes(out, usual, sizeof usual - 1);
     COIR_TRY(coir__http_put(out, "HTTP/1.1 "));
     COIR_TRY(coir__http_put_number(out, (uint64_t)status));
     COIR_TRY(coir__http_put(out, " "));
@@ -203,15 +204,17 @@ static int put_head(coir_http_request *request, int status, const char *type, ui
 {
     coir_buffer *out = &request->out;
     size_t unused;
+    COIR_TRY(coir_buffer_reserve(out, USUAL_HEAD));
     COIR_TRY(put_status(out, status));
     if (!request->connection->app->opts.no_date)
         COIR_TRY(coir__http_put_date(out));
     bool typed = request->headers.length > 0 && find_line(request, "Content-Type", &unused) != NULL;
     if (type != NULL && !typed)
         COIR_TRY(coir__http_put_header(out, "Content-Type", type));
-    COIR_TRY(coir_buffer_append(out, request->headers.data, request->headers.length));
+    if (request->headers.length > 0)
+        COIR_TRY(coir__http_put_bytes(out, request->headers.data, request->headers.length));
     COIR_TRY(put_framing(request, status, length));
-    return coir_buffer_append(out, "\r\n", 2);
+    return coir__http_put(out, "\r\n");
 }
 
 int coir__http_put_head(coir_http_request *request, int status, const char *type, uint64_t length)
@@ -247,7 +250,7 @@ int coir_http_reply(coir_http_request *request, int status, const char *type, co
         return 0;
     if (size >= LARGE)
         return flush_with(request, data, size);
-    int r = coir_buffer_append(&request->out, data, size);
+    int r = coir__http_put_bytes(&request->out, data, size);
     return r == -ENOMEM ? flush_with(request, data, size) : r;
 }
 

@@ -9,11 +9,6 @@
 
 #include "message.h"
 
-int coir__http_put(coir_buffer *out, const char *text)
-{
-    return coir_buffer_append(out, text, strlen(text));
-}
-
 int coir__http_put_number(coir_buffer *out, uint64_t number)
 {
     char digits[20];
@@ -21,7 +16,7 @@ int coir__http_put_number(coir_buffer *out, uint64_t number)
     do
         digits[--at] = (char)('0' + number % 10);
     while ((number /= 10) > 0);
-    return coir_buffer_append(out, digits + at, sizeof digits - at);
+    return coir__http_put_bytes(out, digits + at, sizeof digits - at);
 }
 
 /* Adds size bytes at data, for which there is room. */
@@ -64,5 +59,5 @@ int coir__http_put_date(coir_buffer *out)
         coir_http_date_format(now.tv_sec, last.line + BEFORE);
         memcpy(last.line + LENGTH - 2, "\r\n", 3);
     }
-    return coir_buffer_append(out, last.line, LENGTH);
+    return coir__http_put_bytes(out, last.line, LENGTH);
 }
