@@ -30,13 +30,16 @@ static int holds(struct dl_phdr_info *info, size_t size, void *arg)
     return 0;
 }
 
-/* Copies from the program or a library. Returns whether all of it is there. */
-static bool read_loaded(uintptr_t address, void *to, size_t size)
+/* Copies from the program or a library. Returns whether all of it is there. What a
+ * sanitizer has put between variables is there too. */
+COIR__UNCHECKED static bool read_loaded(uintptr_t address, void *to, size_t size)
 {
     struct range range = {address, size};
     if (dl_iterate_phdr(holds, &range) == 0)
         return false;
-    memcpy(to, (const void *)address, size);
+    volatile uint8_t *copy = to;
+    for (size_t i = 0; i < size; i++)
+        copy[i] = ((const volatile uint8_t *)address)[i];
     return true;
 }
 
