@@ -80,17 +80,23 @@ def expected_pattern(text):
     return re.compile("".join(lines))
 
 
+def libraries_of(snippet, build):
+    """Those that a block needs: a header that is in a further library names it in its first comment."""
+    libraries = {str(build / "src/libcoir.so"): True}
+    for header in re.findall(r"^#include <coir/(\w+\.h)>", snippet.code, re.MULTILINE):
+        text = (ROOT / "include/coir" / header).read_text(encoding="utf-8")
+        for name in re.findall(r"libcoir-(\w+)", text[: text.index("*/")]):
+            libraries[str(build / f"src/libcoir-{name}.so")] = True
+    return [*libraries] + (["-ljansson"] if "<jansson.h>" in snippet.code else [])
+
+
 def check(snippet, build, directory):
     """None when all is well, else what went wrong."""
     stem = f"{snippet.where.replace('/', '_')}-{snippet.line}"
     source, binary = directory / f"{stem}.c", directory / stem
     source.write_text(snippet.code, encoding="utf-8")
     command = ["gcc", *FLAGS, "-I", str(ROOT / "include"), str(source)]
-    libraries = [str(build / "src/libcoir.so")]
-    for name in re.findall(r"^#include <coir/(\w+)\.h>", snippet.code, re.MULTILINE):
-        further = build / f"src/libcoir-{name}.so"
-        libraries += [str(further)] if further.exists() else []
-    link = ["-o", str(binary), *libraries, f"-Wl,-rpath,{build / 'src'}", "-pthread"]
+    link = ["-o", str(binary), *libraries_of(snippet, build), f"-Wl,-rpath,{build / 'src'}", "-pthread"]
     command += link if snippet.run else ["-fsyntax-only"]
     compiled = subprocess.run(command, capture_output=True, text=True)
     if compiled.returncode != 0:
