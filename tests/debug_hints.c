@@ -380,7 +380,7 @@ static bool replace(const char *path, const char *text)
         return false;
     bool written = fputs(text, file) >= 0;
     written = fclose(file) == 0 && written;
-    return written && (mount(own, path, NULL, MS_BIND, NULL) == 0 || errno == ENOENT);
+    return written && (mount(own, path, "none", MS_BIND, NULL) == 0 || errno == ENOENT);
 }
 
 static bool bring_up_loopback(void)
@@ -406,7 +406,7 @@ static bool enter_own_world(void)
 {
     return (unshare(CLONE_NEWNS | CLONE_NEWNET) == 0 ||
             unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET) == 0) &&
-           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
            replace("/etc/resolv.conf", "nameserver 127.0.0.1\n") &&
            replace("/etc/nsswitch.conf", "hosts: dns\n") && bring_up_loopback() &&
            open_silent_server();
