@@ -15,7 +15,7 @@ OUT = ROOT / "build" / "bench"
 BIN = OUT / "bin"
 FLOORS = ("switch_floor", "chan_floor", "job_floor", "process_floor", "timer_floor", "sleep_floor", "startup_floor")
 OURS = ("coir-bench-core", "coir-bench-startup", "coir-bench-echo", "coir-bench-files", "coir-bench-tls",
-        "coir-bench-udp_echo", "coir-bench-workers", "coir-bench-core-static")
+        "coir-bench-udp_echo", "coir-bench-workers", "coir-bench-core-static", "coir-bench-startup-static")
 PACKAGES = {
     "echo_uring": ["liburing-dev"],
     "go": ["golang-go"],

@@ -151,9 +151,9 @@ def contestants(case, ours, only, backends):
         yield Program("peer", peer.name, command_of(case, command), peer.env, rounds)
 
 
-def stripped_kib(library):
-    copy = OUT / "stripped.so"
-    shutil.copy2(library, copy)
+def stripped_kib(binary):
+    copy = OUT / "stripped"
+    shutil.copy2(binary, copy)
     subprocess.run(["strip", "--strip-unneeded", copy], check=True)
     size = copy.stat().st_size / 1024
     copy.unlink()
@@ -161,13 +161,16 @@ def stripped_kib(library):
 
 
 def measure_size(metric, directory, ours):
-    """The stripped shared library, and libuv's, which Debian ships stripped, as the one peer."""
+    """The stripped shared library, and libuv's, which Debian ships stripped, as the one peer. Beside it, what the
+    smallest program weighs that has the library in it."""
     libraries = [path for path in sorted((directory / "src").glob("libcoir.so.*"))
                  if re.fullmatch(r"libcoir\.so\.\d+\.\d+\.\d+", path.name)] if ours else []
     found = []
     if libraries:
         found.append(Program("coir", "coir", []))
         found[0].values[metric] = [stripped_kib(libraries[-1])]
+        if "coir-bench-startup-static" in ours:
+            found[0].values["size/static_program_kb"] = [stripped_kib(ours["coir-bench-startup-static"])]
     for library in pathlib.Path("/usr/lib").glob("*-linux-gnu/libuv.so.1"):
         found.append(Program("peer", "libuv", []))
         found[-1].values[metric] = [library.resolve().stat().st_size / 1024]
