@@ -15,13 +15,15 @@ OUT = ROOT / "build" / "bench"
 BIN = OUT / "bin"
 FLOORS = ("switch_floor", "chan_floor", "job_floor", "process_floor", "timer_floor", "sleep_floor", "startup_floor")
 OURS = ("coir-bench-core", "coir-bench-startup", "coir-bench-echo", "coir-bench-files", "coir-bench-tls",
-        "coir-bench-udp_echo", "coir-bench-workers", "coir-bench-core-static", "coir-bench-startup-static")
+        "coir-bench-udp_echo", "coir-bench-workers", "coir-bench-http", "coir-bench-core-static",
+        "coir-bench-startup-static")
 PACKAGES = {
     "echo_uring": ["liburing-dev"],
     "go": ["golang-go"],
     "tokio": ["librust-tokio-dev", "librust-libc-dev"],
     "libuv": ["libuv1-dev"],
     "uvloop": ["python3-uvloop"],
+    "nginx": ["nginx-light"],
 }
 
 missing = {}  # what could not be built, and why
@@ -116,6 +118,8 @@ def build_peers():
         missing["libuv"] = missing.pop("uvbench")
     build_go()
     build_tokio()
+    if not shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"):
+        missing["nginx"] = "no nginx on PATH"
     if run(["/usr/bin/python3", "-c", "import uvloop"]):
         missing["uvloop"] = "no python3-uvloop"
 
@@ -137,8 +141,17 @@ def build_ours(directory):
     return built
 
 
+def make_files():
+    """The files that servers of http/ give away."""
+    directory = OUT / "http"
+    directory.mkdir(exist_ok=True)
+    (directory / "10k").write_bytes(b"0123456789abcde\n" * 640)
+    os.environ["COIR_BENCH_HTTP_FILES"] = str(directory)
+
+
 def build_all():
     BIN.mkdir(parents=True, exist_ok=True)
+    make_files()
     for name in FLOORS:
         compile_c(name, [f"floors/{name}.c", "floors/context.c"], "-mno-red-zone")
     compile_c("echo_epoll", ["floors/echo_epoll.c"])
@@ -150,6 +163,7 @@ def build_all():
     compile_c("echo_load", ["load/echo_load.c"])
     compile_c("tls_load", ["load/tls_load.c"], "-lssl", "-lcrypto")
     compile_c("udp_load", ["load/udp_load.c"])
+    compile_c("http_load", ["load/http_load.c"], "-lssl", "-lcrypto")
     compile_c("launch", ["launch.c"])
     compile_c("warm", ["warm.c"])
     build_peers()

@@ -26,9 +26,10 @@ class Metric:
 class Load:
     """What a program of bench/load does to a server, see bench/servers.py."""
     connections: int
-    size: int  # bytes of a message
+    size: int  # bytes of a message; of http_load: requests in flight on each connection
     same_cpu: bool
     program: str = "echo_load"
+    more: tuple = ()  # what else it is called with
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Case:
     per_backend: bool = False  # one row for each backend, because it matters; {backend} stands in its floor's name
     load: Load | None = None  # what a server gets to do
     server: str = ""  # what servers are called with instead of call
-    program: str = "core"  # coir's: coir-bench-core, of cases of kind run
+    program: str = ""  # coir's, coir-bench-PROGRAM; "": that of its kind, which is core, startup, or called as the server
     warm_mib: int = 0  # touched and freed before each run, see bench/warm.c
 
 
@@ -83,6 +84,14 @@ def udp_echo(name, connections, size, **limits):
                 per_backend=True, server="udp_echo", load=Load(connections, size, True, "udp_load"))
 
 
+def http(name, metric, connections, what="/", depth=1, server="http", floor="echo_{backend}", **limits):
+    """`metric` is what the load prints; a rate has a cpu for the load and one for the server."""
+    unit, better = {"cpu_ns": ("ns", "lower"), "idle_b": ("B", "lower")}.get(metric, ("/s", "higher"))
+    return Case(name, (Metric(name, unit, better, printed=metric, **limits),), floor, ("http",), kind="serve",
+                per_backend=True, server=server, program="http",
+                load=Load(connections, depth, metric != "rate", "http_load", (what,)))
+
+
 CASES = (
     simple("switch/2", "ns", "switch_floor", target=6, floor_ratio=2.3),
     simple("switch/1000", "ns", "switch_floor", target=9, floor_ratio=1.3),
@@ -114,6 +123,14 @@ CASES = (
     tls("tls_handshake/rate", "/s", "higher", "cpu_rate", 50, 0),
     Case("process_spawn/rate", (Metric("process_spawn/rate", "/s", "higher"),), "process_floor", ("io",)),
     udp_echo("udp_echo/64/cpu_ns", 50, 64, floor_ratio=1.1),
+    http("hello/64/cpu_ns", "cpu_ns", 64, target=5200, floor_ratio=1.12),
+    http("hello/512/rate", "rate", 512),
+    http("connect_close/rate", "cpu_rate", 64, "close", server="http_close"),
+    http("hello/pipelined16/cpu_ns", "cpu_ns", 64, depth=16, target=520, floor_ratio=1.5),
+    http("json/64/cpu_ns", "cpu_ns", 64, "/json", floor=None),
+    http("file10k/64/cpu_ns", "cpu_ns", 64, "/files/10k", floor=None),
+    http("https/64/cpu_ns", "cpu_ns", 64, "tls", server="https", floor="tls_epoll", floor_ratio=1.05),
+    http("idle/http_b", "idle_b", 8000, "idle", floor=None, target=300),
     Case("workers/2/speedup", (Metric("workers/2/speedup", "x", "higher", target=1.9),), "workers_floor", ("io",),
          per_backend=True, program="workers"),
 )
@@ -123,6 +140,7 @@ PEERS = (
     Peer("tokio", ("{bin}/tokiobench",)),
     Peer("libuv", ("{bin}/uvbench",)),
     Peer("asyncio", ("/usr/bin/python3", "{bench}/peers/py/aiobench.py", "asyncio"), once=("sleepers/1m",)),
+    Peer("nginx", ("/usr/bin/python3", "{bench}/peers/nginx/nginx.py")),
     Peer("uvloop", ("/usr/bin/python3", "{bench}/peers/py/aiobench.py", "uvloop"), once=("sleepers/1m",)),
 )
 

@@ -124,8 +124,7 @@ def command_of(case, program):
 
 def ours_for(case, ours, backend):
     """coir's own program, and its twin on the static library."""
-    program = {"launch": "coir-bench-startup", "serve": f"coir-bench-{case.server}"}.get(
-        case.kind, f"coir-bench-{case.program}")
+    program = "coir-bench-" + (case.program or {"launch": "startup", "serve": case.server}.get(case.kind, "core"))
     env = {"COIR_BACKEND": backend} if backend else {}
     if program in ours:
         yield Program("coir", "coir", command_of(case, [ours[program]]), env, backend=backend)

@@ -45,7 +45,7 @@ def serve(program, load, command, env):
     try:
         port = wait_for_port(server)
         cpu = CPUS[0] if load.same_cpu else CPUS[-1]
-        words = [port, server.pid, load.connections, load.size, COUNT_S]
+        words = [port, server.pid, load.connections, load.size, COUNT_S, *load.more]
         return subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=LIMIT_S,
                               check=False, preexec_fn=pinned(cpu))
     except RuntimeError:

@@ -2,6 +2,7 @@
  * reads, written as a user would. Listens on a free port of 127.0.0.1 and says `PORT n`. Runs until
  * it is ended. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <coir/coir.h>
@@ -22,19 +23,11 @@ static int echo(coir_stream *stream, void *arg)
 
 static int open_context(coir_tls_context **ret_context)
 {
-    EVP_PKEY *key;
-    X509 *certificate;
-    char *text;
-    make_certificate(&key, &certificate);
-    BIO *bio = BIO_new(BIO_s_mem());
-    PEM_write_bio_X509(bio, certificate);
-    PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
-    long length = BIO_get_mem_data(bio, &text);
-    coir_tls_opts opts = {.certificate = {text, (size_t)length}, .handshakes = SIZE_MAX};
+    size_t length;
+    char *text = make_pem(&length);
+    coir_tls_opts opts = {.certificate = {text, length}, .handshakes = SIZE_MAX};
     int r = coir_tls_context_open(COIR_TLS_SERVER, &opts, ret_context);
-    BIO_free(bio);
-    EVP_PKEY_free(key);
-    X509_free(certificate);
+    free(text);
     return r;
 }
 

@@ -1,10 +1,12 @@
-/* Floor of echo/ on epoll: one thread, level-triggered, one read and one write for each message, no
- * records but the kernel's. One buffer serves all connections; with the word `own` each one has
- * its own, as a task that reads into its stack does, in one block without gaps. What the peer does
- * not take at once is copied and written when it does. Owns its connections; runs until it is
- * killed. */
+/* Floor of echo/ and http/ on epoll: one thread, level-triggered, one read and one write for each
+ * message, no records but the kernel's. One buffer serves all connections; with the word `own`
+ * each one has its own, as a task that reads into its stack does, in one block without gaps. What
+ * the peer does not take at once is copied and written when it does. With the word `http` it
+ * answers requests, and with `http_close` one on each connection. Owns its connections; runs until
+ * it is killed. */
 #define _GNU_SOURCE
 #include "echo_listen.h"
+#include "http_replies.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -19,6 +21,7 @@ static struct rest {
 
 static int epoll_fd;
 static char *own; /* OWNED buffers, or NULL */
+static int http, closes;
 
 static void watch(int operation, int fd, uint32_t events)
 {
@@ -58,6 +61,14 @@ static void keep_rest(int fd, const char *data, size_t size)
     watch(EPOLL_CTL_MOD, fd, EPOLLOUT);
 }
 
+static void answer(int fd, const char *data, size_t size)
+{
+    size_t length;
+    const char *replies = http_replies(data, size, &length);
+    if (write(fd, replies, length) != (ssize_t)length || closes)
+        close(fd);
+}
+
 static void echo(int fd)
 {
     static char shared[BUFFER];
@@ -66,6 +77,10 @@ static void echo(int fd)
     if (n <= 0) {
         if (n == 0 || errno != EAGAIN)
             close(fd);
+        return;
+    }
+    if (http) {
+        answer(fd, buffer, (size_t)n);
         return;
     }
     ssize_t written = write(fd, buffer, (size_t)n);
@@ -77,7 +92,9 @@ static void echo(int fd)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && !strcmp(argv[argc - 1], "own"))
+    closes = !strcmp(argv[argc - 1], "http_close");
+    http = closes || !strcmp(argv[argc - 1], "http");
+    if (!strcmp(argv[argc - 1], "own"))
         own = malloc((size_t)OWNED * OWN);
     int listener = echo_listen(SOCK_NONBLOCK);
     epoll_fd = epoll_create1(0);

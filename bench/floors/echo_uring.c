@@ -1,9 +1,11 @@
-/* Floor of echo/ on io_uring: one thread, multishot accept and receive into a ring of provided
- * buffers, each buffer sent as it is and given back when it has left. SINGLE_ISSUER and
- * DEFER_TASKRUN, no records but the kernel's. user_data is operation, buffer, descriptor. Owns the
- * ring and the buffers; runs until it is killed. */
+/* Floor of echo/ and http/ on io_uring: one thread, multishot accept and receive into a ring of
+ * provided buffers, each buffer sent as it is and given back when it has left. SINGLE_ISSUER and
+ * DEFER_TASKRUN, no records but the kernel's. user_data is operation, buffer, descriptor. With the
+ * word `http` it answers requests, and with `http_close` one on each connection. Owns the ring and
+ * the buffers; runs until it is killed. */
 #define _GNU_SOURCE
 #include "echo_listen.h"
+#include "http_replies.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -15,6 +17,7 @@ enum operation { ACCEPT = 1, RECEIVE, SEND };
 static struct io_uring ring;
 static struct io_uring_buf_ring *given;
 static char *buffers;
+static int http, closes;
 
 static struct io_uring_sqe *prepare(void)
 {
@@ -81,8 +84,12 @@ static void on_receive(const struct io_uring_cqe *cqe, int fd)
     }
     if (!more)
         start_receive(fd);
+    const char *data = at(buffer);
+    size_t size = (size_t)cqe->res;
+    if (http)
+        data = http_replies(data, size, &size);
     struct io_uring_sqe *sqe = prepare();
-    io_uring_prep_send(sqe, fd, at(buffer), (size_t)cqe->res, MSG_WAITALL);
+    io_uring_prep_send(sqe, fd, data, size, MSG_WAITALL);
     name(sqe, SEND, fd, buffer);
 }
 
@@ -92,7 +99,11 @@ static void on_completion(const struct io_uring_cqe *cqe)
     switch ((enum operation)(cqe->user_data >> 56)) {
     case ACCEPT: on_accept(cqe, fd); break;
     case RECEIVE: on_receive(cqe, fd); break;
-    case SEND: give(cqe->user_data >> 32 & 0xffff); break;
+    case SEND:
+        give(cqe->user_data >> 32 & 0xffff);
+        if (closes)
+            shutdown(fd, SHUT_RDWR); /* the receive ends then, and closes */
+        break;
     }
 }
 
@@ -126,8 +137,10 @@ static void open_ring(void)
         give(i);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    closes = !strcmp(argv[argc - 1], "http_close");
+    http = closes || !strcmp(argv[argc - 1], "http");
     open_ring();
     start_accept(echo_listen(0));
     for (;;) {

@@ -1,10 +1,11 @@
-/* A certificate for the servers of tls_echo/ and tls_handshake/, ours and the floor, made as they
- * start: P-256, for localhost, signed by itself. */
+/* A certificate for the servers of tls_echo/, tls_handshake/ and http/, ours and the floor, made as
+ * they start: P-256, for localhost, signed by itself. */
 #ifndef COIR_BENCH_TLS_CERTIFICATE_H
 #define COIR_BENCH_TLS_CERTIFICATE_H
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -32,6 +33,26 @@ static inline void make_certificate(EVP_PKEY **ret_key, X509 **ret_certificate)
     }
     *ret_key = key;
     *ret_certificate = certificate;
+}
+
+/* The same as text, with its key, which is the caller's to free. */
+static inline char *make_pem(size_t *ret_length)
+{
+    EVP_PKEY *key;
+    X509 *certificate;
+    char *text, *copy;
+    make_certificate(&key, &certificate);
+    BIO *bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_X509(bio, certificate);
+    PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+    *ret_length = (size_t)BIO_get_mem_data(bio, &text);
+    copy = malloc(*ret_length);
+    if (copy != NULL)
+        memcpy(copy, text, *ret_length);
+    BIO_free(bio);
+    EVP_PKEY_free(key);
+    X509_free(certificate);
+    return copy;
 }
 
 #endif

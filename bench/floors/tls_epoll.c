@@ -1,9 +1,11 @@
-/* Floor of tls_echo/ and tls_handshake/: OpenSSL on the socket itself, one thread, level-triggered
- * epoll, one SSL_read and one SSL_write for each message. Versions, cipher, certificate and tickets
- * are those of our server. One buffer serves all connections, and what the peer does not take at
- * once ends the connection: the load has one message in flight. Runs until it is killed. */
+/* Floor of tls_echo/, tls_handshake/ and http/ by TLS: OpenSSL on the socket itself, one thread,
+ * level-triggered epoll, one SSL_read and one SSL_write for each message. Versions, cipher,
+ * certificate and tickets are those of our server. One buffer serves all connections, and what the
+ * peer does not take at once ends the connection: the load has one message in flight. With the
+ * word `https` it answers requests. Runs until it is killed. */
 #define _GNU_SOURCE
 #include "echo_listen.h"
+#include "http_replies.h"
 #include "tls_certificate.h"
 
 #include <errno.h>
@@ -18,7 +20,7 @@ enum { EVENTS = 1024, CONNECTIONS = 65536, BUFFER = 65536 };
 
 static SSL *sessions[CONNECTIONS];
 static SSL_CTX *context;
-static int epoll_fd;
+static int epoll_fd, http;
 
 static void prepare(void)
 {
@@ -66,12 +68,17 @@ static void echo(int fd)
             end(fd);
         return;
     }
-    if (SSL_write(ssl, buffer, n) != n)
+    const char *data = buffer;
+    size_t size = (size_t)n;
+    if (http)
+        data = http_replies(buffer, size, &size);
+    if (SSL_write(ssl, data, (int)size) != (int)size)
         end(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    http = !strcmp(argv[argc - 1], "https");
     struct sigaction ignored = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignored, NULL);
     int listener = echo_listen(SOCK_NONBLOCK);
