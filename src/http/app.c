@@ -199,12 +199,13 @@ static int accept_all(void *arg)
     coir_task_set_name(NULL, "http accept");
     for (;;) {
         coir_stream *stream;
-        COIR_TRY(coir_semaphore_acquire(&app->places));
+        while (app->stats.connections >= app->opts.connections)
+            COIR_TRY(coir_sleep(COIR_MS(10)));
         int r = coir_listener_accept(door->listener, &stream);
         if (r < 0)
             return r;
         app->stats.accepted++;
-        r = coir__http_connect(app, stream, true); /* it is closed when there is no memory for it */
+        (void)coir__http_connect(app, stream); /* it is closed when there is no memory for it */
     }
 }
 
@@ -223,7 +224,6 @@ static void drain(coir_http_app *app)
 static int run(coir_http_app *app, coir_listener *listener)
 {
     struct door door = {app, listener};
-    app->places = (coir_semaphore){.value = app->opts.connections};
     COIR_GROUP(outer);
     COIR_SHIELD(app->opts.grace);
     COIR_TRY(coir_group_init(&app->requests, COIR_REPORT));
@@ -285,7 +285,7 @@ int coir_http_app_serve_stream(coir_http_app *app, coir_stream *stream)
         return r;
     }
     app->served = true;
-    r = coir__http_connect(app, stream, false);
+    r = coir__http_connect(app, stream);
     if (!alone)
         return r;
     if (r == 0)

@@ -12,7 +12,6 @@
 #include <coir/file.h>
 #include <coir/group.h>
 #include <coir/http_app.h>
-#include <coir/semaphore.h>
 
 #include "message.h"
 
@@ -102,8 +101,7 @@ struct coir_http_app {
     char wrong_text[140];
     coir_http_app_stats stats;
     /* while it is served */
-    coir_group requests;   /* the tasks of connections */
-    coir_semaphore places; /* for connections that a listener accepts */
+    coir_group requests; /* the tasks of connections */
     bool served, draining;
     struct coir__http_connection *connections;
     coir_http_request *spare; /* a record that nobody uses */
@@ -117,13 +115,12 @@ struct coir__http_connection {
     coir_stream *stream; /* NULL: it was closed while nobody was there */
     unsigned requests;   /* that were answered */
     bool secured;        /* its TLS handshake is done, or it has none */
-    bool placed;         /* it has one of the application's places */
     bool idle;
 };
 
-/* Takes over a connection, and a place with it if placed; the task that serves it belongs to
- * app->requests. When it fails the stream is closed. */
-int coir__http_connect(coir_http_app *app, coir_stream *stream, bool placed);
+/* Takes over a connection; the task that serves it belongs to app->requests. When it fails the
+ * stream is closed. */
+int coir__http_connect(coir_http_app *app, coir_stream *stream);
 
 /* Closes those without a request. */
 void coir__http_close_idle(coir_http_app *app);
@@ -170,7 +167,6 @@ struct coir_http_request {
     bool chunked;         /* how a reply that was begun is framed */
     bool continued;       /* the client was told to send its body */
     bool whole;           /* entity is all of it */
-    bool left;            /* the client has gone */
 };
 
 /* Splits the path of request into segments. Returns 0, -COIR_EURL, -ENOMEM. */
@@ -192,10 +188,6 @@ bool coir__http_request_finish(coir_http_request *request);
 
 /* Sends what was gathered. Returns 0 or a code. */
 int coir__http_flush(coir_http_request *request);
-
-/* How long the client may take for so many bytes of a body, in either direction: who is slower on
- * the average, after a time to begin with, is a stall. */
-coir_time coir__http_patience(const coir_http_request *request, uint64_t bytes);
 
 /* As coir_http_reply_header, whether or not it is for handlers. */
 int coir__http_reply_set(coir_http_request *request, const char *name, const char *value);

@@ -28,8 +28,6 @@ static void close_connection(struct coir__http_connection *connection)
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
     app->stats.connections--;
-    if (connection->placed)
-        (void)coir_semaphore_release(&app->places);
     coir_stream_close(connection->stream);
     coir_free(connection);
 }
@@ -85,7 +83,7 @@ static bool answer_failure(coir_http_request *request, int code)
 {
     bool gone = code == -ECONNRESET || code == -EPIPE || code == -COIR_EEOF ||
                 code == -COIR_ETRUNCATED || code == -COIR_EBROKENSTREAM;
-    if (gone || request->left || coir_pending() != 0)
+    if (gone || coir_pending() != 0)
         return false;
     int status = status_of(code);
     if (status == 0)
@@ -141,7 +139,7 @@ static int handle(coir_http_request *request)
 }
 
 struct watch {
-    coir_http_request *request;
+    coir_stream *stream;
     coir_scope *scope;
 };
 
@@ -152,11 +150,9 @@ static int watch_client(void *arg)
     coir_bytes bytes = {0};
     int r = 1;
     for (size_t least = 1; r > 0 && least <= COIR_STREAM_PEEK_LIMIT; least = bytes.length + 1)
-        r = coir_stream_peek(watch->request->connection->stream, least, &bytes);
-    if (r == 0 || r == -COIR_EEOF || r == -ECONNRESET) {
-        watch->request->left = true;
+        r = coir_stream_peek(watch->stream, least, &bytes);
+    if (r == 0 || r == -COIR_EEOF || r == -ECONNRESET)
         coir_scope_cancel(watch->scope, "the client has gone");
-    }
     return 0;
 }
 
@@ -165,7 +161,7 @@ static int handle_watched(coir_http_request *request)
     if (!request->connection->app->opts.cancel_on_disconnect || !request->body.over)
         return handle(request);
     COIR_SCOPE(scope, COIR_FOREVER);
-    struct watch watch = {request, &scope};
+    struct watch watch = {request->connection->stream, &scope};
     COIR_GROUP_COLLECT(group);
     COIR_TRY(coir_spawn(&group, watch_client, &watch, NULL));
     return handle(request);
@@ -314,17 +310,14 @@ static int serve_connection(void *arg)
     return 0;
 }
 
-int coir__http_connect(coir_http_app *app, coir_stream *stream, bool placed)
+int coir__http_connect(coir_http_app *app, coir_stream *stream)
 {
     struct coir__http_connection *connection = coir_calloc(1, sizeof *connection);
     if (connection == NULL) {
         coir_stream_abort(stream);
-        if (placed)
-            (void)coir_semaphore_release(&app->places);
         return -ENOMEM;
     }
     connection->app = app;
-    connection->placed = placed;
     connection->stream = stream;
     connection->secured = app->opts.tls == NULL;
     connection->next = app->connections;
@@ -338,27 +331,10 @@ int coir__http_connect(coir_http_app *app, coir_stream *stream, bool placed)
     return r;
 }
 
-static int close_stream(void *arg)
-{
-    coir_stream_close(arg);
-    return 0;
-}
-
-static struct coir__http_connection *first_idle(const coir_http_app *app)
-{
-    struct coir__http_connection *connection = app->connections;
-    while (connection != NULL && (!connection->idle || connection->stream == NULL))
-        connection = connection->next;
-    return connection;
-}
-
-/* Each in a task, since a goodbye may take a while. The close starts the task of the connection,
- * which frees what is left of it. */
+/* Their tasks are started by the close, and free what is left. */
 void coir__http_close_idle(coir_http_app *app)
 {
-    for (struct coir__http_connection *at; (at = first_idle(app)) != NULL;) {
-        coir_stream *stream = COIR_TAKE(at->stream);
-        if (coir_spawn(&app->requests, close_stream, stream, NULL) < 0)
-            coir_stream_abort(stream);
-    }
+    for (struct coir__http_connection *at = app->connections; at != NULL; at = at->next)
+        if (at->idle)
+            coir_stream_close(COIR_TAKE(at->stream));
 }

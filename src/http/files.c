@@ -243,11 +243,7 @@ static int send_part(coir_http_request *request, const struct found *found, int 
         return 0;
     COIR_TRY(coir__http_flush(request));
     request->sent = length;
-    COIR_SCOPE(stall, coir__http_patience(request, length));
     int r = coir_stream_send_file(request->connection->stream, found->file, first, length);
-    coir_scope_leave(&stall);
-    if (r == -ETIME && coir_scope_expired(&stall))
-        r = -ETIMEDOUT;
     return r == -COIR_EEOF ? -COIR_EBROKENSTREAM : r; /* it has become shorter */
 }
 

@@ -20,23 +20,13 @@
 
 #define LARGE ((size_t)16 << 10) /* a body that is not copied */
 #define CHUNKS UINT64_MAX
-#define LEAST_RATE 1024 /* bytes of a body per second, on the average */
-#define USUAL_HEAD 256  /* bytes that most heads fit in, with a little body */
+#define USUAL_HEAD 256 /* bytes that most heads fit in, with a little body */
 
 /* ---- sending ---- */
 
-coir_time coir__http_patience(const coir_http_request *request, uint64_t bytes)
-{
-    return request->connection->app->opts.stall_limit +
-           (coir_time)(bytes / LEAST_RATE) * COIR_SEC(1);
-}
-
 static int write_bounded(coir_http_request *request, const struct iovec *vectors, size_t count)
 {
-    uint64_t size = 0;
-    for (size_t i = 0; i < count; i++)
-        size += vectors[i].iov_len;
-    COIR_SCOPE(stall, coir__http_patience(request, size));
+    COIR_SCOPE(stall, request->connection->app->opts.stall_limit);
     int r = coir_stream_write_vectors(request->connection->stream, vectors, count);
     coir_scope_leave(&stall);
     return r == -ETIME && coir_scope_expired(&stall) ? -ETIMEDOUT : r;

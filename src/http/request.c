@@ -17,6 +17,7 @@
 
 #include "app.h"
 
+#define LEAST_RATE 1024         /* bytes of a body per second, on the average */
 #define REST ((size_t)64 << 10) /* of a body that nobody read, to be dropped */
 
 /* ---- the record ---- */
@@ -36,7 +37,7 @@ void coir__http_request_clear(coir_http_request *request)
     request->status = 0;
     request->sent = request->body_length = 0;
     request->body_began = 0;
-    request->chunked = request->continued = request->whole = request->left = false;
+    request->chunked = request->continued = request->whole = false;
 }
 
 void coir__http_request_free(coir_http_request *request)
@@ -222,7 +223,8 @@ static int peek_body(coir_http_request *request, coir_bytes *ret_bytes)
     COIR_TRY(let_go_on(request));
     if (request->body_began == 0)
         request->body_began = coir_now();
-    coir_time until = request->body_began + coir__http_patience(request, request->body_length);
+    coir_time earned = (coir_time)(request->body_length / LEAST_RATE) * COIR_SEC(1);
+    coir_time until = request->body_began + request->connection->app->opts.stall_limit + earned;
     COIR_SCOPE(scope, until - coir_now());
     int r = coir__http_body_peek(&request->body, ret_bytes);
     coir_scope_leave(&scope);
