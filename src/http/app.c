@@ -166,8 +166,10 @@ static int check(coir_http_app *app)
 
 /* ---- serving ---- */
 
-static void stop_contexts(struct coir__http_context *last)
+/* What ends may take its time, whatever has ended the server. */
+static void stop_contexts(const coir_http_app *app, struct coir__http_context *last)
 {
+    COIR_SHIELD(app->opts.grace);
     for (; last != NULL; last = last->previous)
         if (last->stop != NULL)
             last->stop(last->arg);
@@ -179,7 +181,7 @@ static int start_contexts(coir_http_app *app)
     for (struct coir__http_context *at = app->contexts; at != NULL; at = at->next) {
         int r = at->start != NULL ? at->start(at->arg) : 0;
         if (r < 0) {
-            stop_contexts(at->previous);
+            stop_contexts(app, at->previous);
             return r;
         }
     }
@@ -188,6 +190,7 @@ static int start_contexts(coir_http_app *app)
 
 struct door {
     coir_http_app *app;
+    struct coir__http_serving *serving;
     coir_listener *listener;
 };
 
@@ -205,28 +208,30 @@ static int accept_all(void *arg)
         if (r < 0)
             return r;
         app->stats.accepted++;
-        (void)coir__http_connect(app, stream); /* it is closed when there is no memory for it */
+        (void)coir__http_connect(app, door->serving,
+                                 stream); /* it is closed when there is no memory for it */
     }
 }
 
-/* Waits until the requests have ended, as long as the shield around it holds, and ends the rest. */
-static void drain(coir_http_app *app)
+/* Waits until the requests have ended, for the grace, and ends the rest. */
+static void drain(coir_http_app *app, struct coir__http_serving *serving)
 {
-    app->draining = true;
-    coir__http_close_idle(app);
-    if (coir_group_wait(&app->requests) < 0)
-        coir_group_cancel(&app->requests, "the server's grace is over");
-    (void)coir_group_close(&app->requests);
-    app->draining = false;
+    COIR_DEADLINE(app->opts.grace);
+    serving->draining = true;
+    coir__http_close_idle(app, serving);
+    if (coir_group_wait(&serving->requests) < 0)
+        coir_group_cancel(&serving->requests, "the server's grace is over");
+    (void)coir_group_close(&serving->requests);
 }
 
 /* Everything that a cancellation ends at once is in `outer`; what gets a grace is in the shield. */
 static int run(coir_http_app *app, coir_listener *listener)
 {
-    struct door door = {app, listener};
+    struct coir__http_serving serving = {0};
+    struct door door = {app, &serving, listener};
+    COIR_TRY(coir_group_init(&serving.requests, COIR_REPORT));
     COIR_GROUP(outer);
     COIR_SHIELD(app->opts.grace);
-    COIR_TRY(coir_group_init(&app->requests, COIR_REPORT));
     int r = coir_spawn(&outer, accept_all, &door, NULL);
     for (struct coir__http_service *at = app->services; at != NULL && r == 0; at = at->next)
         r = coir_spawn(&outer, at->fn, at->arg, NULL);
@@ -234,7 +239,7 @@ static int run(coir_http_app *app, coir_listener *listener)
         r = coir_group_wait(&outer);
     else
         coir_group_cancel(&outer, "the server could not be started");
-    drain(app);
+    drain(app, &serving);
     r = coir_group_finish(&outer, r);
     return r == -COIR_ECLOSED || r == -ECANCELED || r == -ETIME ? 0 : r;
 }
@@ -244,8 +249,7 @@ static int serve(coir_http_app *app, coir_listener *listener)
     app->served = true;
     int r = run(app, listener);
     app->served = false;
-    COIR_SHIELD(app->opts.grace);
-    stop_contexts(app->last_context);
+    stop_contexts(app, app->last_context);
     return r;
 }
 
@@ -277,21 +281,16 @@ int coir_http_app_serve_stream(coir_http_app *app, coir_stream *stream)
         coir_stream_abort(stream);
         return r < 0 ? r : -EINVAL;
     }
-    bool alone = !app->served; /* beside a listener, or another one of these */
-    if (alone)
-        r = coir_group_init(&app->requests, COIR_REPORT);
+    struct coir__http_serving serving = {0};
+    r = coir_group_init(&serving.requests, COIR_REPORT);
     if (r < 0) {
         coir_stream_abort(stream);
         return r;
     }
-    app->served = true;
-    r = coir__http_connect(app, stream);
-    if (!alone)
-        return r;
+    r = coir__http_connect(app, &serving, stream);
     if (r == 0)
-        r = coir_group_wait(&app->requests);
-    drain(app);
-    app->served = false;
+        r = coir_group_wait(&serving.requests);
+    drain(app, &serving);
     return r;
 }
 

@@ -101,29 +101,37 @@ struct coir_http_app {
     char wrong_text[140];
     coir_http_app_stats stats;
     /* while it is served */
-    coir_group requests; /* the tasks of connections */
-    bool served, draining;
+    bool served; /* by a listener */
     struct coir__http_connection *connections;
-    coir_http_request *spare; /* a record that nobody uses */
+    struct coir__http_connection *cursor; /* the next one to be closed: see close_idle */
+    coir_http_request *spare;             /* a record that nobody uses */
 };
 
 /* ---- connections (connection.c) ---- */
 
+/* One call that serves: what a listener accepts, or one stream. */
+struct coir__http_serving {
+    coir_group requests; /* the tasks of its connections */
+    bool draining;
+};
+
 struct coir__http_connection {
     struct coir__http_connection *next, *previous;
     coir_http_app *app;
+    struct coir__http_serving *serving;
     coir_stream *stream; /* NULL: it was closed while nobody was there */
     unsigned requests;   /* that were answered */
+    coir_time patience;  /* how long it may be without a request */
     bool secured;        /* its TLS handshake is done, or it has none */
     bool idle;
 };
 
-/* Takes over a connection; the task that serves it belongs to app->requests. When it fails the
- * stream is closed. */
-int coir__http_connect(coir_http_app *app, coir_stream *stream);
+/* Takes over a connection; the task that serves it belongs to serving. When it fails the stream is
+ * closed. */
+int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, coir_stream *stream);
 
-/* Closes those without a request. */
-void coir__http_close_idle(coir_http_app *app);
+/* Closes those of serving without a request. */
+void coir__http_close_idle(coir_http_app *app, const struct coir__http_serving *serving);
 
 /* ---- requests (request.c) ---- */
 
@@ -156,6 +164,7 @@ struct coir_http_request {
     coir_buffer headers; /* of the reply, as lines */
     coir_buffer out;     /* what is to be sent */
     struct coir__http_text *texts;
+    coir_task *watcher; /* reads ahead to see the client leave; NULL: nobody does */
     enum coir__http_reply_state state;
     int status;           /* of the reply */
     uint64_t sent;        /* bytes of its body */
@@ -167,6 +176,8 @@ struct coir_http_request {
     bool chunked;         /* how a reply that was begun is framed */
     bool continued;       /* the client was told to send its body */
     bool whole;           /* entity is all of it */
+    bool late;            /* the client was too slow, with its body or in taking the reply */
+    bool cut;             /* a part of the reply was lost */
 };
 
 /* Splits the path of request into segments. Returns 0, -COIR_EURL, -ENOMEM. */
@@ -188,6 +199,10 @@ bool coir__http_request_finish(coir_http_request *request);
 
 /* Sends what was gathered. Returns 0 or a code. */
 int coir__http_flush(coir_http_request *request);
+
+/* Sends what was gathered and length bytes of file from offset on. Returns 0 or a code. */
+int coir__http_send_file(coir_http_request *request, coir_file *file, uint64_t offset,
+                         uint64_t length);
 
 /* As coir_http_reply_header, whether or not it is for handlers. */
 int coir__http_reply_set(coir_http_request *request, const char *name, const char *value);

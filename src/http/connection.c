@@ -27,6 +27,8 @@ static void close_connection(struct coir__http_connection *connection)
         connection->next;
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
+    if (app->cursor == connection)
+        app->cursor = connection->next;
     app->stats.connections--;
     coir_stream_close(connection->stream);
     coir_free(connection);
@@ -55,16 +57,17 @@ static void give_request(coir_http_app *app, coir_http_request *request)
 
 /* ---- answering ---- */
 
-/* What a failure of a handler means for its client; 0: nothing that the client has done. */
-static int status_of(int code)
+/* What a failure of a handler means for its client; 0: nothing that the client has done. A handler
+ * may have met some of these elsewhere, which is nobody's business. */
+static int status_of(const coir_http_request *request, int code)
 {
     switch (code) {
     case -COIR_ETOOLONG: return 413;
-    case -EBADMSG:
-    case -COIR_EHTTP:
-    case -COIR_EURL: return 400;
+    case -EBADMSG: return 400;
+    case -COIR_EHTTP: return request->body.failed == code ? 400 : 0;
+    case -COIR_EURL: return request->route == NULL ? 400 : 0;
     case -ENOENT: return 404;
-    case -ETIMEDOUT: return 408;
+    case -ETIMEDOUT: return request->late ? 408 : 0;
     default: return 0;
     }
 }
@@ -85,12 +88,12 @@ static bool answer_failure(coir_http_request *request, int code)
                 code == -COIR_ETRUNCATED || code == -COIR_EBROKENSTREAM;
     if (gone || coir_pending() != 0)
         return false;
-    int status = status_of(code);
+    int status = status_of(request, code);
     if (status == 0)
         report_failure(request, code);
     if (request->state != COIR__HTTP_FRESH)
         return false;
-    bool read = code != -COIR_EHTTP && code != -ETIMEDOUT && code != -COIR_ETOOLONG;
+    bool read = status != 408 && status != 413 && request->body.failed == 0;
     const char *why = status != 0 && code != -ENOENT ? coir_last_message(code) : NULL;
     return coir__http_refuse(request, status != 0 ? status : 500, why, !read) == 0;
 }
@@ -163,8 +166,10 @@ static int handle_watched(coir_http_request *request)
     COIR_SCOPE(scope, COIR_FOREVER);
     struct watch watch = {request->connection->stream, &scope};
     COIR_GROUP_COLLECT(group);
-    COIR_TRY(coir_spawn(&group, watch_client, &watch, NULL));
-    return handle(request);
+    COIR_TRY(coir_spawn(&group, watch_client, &watch, &request->watcher));
+    int r = handle(request);
+    request->watcher = NULL;
+    return r < 0 && coir_scope_cancelled(&scope) ? -ECONNRESET : r;
 }
 
 /* Answers a request whose head is there. Returns whether the connection goes on. */
@@ -175,14 +180,15 @@ static bool answer(coir_http_request *request)
     request->began = coir_now();
     request->head_only = strcmp(request->head.method, "HEAD") == 0;
     connection->requests++;
-    request->keep =
-        request->head.keep_alive && connection->requests < app->opts.requests && !app->draining;
+    request->keep = request->head.keep_alive && connection->requests < app->opts.requests;
     coir__http_body_begin(&request->body, connection->stream, &request->head, "");
     int r = handle_watched(request);
     if (r >= 0 && request->state == COIR__HTTP_FRESH)
         r = coir_fail(-EPROTO, "the handler has not replied");
     if (r >= 0)
-        r = coir__http_end_reply(request);
+        r = request->cut ? -COIR_EBROKENSTREAM : coir__http_end_reply(request);
+    if (r >= 0 && !request->body.over)
+        r = coir__http_flush(request); /* a client may wait for it with the rest of its body */
     bool good = r >= 0 || answer_failure(request, r);
     app->stats.requests++;
     app->stats.failed += !good || request->status >= 500;
@@ -217,8 +223,9 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
     const char *wrong = NULL;
     if (*left == 0 || request->out.length >= GATHERED)
         COIR_TRY(coir__http_flush(request));
-    int r = *left > 0 ? coir_stream_peek(request->connection->stream, 1, &bytes)
-                      : wait_for(request, 1, first ? app->opts.head_limit : MOMENT, &bytes);
+    int r = *left > 0
+                ? coir_stream_peek(request->connection->stream, 1, &bytes)
+                : wait_for(request, 1, first ? request->connection->patience : MOMENT, &bytes);
     if (r == -ETIMEDOUT && !first)
         return 0;
     coir_time until = coir_now() + app->opts.head_limit;
@@ -241,6 +248,7 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
         return r == 0 ? -COIR_EEOF : r;
     request->connection->app->stats.refused++;
     request->head.method = "GET"; /* of which nothing is known */
+    request->head_only = false;
     (void)coir__http_refuse(request, status, wrong, true);
     (void)coir__http_flush(request);
     return -COIR_EHTTP;
@@ -281,8 +289,9 @@ static int serve_connection(void *arg);
 static int go_idle(struct coir__http_connection *connection, coir_time limit)
 {
     const coir_spawn_opts opts = {.name = "http connection"};
-    COIR_TRY(coir_spawn_on_readable_with(&connection->app->requests, connection->stream, limit,
+    COIR_TRY(coir_spawn_on_readable_with(&connection->serving->requests, connection->stream, limit,
                                          serve_connection, connection, &opts));
+    connection->patience = limit;
     connection->idle = true;
     connection->app->stats.idle++;
     return 0;
@@ -304,13 +313,13 @@ static int serve_connection(void *arg)
         kept = answer_all(request);
         give_request(app, request);
     }
-    if (kept && !app->draining && go_idle(connection, app->opts.idle_limit) == 0)
+    if (kept && !connection->serving->draining && go_idle(connection, app->opts.idle_limit) == 0)
         return 0;
     close_connection(connection);
     return 0;
 }
 
-int coir__http_connect(coir_http_app *app, coir_stream *stream)
+int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, coir_stream *stream)
 {
     struct coir__http_connection *connection = coir_calloc(1, sizeof *connection);
     if (connection == NULL) {
@@ -318,6 +327,7 @@ int coir__http_connect(coir_http_app *app, coir_stream *stream)
         return -ENOMEM;
     }
     connection->app = app;
+    connection->serving = serving;
     connection->stream = stream;
     connection->secured = app->opts.tls == NULL;
     connection->next = app->connections;
@@ -331,10 +341,15 @@ int coir__http_connect(coir_http_app *app, coir_stream *stream)
     return r;
 }
 
-/* Their tasks are started by the close, and free what is left. */
-void coir__http_close_idle(coir_http_app *app)
+/* Their tasks are started by the close, and free what is left: where it waits, also the connection
+ * itself and the next one, which moves the cursor. */
+void coir__http_close_idle(coir_http_app *app, const struct coir__http_serving *serving)
 {
-    for (struct coir__http_connection *at = app->connections; at != NULL; at = at->next)
-        if (at->idle)
+    app->cursor = app->connections;
+    while (app->cursor != NULL) {
+        struct coir__http_connection *at = app->cursor;
+        app->cursor = at->next;
+        if (at->serving == serving && at->idle)
             coir_stream_close(COIR_TAKE(at->stream));
+    }
 }

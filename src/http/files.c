@@ -228,22 +228,20 @@ static int put_version(coir_http_request *request, const struct found *found)
     COIR_TRY(coir_http_reply_header(request, "ETag", found->etag));
     COIR_TRY(coir_http_reply_header(request, "Last-Modified", found->date));
     COIR_TRY(coir_http_reply_header(request, "Accept-Ranges", "bytes"));
-    COIR_TRY(coir_http_reply_header(request, "Vary", "Accept-Encoding"));
-    return found->coding != NULL
-               ? coir_http_reply_header(request, "Content-Encoding", found->coding)
-               : 0;
+    return coir_http_reply_header(request, "Vary", "Accept-Encoding");
 }
 
 static int send_part(coir_http_request *request, const struct found *found, int status,
                      const char *type, uint64_t first, uint64_t length)
 {
+    if (found->coding != NULL)
+        COIR_TRY(coir_http_reply_header(request, "Content-Encoding", found->coding));
     COIR_TRY(coir__http_put_head(request, status, type, length));
     request->state = COIR__HTTP_REPLIED;
     if (request->head_only || length == 0)
         return 0;
-    COIR_TRY(coir__http_flush(request));
     request->sent = length;
-    int r = coir_stream_send_file(request->connection->stream, found->file, first, length);
+    int r = coir__http_send_file(request, found->file, first, length);
     return r == -COIR_EEOF ? -COIR_EBROKENSTREAM : r; /* it has become shorter */
 }
 

@@ -106,6 +106,14 @@ int coir__http_body_read(struct coir__http_body *body, void *data, size_t size, 
 /* Reads what is left of it into buffer, which bounds how much that may be (-COIR_ETOOLONG). */
 int coir__http_body_read_all(struct coir__http_body *body, coir_buffer *buffer);
 
+/* ---- JSON (json.c) ---- */
+
+struct json_t;
+
+/* Reads a body as JSON. Returns 0, and writes *ret_json, which is the caller's to json_decref;
+ * -EBADMSG with a text that says where it is wrong. */
+int coir__http_load_json(coir_bytes body, struct json_t **ret_json);
+
 /* ---- what is written (write.c) ---- */
 
 /* Adds "Name: value\r\n". Returns 0, -EINVAL for what is no name or no value (CR, LF and NUL would

@@ -18,34 +18,67 @@
 
 #include "app.h"
 
-#define LARGE ((size_t)16 << 10) /* a body that is not copied */
+#define LARGE ((size_t)16 << 10)  /* a body that is not copied */
+#define PIECE ((size_t)256 << 10) /* of what is sent at once */
 #define CHUNKS UINT64_MAX
 #define USUAL_HEAD 256 /* bytes that most heads fit in, with a little body */
 
 /* ---- sending ---- */
+
+/* What is lost here is missing in the reply, whatever the handler makes of the failure. */
+static int sent(coir_http_request *request, const coir_scope *stall, int r)
+{
+    request->cut |= r < 0;
+    if (r != -ETIME || !coir_scope_expired(stall))
+        return r;
+    request->late = true;
+    return -ETIMEDOUT;
+}
 
 static int write_bounded(coir_http_request *request, const struct iovec *vectors, size_t count)
 {
     COIR_SCOPE(stall, request->connection->app->opts.stall_limit);
     int r = coir_stream_write_vectors(request->connection->stream, vectors, count);
     coir_scope_leave(&stall);
-    return r == -ETIME && coir_scope_expired(&stall) ? -ETIMEDOUT : r;
+    return sent(request, &stall, r);
 }
 
-/* Sends what was gathered, and size bytes at data behind it. */
-static int flush_with(coir_http_request *request, const void *data, size_t size)
+/* Sends what was gathered, size bytes at data, and end. Each piece has the time of a stall to be
+ * taken. */
+static int flush_with(coir_http_request *request, const char *data, size_t size, const char *end)
 {
     coir_buffer *out = &request->out;
-    struct iovec vectors[] = {{out->data, out->length}, {(void *)(uintptr_t)data, size}};
-    size_t skipped = out->length == 0;
-    size_t count = 2 - skipped - (size == 0);
-    out->length = 0;
-    return count > 0 ? write_bounded(request, vectors + skipped, count) : 0;
+    for (;;) {
+        size_t piece = size < PIECE ? size : PIECE;
+        struct iovec vectors[] = {{out->data, out->length},
+                                  {(void *)(uintptr_t)data, piece},
+                                  {(void *)(uintptr_t)end, piece == size ? strlen(end) : 0}};
+        out->length = 0;
+        COIR_TRY(write_bounded(request, vectors, COIR_COUNT(vectors)));
+        if (piece == size)
+            return 0;
+        data += piece;
+        size -= piece;
+    }
 }
 
 int coir__http_flush(coir_http_request *request)
 {
-    return request->out.length > 0 ? flush_with(request, NULL, 0) : 0;
+    return request->out.length > 0 ? flush_with(request, NULL, 0, "") : 0;
+}
+
+int coir__http_send_file(coir_http_request *request, coir_file *file, uint64_t offset,
+                         uint64_t length)
+{
+    COIR_TRY(coir__http_flush(request));
+    for (uint64_t piece; length > 0; offset += piece, length -= piece) {
+        piece = length < PIECE ? length : PIECE;
+        COIR_SCOPE(stall, request->connection->app->opts.stall_limit);
+        int r = coir_stream_send_file(request->connection->stream, file, offset, piece);
+        coir_scope_leave(&stall);
+        COIR_TRY(sent(request, &stall, r));
+    }
+    return 0;
 }
 
 /* ---- headers ---- */
@@ -219,12 +252,14 @@ static int put_head(coir_http_request *request, int status, const char *type, ui
 
 int coir__http_put_head(coir_http_request *request, int status, const char *type, uint64_t length)
 {
-    if (status < 101 || status > 599)
+    if ((status < 200 && status != 101) || status > 599)
         return -EINVAL;
     if (request->state != COIR__HTTP_FRESH)
         return -EALREADY;
     if (request->head.expects && !request->continued && !request->body.over)
         request->keep = false; /* the client may send its body or not */
+    if (request->connection->serving->draining)
+        request->keep = false;
     size_t before = request->out.length;
     int r = put_head(request, status, type, length);
     if (r < 0) {
@@ -242,6 +277,8 @@ int coir_http_reply(coir_http_request *request, int status, const char *type, co
                     size_t size)
 {
     bool bodiless = has_no_body(status);
+    if (status == 101)
+        return -EINVAL;
     COIR_TRY(coir__http_put_head(request, status, type, size));
     request->chunked = false;
     request->state = COIR__HTTP_REPLIED;
@@ -249,9 +286,9 @@ int coir_http_reply(coir_http_request *request, int status, const char *type, co
     if (request->sent == 0)
         return 0;
     if (size >= LARGE)
-        return flush_with(request, data, size);
+        return flush_with(request, data, size, "");
     int r = coir__http_put_bytes(&request->out, data, size);
-    return r == -ENOMEM ? flush_with(request, data, size) : r;
+    return r == -ENOMEM ? flush_with(request, data, size, "") : r;
 }
 
 /* A text that printf would make, on the heap; NULL without memory. */
@@ -312,6 +349,10 @@ int coir__http_refuse(coir_http_request *request, int status, const char *why, b
     size_t size = (size_t)length < sizeof text ? (size_t)length : sizeof text - 1;
     if (close)
         request->keep = false;
+    if (request->state == COIR__HTTP_FRESH) { /* what the handler has said of its own body */
+        remove_lines(request, "Content-Type");
+        remove_lines(request, "Content-Encoding");
+    }
     return coir_http_reply(request, status, plain, text, size);
 }
 
@@ -334,7 +375,6 @@ int coir_http_reply_begin(coir_http_request *request, int status, const char *ty
 
 int coir_http_reply_write(coir_http_request *request, const void *data, size_t size)
 {
-    static const char end[] = "\r\n";
     coir_buffer *out = &request->out;
     if (request->state != COIR__HTTP_BEGUN)
         return -EINVAL;
@@ -342,19 +382,16 @@ int coir_http_reply_write(coir_http_request *request, const void *data, size_t s
         return coir__http_flush(request); /* a chunk of no size would be the last */
     request->sent += size;
     if (!request->chunked)
-        return flush_with(request, data, size);
+        return flush_with(request, data, size, "");
     char line[20];
     int length = snprintf(line, sizeof line, "%zx\r\n", size);
     COIR_TRY(coir_buffer_append(out, line, (size_t)length));
     if (size < LARGE) {
         COIR_TRY(coir_buffer_append(out, data, size));
-        COIR_TRY(coir_buffer_append(out, end, 2));
+        COIR_TRY(coir__http_put(out, "\r\n"));
         return coir__http_flush(request);
     }
-    struct iovec vectors[] = {
-        {out->data, out->length}, {(void *)(uintptr_t)data, size}, {(void *)(uintptr_t)end, 2}};
-    out->length = 0;
-    return write_bounded(request, vectors, COIR_COUNT(vectors));
+    return flush_with(request, data, size, "\r\n");
 }
 
 int coir__http_end_reply(coir_http_request *request)
@@ -419,6 +456,12 @@ int coir_http_reply_upgrade(coir_http_request *request, const char *protocol,
         return coir_fail(-EPROTO, "the client has not asked for %.60s", protocol);
     if (!request->body.over)
         return coir_fail(-EPROTO, "a body comes before the other protocol");
+    if (request->watcher != NULL) { /* from here on the handler reads */
+        int unused;
+        coir_cancel(request->watcher, NULL);
+        COIR_TRY(coir_join(request->watcher, &unused));
+        request->watcher = NULL;
+    }
     COIR_TRY(coir__http_reply_set(request, "Upgrade", protocol));
     COIR_TRY(coir__http_put_head(request, 101, NULL, 0));
     request->state = COIR__HTTP_UPGRADED;

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include <jansson.h>
-
 #include <coir/memory.h>
 #include <coir/url.h>
 
@@ -38,6 +36,7 @@ void coir__http_request_clear(coir_http_request *request)
     request->sent = request->body_length = 0;
     request->body_began = 0;
     request->chunked = request->continued = request->whole = false;
+    request->late = request->cut = false;
 }
 
 void coir__http_request_free(coir_http_request *request)
@@ -228,9 +227,10 @@ static int peek_body(coir_http_request *request, coir_bytes *ret_bytes)
     COIR_SCOPE(scope, until - coir_now());
     int r = coir__http_body_peek(&request->body, ret_bytes);
     coir_scope_leave(&scope);
-    if (r == -ETIME && coir_scope_expired(&scope))
-        return coir_fail(-ETIMEDOUT, "the body comes too slowly");
-    return r;
+    if (r != -ETIME || !coir_scope_expired(&scope))
+        return r;
+    request->late = true;
+    return coir_fail(-ETIMEDOUT, "the body comes too slowly");
 }
 
 static void take_body(coir_http_request *request, size_t n)
@@ -276,17 +276,11 @@ int coir_http_request_body(coir_http_request *request, coir_bytes *ret_body)
     return 0;
 }
 
-int coir_http_request_json(coir_http_request *request, json_t **ret_json)
+int coir_http_request_json(coir_http_request *request, struct json_t **ret_json)
 {
     coir_bytes body;
-    json_error_t error;
     COIR_TRY(coir_http_request_body(request, &body));
-    json_t *json = json_loadb(body.data, body.length, JSON_REJECT_DUPLICATES, &error);
-    if (json == NULL)
-        return coir_fail(-EBADMSG, "line %d, column %d of the JSON: %.100s", error.line,
-                         error.column, error.text);
-    *ret_json = json;
-    return 0;
+    return coir__http_load_json(body, ret_json);
 }
 
 static bool is_form(const coir_http_request *request)

@@ -184,10 +184,11 @@ struct search {
 
 static bool allow(coir_buffer *allowed, const char *method)
 {
-    if (strstr(coir_buffer_text(allowed), method) != NULL)
+    if (coir__http_has_token(coir_buffer_text(allowed), method))
         return true;
     return (allowed->length == 0 || coir__http_put(allowed, ", ") == 0) &&
-           coir__http_put(allowed, method) == 0;
+           coir__http_put(allowed, method) == 0 &&
+           (strcmp(method, "GET") != 0 || allow(allowed, "HEAD"));
 }
 
 /* The route of a node for the method of the request; that for GET answers HEAD. */
