@@ -202,14 +202,13 @@ static int accept_all(void *arg)
     coir_task_set_name(NULL, "http accept");
     for (;;) {
         coir_stream *stream;
-        while (app->stats.connections >= app->opts.connections)
-            COIR_TRY(coir_sleep(COIR_MS(10)));
+        COIR_TRY(coir_semaphore_acquire(&door->serving->places));
         int r = coir_listener_accept(door->listener, &stream);
         if (r < 0)
             return r;
         app->stats.accepted++;
-        (void)coir__http_connect(app, door->serving,
-                                 stream); /* it is closed when there is no memory for it */
+        /* it is closed when there is no memory for it */
+        (void)coir__http_connect(app, door->serving, stream);
     }
 }
 
@@ -227,7 +226,7 @@ static void drain(coir_http_app *app, struct coir__http_serving *serving)
 /* Everything that a cancellation ends at once is in `outer`; what gets a grace is in the shield. */
 static int run(coir_http_app *app, coir_listener *listener)
 {
-    struct coir__http_serving serving = {0};
+    struct coir__http_serving serving = {.places.value = app->opts.connections, .limited = true};
     struct door door = {app, &serving, listener};
     COIR_TRY(coir_group_init(&serving.requests, COIR_REPORT));
     COIR_GROUP(outer);

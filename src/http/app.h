@@ -12,6 +12,7 @@
 #include <coir/file.h>
 #include <coir/group.h>
 #include <coir/http_app.h>
+#include <coir/semaphore.h>
 
 #include "message.h"
 
@@ -103,16 +104,16 @@ struct coir_http_app {
     /* while it is served */
     bool served; /* by a listener */
     struct coir__http_connection *connections;
-    struct coir__http_connection *cursor; /* the next one to be closed: see close_idle */
-    coir_http_request *spare;             /* a record that nobody uses */
+    coir_http_request *spare; /* a record that nobody uses */
 };
 
 /* ---- connections (connection.c) ---- */
 
 /* One call that serves: what a listener accepts, or one stream. */
 struct coir__http_serving {
-    coir_group requests; /* the tasks of its connections */
-    bool draining;
+    coir_group requests;   /* the tasks of its connections */
+    coir_semaphore places; /* for connections, if limited */
+    bool limited, draining;
 };
 
 struct coir__http_connection {
@@ -126,12 +127,12 @@ struct coir__http_connection {
     bool idle;
 };
 
-/* Takes over a connection; the task that serves it belongs to serving. When it fails the stream is
- * closed. */
+/* Takes over a connection, and with it a place if serving is limited; the task that serves it
+ * belongs to serving. When it fails the stream is closed. */
 int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, coir_stream *stream);
 
 /* Closes those of serving without a request. */
-void coir__http_close_idle(coir_http_app *app, const struct coir__http_serving *serving);
+void coir__http_close_idle(coir_http_app *app, struct coir__http_serving *serving);
 
 /* ---- requests (request.c) ---- */
 

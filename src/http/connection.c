@@ -27,9 +27,9 @@ static void close_connection(struct coir__http_connection *connection)
         connection->next;
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
-    if (app->cursor == connection)
-        app->cursor = connection->next;
     app->stats.connections--;
+    if (connection->serving->limited)
+        (void)coir_semaphore_release(&connection->serving->places);
     coir_stream_close(connection->stream);
     coir_free(connection);
 }
@@ -324,6 +324,8 @@ int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, c
     struct coir__http_connection *connection = coir_calloc(1, sizeof *connection);
     if (connection == NULL) {
         coir_stream_abort(stream);
+        if (serving->limited)
+            (void)coir_semaphore_release(&serving->places);
         return -ENOMEM;
     }
     connection->app = app;
@@ -341,15 +343,28 @@ int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, c
     return r;
 }
 
-/* Their tasks are started by the close, and free what is left: where it waits, also the connection
- * itself and the next one, which moves the cursor. */
-void coir__http_close_idle(coir_http_app *app, const struct coir__http_serving *serving)
+static int close_stream(void *arg)
 {
-    app->cursor = app->connections;
-    while (app->cursor != NULL) {
-        struct coir__http_connection *at = app->cursor;
-        app->cursor = at->next;
-        if (at->serving == serving && at->idle)
-            coir_stream_close(COIR_TAKE(at->stream));
+    coir_stream_close(arg);
+    return 0;
+}
+
+static struct coir__http_connection *first_idle(const coir_http_app *app,
+                                                const struct coir__http_serving *serving)
+{
+    struct coir__http_connection *at = app->connections;
+    while (at != NULL && (at->serving != serving || !at->idle || at->stream == NULL))
+        at = at->next;
+    return at;
+}
+
+/* Each in a task of its own, since a goodbye may take a while. The close starts the task of the
+ * connection, which frees what is left of it. */
+void coir__http_close_idle(coir_http_app *app, struct coir__http_serving *serving)
+{
+    for (struct coir__http_connection *at; (at = first_idle(app, serving)) != NULL;) {
+        coir_stream *stream = COIR_TAKE(at->stream);
+        if (coir_spawn(&serving->requests, close_stream, stream, NULL) < 0)
+            coir_stream_abort(stream);
     }
 }

@@ -30,8 +30,9 @@ static int put_common(coir_buffer *line, coir_http_request *request, const char 
                       double seconds)
 {
     char rest[80];
-    const char *peer = coir_http_request_peer(request);
-    COIR_TRY(coir__http_put(line, peer[0] != '\0' ? peer : "-"));
+    const char *peer = coir_http_request_peer(request), *port = strrchr(peer, ':');
+    size_t host = port != NULL ? (size_t)(port - peer) : strlen(peer);
+    COIR_TRY(host > 0 ? coir__http_put_bytes(line, peer, host) : coir__http_put(line, "-"));
     COIR_TRY(coir__http_put(line, " - - ["));
     COIR_TRY(coir__http_put(line, when));
     COIR_TRY(coir__http_put(line, "] \""));
