@@ -753,3 +753,15 @@ COIR_TEST(the_access_log_has_a_line_for_each_request)
     EXPECT_VISIT(other, GET("/?a='"), OK("6", "hello\n"));
     COIR_EXPECT_CONTAINS(line, "\"method\":\"GET\",\"target\":\"/?a='\",\"status\":200,");
 }
+
+COIR_TEST(an_application_that_cannot_be_mounted_is_closed_all_the_same)
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    coir_http_app *child = NULL;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){0}, &app));
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){0}, &child));
+    coir_http_app_mount(app, "/{x}", child);
+    coir_http_app_mount(child, "/again", app);
+    COIR_EXPECT_CODE(coir_http_app_serve(app, "127.0.0.1:0"), -EINVAL);
+    COIR_EXPECT_STR(coir_last_message(-EINVAL), "mount '/{x}': a prefix has no parameters");
+}

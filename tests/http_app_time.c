@@ -2,6 +2,7 @@
  * readers, silence, the end of the server, clients that leave.
  */
 #include "http_kit.h"
+#include "net_pair.h"
 
 static int hello(coir_http_request *request)
 {
@@ -215,18 +216,15 @@ static int host_it(void *arg)
 
 /* A server that runs as a task, and clients that are connected to it. */
 struct town {
-    coir_http_app *app;
-    coir_listener *listener;
     char address[COIR_ADDRESS_TEXT];
     struct host host;
     coir_task *task;
 };
 
-static int build(struct town *town, coir_group *group)
+static int build(struct town *town, coir_http_app *app, coir_listener *listener, coir_group *group)
 {
-    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, &town->listener));
-    COIR_TRY(coir_listener_address(town->listener, town->address, sizeof town->address));
-    town->host = (struct host){town->app, town->listener, 1};
+    COIR_TRY(coir_listener_address(listener, town->address, sizeof town->address));
+    town->host = (struct host){app, listener, 1};
     return coir_spawn(group, host_it, &town->host, &town->task);
 }
 
@@ -262,11 +260,11 @@ COIR_TEST_TAGGED(a_cancelled_server_drains, "real_clock,limit=30")
     COIR_AUTO(coir_buffer) third = {0};
     COIR_REQUIRE_OK(open_app((coir_http_app_opts){.grace = COIR_SEC(2)}, &app));
     coir_http_app_get(app, "/{n}", take_long);
-    town.app = app;
+    COIR_AUTO(coir_listener) *listener = NULL;
+    COIR_REQUIRE_OK(coir_tcp_listen("127.0.0.1:0", NULL, &listener));
+    COIR_DEADLINE(patience());
     COIR_GROUP(group);
-    int r = build(&town, &group);
-    COIR_AUTO(coir_listener) *listener = town.listener;
-    COIR_REQUIRE_OK(r);
+    COIR_REQUIRE_OK(build(&town, app, listener, &group));
     COIR_REQUIRE_OK(ask(&town, "", &idle));
     COIR_REQUIRE_OK(ask(&town, GET("/1"), &quick));
     COIR_REQUIRE_OK(ask(&town, GET("/9"), &slow));
@@ -304,11 +302,11 @@ COIR_TEST_TAGGED(a_service_that_fails_ends_the_server, "real_clock,limit=30")
     COIR_REQUIRE_OK(open_app((coir_http_app_opts){.grace = COIR_SEC(1)}, &app));
     coir_http_app_get(app, "/{n}", take_long);
     coir_http_app_service(app, fail_soon, NULL);
-    town.app = app;
+    COIR_AUTO(coir_listener) *listener = NULL;
+    COIR_REQUIRE_OK(coir_tcp_listen("127.0.0.1:0", NULL, &listener));
+    COIR_DEADLINE(patience());
     COIR_GROUP(group);
-    int r = build(&town, &group);
-    COIR_AUTO(coir_listener) *listener = town.listener;
-    COIR_REQUIRE_OK(r);
+    COIR_REQUIRE_OK(build(&town, app, listener, &group));
     COIR_REQUIRE_OK(ask(&town, GET("/9"), &slow));
     coir_time start = coir_now();
     int result;

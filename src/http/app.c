@@ -113,16 +113,22 @@ void coir_http_app_use(coir_http_app *app, int (*fn)(coir_http_request *request,
 
 void coir_http_app_mount(coir_http_app *app, const char *prefix, coir_http_app *child)
 {
-    const char *wrong = "it is mounted already";
-    if (child == NULL || child == app || prefix == NULL)
+    const coir_http_app *root = app;
+    while (root->parent != NULL)
+        root = root->parent;
+    const char *wrong = NULL;
+    if (child == NULL || child == root || prefix == NULL)
         wrong = "there is no other application";
-    else if (child->parent == NULL)
-        wrong = coir__http_router_mount(&app->root, prefix, child);
+    else if (child->parent != NULL)
+        wrong = "it is mounted already";
     if (wrong != NULL) {
         coir__http_mistake(app, "mount", prefix, wrong);
         return;
     }
-    child->parent = app;
+    wrong = coir__http_router_mount(&app->root, prefix, child);
+    if (wrong != NULL)
+        coir__http_mistake(app, "mount", prefix, wrong);
+    child->parent = app; /* also when it cannot be reached */
     child->next = app->children;
     app->children = child;
 }

@@ -43,6 +43,12 @@ static int write_bounded(coir_http_request *request, const struct iovec *vectors
     return sent(request, &stall, r);
 }
 
+static size_t add_vector(struct iovec *vectors, size_t count, const void *data, size_t size)
+{
+    vectors[count] = (struct iovec){(void *)(uintptr_t)data, size};
+    return count + (size > 0);
+}
+
 /* Sends what was gathered, size bytes at data, and end. Each piece has the time of a stall to be
  * taken. */
 static int flush_with(coir_http_request *request, const char *data, size_t size, const char *end)
@@ -50,11 +56,12 @@ static int flush_with(coir_http_request *request, const char *data, size_t size,
     coir_buffer *out = &request->out;
     for (;;) {
         size_t piece = size < PIECE ? size : PIECE;
-        struct iovec vectors[] = {{out->data, out->length},
-                                  {(void *)(uintptr_t)data, piece},
-                                  {(void *)(uintptr_t)end, piece == size ? strlen(end) : 0}};
+        struct iovec vectors[3];
+        size_t count = add_vector(vectors, 0, out->data, out->length);
+        count = add_vector(vectors, count, data, piece);
+        count = add_vector(vectors, count, end, piece == size ? strlen(end) : 0);
         out->length = 0;
-        COIR_TRY(write_bounded(request, vectors, COIR_COUNT(vectors)));
+        COIR_TRY(write_bounded(request, vectors, count));
         if (piece == size)
             return 0;
         data += piece;
