@@ -1,0 +1,300 @@
+/* http_files.c: tests of replies that are files: which one, whether the client has it already, which
+ * part of it; and that nothing outside of the directory is given away, whatever the path says and
+ * wherever links lead.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "http_kit.h"
+
+#define SECRET "the secret of the house\n"
+
+/* Files with a time that is known: 2026-01-02 03:04:05. */
+static int make(const char *name, const char *text)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/%s", coir_test_tmpdir(), name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    struct timespec times[2] = {{.tv_sec = 1767323045}, {.tv_sec = 1767323045}};
+    if (fd < 0)
+        return -errno;
+    int r = write(fd, text, strlen(text)) == (ssize_t)strlen(text) && futimens(fd, times) == 0
+                ? 0
+                : -EIO;
+    close(fd);
+    return r;
+}
+
+static const char *place(const char *name)
+{
+    static char paths[4][512];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    (void)snprintf(path, sizeof paths[0], "%s/%s", coir_test_tmpdir(), name);
+    return path;
+}
+
+/* site/: what is served; beside it a secret, and links that lead there. */
+static int make_site(coir_http_app **ret_app)
+{
+    static const char *const folders[] = {"site", "site/sub", "site/.hidden"};
+    for (size_t i = 0; i < COIR_COUNT(folders); i++)
+        if (mkdir(place(folders[i]), 0755) < 0 && errno != EEXIST)
+            return -errno;
+    COIR_TRY(make("secret", SECRET));
+    COIR_TRY(make("site/index.html", "<p>\n"));
+    COIR_TRY(make("site/sub/index.html", "<i>\n"));
+    COIR_TRY(make("site/ten.txt", "0123456789"));
+    COIR_TRY(make("site/empty", ""));
+    COIR_TRY(make("site/.hidden/x", SECRET));
+    COIR_TRY(make("site/.env", SECRET));
+    COIR_TRY(make("site/page.html", "plain"));
+    COIR_TRY(make("site/page.html.gz", "packed"));
+    if ((symlink("../secret", place("site/out")) < 0 && errno != EEXIST) ||
+        (symlink("..", place("site/up")) < 0 && errno != EEXIST) ||
+        (symlink("ten.txt", place("site/in")) < 0 && errno != EEXIST) ||
+        (mkfifo(place("site/fifo"), 0644) < 0 && errno != EEXIST))
+        return -errno;
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_TRY(open_app((coir_http_app_opts){0}, &app));
+    coir_http_app_static(app, "/s", place("site"));
+    *ret_app = COIR_TAKE(app);
+    return 0;
+}
+
+COIR_TEST(nothing_outside_of_the_directory_is_given_away)
+{
+    static const char *const paths[] = {
+        "/s/out",
+        "/s/up/secret",
+        "/s/../secret",
+        "/s/%2e%2e/secret",
+        "/s/%2e%2e%2fsecret",
+        "/s/..%2fsecret",
+        "/s/sub/../../secret",
+        "/s/sub/%2e%2e/%2e%2e/secret",
+        "/s/..;/secret",
+        "/s/.%2e/secret",
+        "/s//../secret",
+        "/s/./ten.txt",
+        "/s//ten.txt",
+        "/s/..%5csecret",
+        "/s/%5c..%5csecret",
+        "/s/%2fetc%2fpasswd",
+        "/s//etc/passwd",
+        "/s/.env",
+        "/s/.hidden/x",
+        "/s/%2eenv",
+        "/s/sub/../.env",
+        "/s/fifo",
+        "/s/ten.txt/",
+        "/s/ten.txt/x",
+        "/s/nothing",
+        "/s/%252e%252e/secret",
+        "/s/%c0%ae%c0%ae/secret",
+        "/../secret",
+        "/s/sub/..",
+    };
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_REQUIRE_OK(make_site(&app));
+    for (size_t i = 0; i < COIR_COUNT(paths); i++) {
+        char request[256];
+        (void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" HOST "\r\n", paths[i]);
+        COIR_AUTO(coir_buffer) text = {0};
+        COIR_EXPECT_OK(visit(app, request, &text));
+        if (!COIR_EXPECT_CONTAINS(coir_buffer_text(&text), "HTTP/1.1 404 Not Found\r\n"))
+            printf("    of: %s\n", paths[i]);
+    }
+    EXPECT_VISIT(
+        app, GET("/s/a%00b"),
+        REPLY("400 Bad Request", "", "47", "400 Bad Request: a byte of value 0 in the path\n"));
+}
+
+COIR_TEST(directories_are_their_index)
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_AUTO(coir_buffer) text = {0};
+    COIR_REQUIRE_OK(make_site(&app));
+    COIR_EXPECT_OK(visit(app, GET("/s/") GET("/s/sub/") GET("/s/in"), &text));
+    COIR_EXPECT_CONTAINS(coir_buffer_text(&text), "Content-Type: text/html; charset=utf-8\r\n");
+    COIR_EXPECT_CONTAINS(coir_buffer_text(&text), "\r\n\r\n<p>\n");
+    COIR_EXPECT_CONTAINS(coir_buffer_text(&text), "\r\n\r\n<i>\n");
+    COIR_EXPECT_CONTAINS(coir_buffer_text(&text), "\r\n\r\n0123456789");
+    EXPECT_VISIT(
+        app, GET("/s/sub?x"),
+        REPLY("308 Permanent Redirect", "Location: /s/sub/\r\n", "23", "308 Permanent Redirect\n"));
+}
+
+/* A row: a header of the request, and the beginning and the end of the reply. */
+struct row {
+    const char *header, *status, *body;
+};
+
+static void check_rows(const char *path, const struct row *rows, size_t count)
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_REQUIRE_OK(make_site(&app));
+    for (size_t i = 0; i < count; i++) {
+        char request[512];
+        (void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" HOST "%s\r\n", path,
+                       rows[i].header);
+        COIR_AUTO(coir_buffer) text = {0};
+        COIR_EXPECT_OK(visit(app, request, &text));
+        const char *all = coir_buffer_text(&text), *end = strstr(all, "\r\n\r\n");
+        bool good = COIR_EXPECT(end != NULL) && COIR_EXPECT_CONTAINS(all, rows[i].status) &&
+                    COIR_EXPECT_STR(end + 4, rows[i].body);
+        if (!good)
+            printf("    of: %s\n", rows[i].header);
+    }
+}
+
+#define ALL "0123456789"
+#define RANGE(range) "Range: bytes=" range "\r\n"
+
+/* RFC 9110, section 14. */
+COIR_TEST(ranges)
+{
+    static const struct row rows[] = {
+        {"", "200 OK", ALL},
+        {RANGE("0-0"), "Content-Range: bytes 0-0/10\r\nContent-Length: 1\r\n", "0"},
+        {RANGE("2-4"), "206 Partial Content", "234"},
+        {RANGE("2-4"), "Content-Range: bytes 2-4/10\r\n", "234"},
+        {RANGE("0-9"), "Content-Range: bytes 0-9/10\r\n", ALL},
+        {RANGE("8-99"), "Content-Range: bytes 8-9/10\r\n", "89"},
+        {RANGE("7-"), "Content-Range: bytes 7-9/10\r\n", "789"},
+        {RANGE("-3"), "Content-Range: bytes 7-9/10\r\n", "789"},
+        {RANGE("-99"), "Content-Range: bytes 0-9/10\r\n", ALL},
+        {RANGE("10-"), "416 Range Not Satisfiable", "416 Range Not Satisfiable\n"},
+        {RANGE("10-"), "Content-Range: bytes */10\r\n", "416 Range Not Satisfiable\n"},
+        {RANGE("-0"), "416 Range Not Satisfiable", "416 Range Not Satisfiable\n"},
+        {RANGE("4-2"), "200 OK", ALL},
+        {RANGE("0-1,4-5"), "200 OK", ALL},
+        {RANGE("x"), "200 OK", ALL},
+        {RANGE(""), "200 OK", ALL},
+        {RANGE("1"), "200 OK", ALL},
+        {RANGE("-"), "200 OK", ALL},
+        {RANGE("1-x"), "200 OK", ALL},
+        {RANGE("+1-2"), "200 OK", ALL},
+        {RANGE("0-99999999999999999999999"), "200 OK", ALL},
+        {"Range: items=0-1\r\n", "200 OK", ALL},
+    };
+    check_rows("/s/ten.txt", rows, COIR_COUNT(rows));
+    static const struct row empty[] = {
+        {"", "Content-Length: 0\r\n", ""},
+        {RANGE("0-"), "416 Range Not Satisfiable", "416 Range Not Satisfiable\n"},
+    };
+    check_rows("/s/empty", empty, COIR_COUNT(empty));
+}
+
+#define TAG "\"1886caf21c963200-a\"" /* nanoseconds since 1970 and the size, in hexadecimal */
+#define SAME "Fri, 02 Jan 2026 03:04:05 GMT"
+#define BEFORE "Fri, 02 Jan 2026 03:04:04 GMT"
+#define CHANGED "412 Precondition Failed\n"
+
+/* RFC 9110, section 13.2.2. */
+COIR_TEST(conditions)
+{
+    static const struct row rows[] = {
+        {"", "ETag: " TAG "\r\n", ALL},
+        {"If-None-Match: " TAG "\r\n", "304 Not Modified", ""},
+        {"If-None-Match: W/" TAG "\r\n", "304 Not Modified", ""},
+        {"If-None-Match: \"x\", " TAG "\r\n", "304 Not Modified", ""},
+        {"If-None-Match: *\r\n", "304 Not Modified", ""},
+        {"If-None-Match: \"x\"\r\n", "200 OK", ALL},
+        {"If-None-Match: \"x\"\r\nIf-Modified-Since: " SAME "\r\n", "200 OK", ALL},
+        {"If-Modified-Since: " SAME "\r\n", "304 Not Modified", ""},
+        {"If-Modified-Since: " BEFORE "\r\n", "200 OK", ALL},
+        {"If-Modified-Since: yesterday\r\n", "200 OK", ALL},
+        {"If-Match: " TAG "\r\n", "200 OK", ALL},
+        {"If-Match: *\r\n", "200 OK", ALL},
+        {"If-Match: W/" TAG "\r\n", "412 Precondition Failed", CHANGED},
+        {"If-Match: \"x\"\r\n", "412 Precondition Failed", CHANGED},
+        {"If-Match: " TAG "\r\nIf-None-Match: " TAG "\r\n", "304 Not Modified", ""},
+        {"If-Unmodified-Since: " SAME "\r\n", "200 OK", ALL},
+        {"If-Unmodified-Since: " BEFORE "\r\n", "412 Precondition Failed", CHANGED},
+        {"If-Unmodified-Since: never\r\n", "200 OK", ALL},
+        {"If-Match: " TAG "\r\nIf-Unmodified-Since: " BEFORE "\r\n", "200 OK", ALL},
+        {"If-Range: " TAG "\r\n" RANGE("0-1"), "206 Partial Content", "01"},
+        {"If-Range: \"x\"\r\n" RANGE("0-1"), "200 OK", ALL},
+        {"If-Range: W/" TAG "\r\n" RANGE("0-1"), "200 OK", ALL},
+        {"If-Range: " SAME "\r\n" RANGE("0-1"), "206 Partial Content", "01"},
+        {"If-Range: " BEFORE "\r\n" RANGE("0-1"), "200 OK", ALL},
+        {"If-None-Match: " TAG "\r\n" RANGE("0-1"), "304 Not Modified", ""},
+    };
+    check_rows("/s/ten.txt", rows, COIR_COUNT(rows));
+}
+
+COIR_TEST(packed_siblings)
+{
+    static const struct row rows[] = {
+        {"", "Vary: Accept-Encoding\r\n", "plain"},
+        {"Accept-Encoding: gzip\r\n", "Content-Encoding: gzip\r\nContent-Length: 6\r\n", "packed"},
+        {"Accept-Encoding: br, gzip\r\n", "Content-Type: text/html", "packed"},
+        {"Accept-Encoding: br\r\n", "Content-Length: 5\r\n", "plain"},
+        {"Accept-Encoding: gzip;q=0\r\n", "Content-Length: 5\r\n", "plain"},
+        {"Accept-Encoding: xgzip\r\n", "Content-Length: 5\r\n", "plain"},
+        /* what says that it fails is not packed */
+        {"Accept-Encoding: gzip\r\nIf-Match: \"x\"\r\n",
+         "Vary: Accept-Encoding\r\nContent-Length: 24\r\n", CHANGED},
+        {"Accept-Encoding: gzip\r\n" RANGE("9-"),
+         "Content-Range: bytes */6\r\nContent-Length: 26\r\n", "416 Range Not Satisfiable\n"},
+    };
+    check_rows("/s/page.html", rows, COIR_COUNT(rows));
+}
+
+/* ---- somebody changes the directory meanwhile ---- */
+
+static atomic_bool over;
+
+/* "swap" is a directory at one time and a link to one outside at another. */
+static void *swap_links(void *arg)
+{
+    const char *const *paths = arg;
+    while (!atomic_load(&over)) {
+        (void)renameat2(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE);
+        (void)renameat2(AT_FDCWD, paths[2], AT_FDCWD, paths[3], RENAME_EXCHANGE);
+    }
+    return NULL;
+}
+
+COIR_TEST_TAGGED(links_that_change_lead_nowhere_else, "no_torture,limit=60")
+{
+    enum { REQUESTS = 10000 };
+    static char paths[4][512];
+    static const char *const all[] = {paths[0], paths[1], paths[2], paths[3]};
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_REQUIRE_OK(make_site(&app));
+    COIR_REQUIRE(mkdir(place("site/swap"), 0755) == 0 && mkdir(place("outside"), 0755) == 0);
+    COIR_REQUIRE_OK(make("site/swap/file", "public"));
+    COIR_REQUIRE_OK(make("outside/file", SECRET));
+    COIR_REQUIRE_OK(make("site/leaf", "public"));
+    COIR_REQUIRE(symlink("../outside", place("site/other")) == 0);
+    COIR_REQUIRE(symlink("../secret", place("site/other_leaf")) == 0);
+    static const char *const names[] = {"site/swap", "site/other", "site/leaf", "site/other_leaf"};
+    for (size_t i = 0; i < COIR_COUNT(names); i++)
+        (void)snprintf(paths[i], sizeof paths[i], "%s", place(names[i]));
+    pthread_t thread;
+    atomic_store(&over, false);
+    COIR_REQUIRE_EQ(pthread_create(&thread, NULL, swap_links, (void *)(uintptr_t)all), 0);
+    size_t given = 0, refused = 0, secrets = 0;
+    for (int i = 0; i < REQUESTS / 100; i++) {
+        COIR_AUTO(coir_buffer) input = {0};
+        COIR_AUTO(coir_buffer) text = {0};
+        for (int j = 0; j < 100; j++) {
+            const char *request = j % 2 == 0 ? GET("/s/swap/file") : GET("/s/leaf");
+            COIR_EXPECT_OK(coir_buffer_append(&input, request, strlen(request)));
+        }
+        COIR_EXPECT_OK(visit_bytes(app, input.data, input.length, &text));
+        for (const char *at = coir_buffer_text(&text); (at = strstr(at, "HTTP/1.1 ")); at += 9)
+            *(strncmp(at + 9, "200", 3) == 0 ? &given : &refused) += 1;
+        secrets += strstr(coir_buffer_text(&text), SECRET) != NULL;
+    }
+    atomic_store(&over, true);
+    (void)pthread_join(thread, NULL);
+    COIR_EXPECT_EQ(secrets, 0);
+    COIR_EXPECT_EQ(given + refused, REQUESTS);
+    COIR_EXPECT_GT(given, 0);
+}
