@@ -177,7 +177,7 @@ static bool answer(coir_http_request *request)
 {
     struct coir__http_connection *connection = request->connection;
     coir_http_app *app = connection->app;
-    request->began = coir_now();
+    request->began = app->opts.log != NULL ? coir_now() : 0; /* a look at the clock is not free */
     request->head_only = strcmp(request->head.method, "HEAD") == 0;
     connection->requests++;
     request->keep = request->head.keep_alive && connection->requests < app->opts.requests;
@@ -228,12 +228,14 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
                 : wait_for(request, 1, first ? request->connection->patience : MOMENT, &bytes);
     if (r == -ETIMEDOUT && !first)
         return 0;
-    coir_time until = coir_now() + app->opts.head_limit;
+    coir_time until = 0; /* not known before some of it is missing */
     while (r > 0) {
         r = coir__http_parse_head(&request->head, false, bytes, &coir__http_limits, &size, &status,
                                   &wrong);
         if (r != 0)
             break;
+        if (until == 0)
+            until = coir_now() + app->opts.head_limit;
         COIR_TRY(coir__http_flush(request));
         r = wait_for(request, bytes.length + 1, until - coir_now(), &bytes);
         if (r == -ETIMEDOUT || r == -COIR_ETOOLONG)

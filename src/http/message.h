@@ -120,6 +120,9 @@ int coir__http_load_json(coir_bytes body, struct json_t **ret_json);
  * begin another line), -ENOMEM. */
 int coir__http_put_header(coir_buffer *out, const char *name, const char *value);
 
+/* The same for a name that is known to be one. */
+int coir__http_put_value(coir_buffer *out, const char *name, const char *value);
+
 /* Adds size bytes at data; most of the time there is room. Returns 0 or -ENOMEM. */
 static inline int coir__http_put_bytes(coir_buffer *out, const void *data, size_t size)
 {

@@ -250,7 +250,7 @@ static int put_head(coir_http_request *request, int status, const char *type, ui
         COIR_TRY(coir__http_put_date(out));
     bool typed = request->headers.length > 0 && find_line(request, "Content-Type", &unused) != NULL;
     if (type != NULL && !typed)
-        COIR_TRY(coir__http_put_header(out, "Content-Type", type));
+        COIR_TRY(coir__http_put_value(out, "Content-Type", type));
     if (request->headers.length > 0)
         COIR_TRY(coir__http_put_bytes(out, request->headers.data, request->headers.length));
     COIR_TRY(put_framing(request, status, length));

@@ -68,27 +68,26 @@ static int take_segment(coir_http_request *request, const char *text, size_t len
     COIR_TRY(coir_percent_decode(text, length, false, &request->path));
     if (memchr(request->path.data + at, '\0', request->path.length - at) != NULL)
         return coir_fail(-COIR_EURL, "a byte of value 0 in the path");
-    COIR_TRY(coir_buffer_append(&request->path, "", 1));
+    COIR_TRY(coir__http_put_bytes(&request->path, "", 1));
     request->segments[request->count++] = request->path.data + at;
     return 0;
 }
 
 int coir__http_request_split(coir_http_request *request)
 {
-    const char *at = request->head.target;
-    size_t length = strcspn(at, "?");
+    const char *at = request->head.target, *end = strchrnul(at, '?');
     request->count = request->path.length = 0;
-    COIR_TRY(coir_buffer_reserve(&request->path, length + 3)); /* it does not move from here on */
-    COIR_TRY(coir_buffer_append(&request->path, "/", 1));
+    /* it does not move from here on */
+    COIR_TRY(coir_buffer_reserve(&request->path, (size_t)(end - at) + 3));
+    COIR_TRY(coir__http_put(&request->path, "/"));
     if (at[0] != '/')
         return 0; /* "*", or an authority: no pattern has it */
-    for (const char *end = at + length; at < end;) {
-        const char *segment = at + 1;
-        size_t size = strcspn(segment, "/?");
+    while (at < end) {
+        const char *segment = at + 1, *slash = memchr(segment, '/', (size_t)(end - segment));
         if (request->count == COIR__HTTP_SEGMENTS)
             return coir_fail(-ENOENT, "a path of too many segments");
-        COIR_TRY(take_segment(request, segment, size));
-        at = segment + size;
+        at = slash != NULL ? slash : end;
+        COIR_TRY(take_segment(request, segment, (size_t)(at - segment)));
     }
     return 0;
 }

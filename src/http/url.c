@@ -60,20 +60,18 @@ static size_t decode_one(const char *text, size_t length, bool plus, char *ret_b
 
 int coir_percent_decode(const char *text, size_t length, bool plus, coir_buffer *buffer)
 {
-    size_t before = buffer->length;
+    size_t end = buffer->length;
     COIR_TRY(coir_buffer_reserve(buffer, length));
     for (size_t i = 0, n; i < length; i += n) {
-        char byte;
-        n = decode_one(text + i, length - i, plus, &byte);
-        int r = n == 0
-                    ? coir_fail(-COIR_EURL, "'%%' without two hexadecimal digits, at byte %zu", i)
-                    : coir_buffer_append(buffer, &byte, 1);
-        if (r < 0) {
-            buffer->length = before;
-            buffer->data[before] = '\0';
-            return r;
+        n = decode_one(text + i, length - i, plus, &buffer->data[end++]);
+        if (n == 0) {
+            buffer->data[buffer->length] = '\0';
+            return coir_fail(-COIR_EURL, "'%%' without two hexadecimal digits, at byte %zu", i);
         }
     }
+    if (length > 0)
+        buffer->data[end] = '\0';
+    buffer->length = end;
     return 0;
 }
 

@@ -28,8 +28,14 @@ static char *add(char *to, const void *data, size_t size)
 
 int coir__http_put_header(coir_buffer *out, const char *name, const char *value)
 {
+    return coir__http_is_token(name, strlen(name)) ? coir__http_put_value(out, name, value)
+                                                   : -EINVAL;
+}
+
+int coir__http_put_value(coir_buffer *out, const char *name, const char *value)
+{
     size_t name_length = strlen(name), value_length = strlen(value);
-    if (!coir__http_is_token(name, name_length) || !coir__http_is_value(value, value_length))
+    if (!coir__http_is_value(value, value_length))
         return -EINVAL;
     int r = coir_buffer_reserve(out, name_length + value_length + 4);
     if (r < 0)
