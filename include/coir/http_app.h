@@ -90,7 +90,8 @@ COIR_CLOSER(coir_http_app, coir_http_app_close);
 COIR__PUBLIC void coir_http_app_route(coir_http_app *app, const char *method, const char *pattern,
                                       coir_http_handler handler);
 
-/* The same for a method. Cancel safety: never waits. Thread safety: the loop's thread. */
+/* Answer requests of one method for pattern by handler, as coir_http_app_route says. Cancel safety:
+ * never waits. Thread safety: the loop's thread. */
 static inline void coir_http_app_get(coir_http_app *app, const char *pattern,
                                      coir_http_handler handler)
 {
@@ -288,21 +289,21 @@ COIR__CHECKED int coir_http_reply(coir_http_request *request, int status, const 
                                   const void *data, size_t size);
 
 /* Replies with a text that printf would make, as text/plain in UTF-8.
- * Returns, Errors, Cancel safety, Thread safety: as coir_http_reply. */
+ * Returns 0. Errors, Cancel safety, Thread safety: as coir_http_reply. */
 COIR__CHECKED int coir_http_reply_text(coir_http_request *request, int status, const char *format,
                                        ...) COIR__PRINTF(3, 4);
 
 /* Replies with JSON, and gives json up (json_decref); NULL, for want of memory, is -ENOMEM.
- * Returns, Errors, Cancel safety, Thread safety: as coir_http_reply. */
+ * Returns 0. Errors, Cancel safety, Thread safety: as coir_http_reply. */
 COIR__CHECKED int coir_http_reply_json(coir_http_request *request, int status, struct json_t *json);
 
 /* Replies that the request has failed, with a text for people: return coir_http_fail(…).
- * Returns, Errors, Cancel safety, Thread safety: as coir_http_reply. */
+ * Returns 0. Errors, Cancel safety, Thread safety: as coir_http_reply. */
 COIR__CHECKED int coir_http_fail(coir_http_request *request, int status, const char *format, ...)
     COIR__PRINTF(3, 4);
 
 /* Replies that the answer is elsewhere. status is 301, 302, 303, 307 or 308.
- * Returns, Errors, Cancel safety, Thread safety: as coir_http_reply. */
+ * Returns 0. Errors, Cancel safety, Thread safety: as coir_http_reply. */
 COIR__CHECKED int coir_http_redirect(coir_http_request *request, int status, const char *location);
 
 /* Replies with the file at path, as far as If-None-Match, If-Modified-Since, If-Range and Range

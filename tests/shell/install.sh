@@ -68,6 +68,35 @@ int main(void)
     return coir_main(hello, NULL);
 }
 END
+cat >server.c <<'END'
+#include <coir/coir.h>
+#include <coir/http_app.h>
+#include <stdio.h>
+
+static int hello(coir_http_request *request)
+{
+    puts("hello");
+    return coir_http_reply_text(request, 200, "hello\n");
+}
+
+static int serve(void *arg)
+{
+    (void)arg;
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_TRY(coir_http_app_open(NULL, &app));
+    coir_http_app_get(app, "/", hello);
+    COIR_AUTO(coir_stream) *client = NULL;
+    coir_stream *stream;
+    COIR_TRY(coir_stream_pair(0, &client, &stream));
+    COIR_TRY(coir_stream_write(client, "GET / HTTP/1.0\r\n\r\n", 18));
+    return coir_http_app_serve_stream(app, stream);
+}
+
+int main(void)
+{
+    return coir_main(serve, NULL);
+}
+END
 cat >names.c <<'END'
 #include <coir/coir.h>
 #include <coir/dns.h>
@@ -106,10 +135,14 @@ expect_hello() {
     gcc -Wall -Wextra -Werror tls.c -o tls-static $(pkg-config --cflags coir-tls) prefix/lib/libcoir-tls.a \
         prefix/lib/libcoir.a $(pkg-config --static --libs-only-l coir-tls | sed 's/-lcoir\(-tls\)\{0,1\} *//g') -pthread
     g++ -std=c++17 -Wall -Wextra -Werror hello.cc -o hello-cc $(pkg-config --cflags --libs coir)
+    gcc -Wall -Wextra -Werror server.c -o server $(pkg-config --cflags --libs coir-http)
+    gcc -Wall -Wextra -Werror server.c -o server-static $(pkg-config --cflags coir-http) prefix/lib/libcoir-http.a \
+        prefix/lib/libcoir-tls.a prefix/lib/libcoir.a \
+        $(pkg-config --static --libs-only-l coir-http | sed 's/-lcoir\(-[a-z]*\)\{0,1\} *//g') -pthread
     gcc -Wall -Wextra -Werror names.c -o names $(pkg-config --cflags --libs coir-dns)
 }
 # A further name of a page is a file that includes it.
-for page in man3/coir_spawn.3 man3/coir_receiver_clone.3 man7/coir.7 man7/coir-channel.7; do
+for page in man3/coir_spawn.3 man3/coir_receiver_clone.3 man3/coir_http_app_get.3 man7/coir.7 man7/coir-channel.7; do
     [ -s "prefix/share/man/$page" ] && continue
     echo "$page is not installed"
     exit 1
@@ -119,4 +152,6 @@ expect_hello ./hello-static
 expect_hello ./hello-cc
 expect_hello ./tls
 expect_hello ./tls-static
+expect_hello ./server
+expect_hello ./server-static
 expect_hello ./names

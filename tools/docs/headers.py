@@ -216,7 +216,8 @@ def parameters(text):
 
 def function_of(statement):
     """(result, name, parameters) of a function's declaration, or None."""
-    text = re.sub(r"\bCOIR__PRINTF\([^)]*\)|\bCOIR__(?:PUBLIC|CHECKED)\b", " ", statement)
+    text = re.sub(r"^static inline\b(.*?)\{.*\}$", r"\1;", statement, flags=re.DOTALL)
+    text = re.sub(r"\bCOIR__PRINTF\([^)]*\)|\bCOIR__(?:PUBLIC|CHECKED)\b", " ", text)
     match = re.match(r"\s*([\w\s*]+?[\s*])(coir_\w+)\s*\((.*)\)\s*;\s*$", text, re.DOTALL)
     if not match or match[1].split()[0] in {"typedef", "static"}:
         return None
@@ -233,7 +234,7 @@ def declared_function(statement):
         return None
     result, name, params = found
     signature = f"{join_type(result, name)}({', '.join(params.values())});"
-    return Declaration(name, "function", signature, result == "void", bool(re.search(r"COIR__(PUBLIC|CHECKED)", statement)))
+    return Declaration(name, "function", signature, result == "void", bool(re.search(r"COIR__(PUBLIC|CHECKED)|^static inline", statement)))
 
 
 def declared_macro(text, functions):
