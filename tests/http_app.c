@@ -130,8 +130,8 @@ COIR_TEST(head_is_get_without_its_body)
     EXPECT_VISIT(app,
                  "HEAD / HTTP/1.1\r\n" HOST "\r\n"
                  "\x01\r\n\r\n",
-                 OK("6", "")
-                     LAST("400 Bad Request", "37", "400 Bad Request: a control character\n"));
+                 OK("6", "") LAST("400 Bad Request", "45",
+                                  "400 Bad Request: a request line that is none\n"));
 }
 
 /* ---- routes ---- */
