@@ -1,7 +1,7 @@
 /* http_files.c: tests of replies that are files: which one, whether the client has it already,
- * which part of it; and that nothing outside of the directory is given away, whatever the path
- * says and wherever links lead.
- *  */
+ * which part of it; and that nothing outside of the directory is given away, whatever the path says
+ * and wherever links lead.
+ */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -59,7 +59,8 @@ typedef struct coir_http_app_opts {
     size_t body_limit;            /* of what coir_http_request_body reads; 0: 1 MiB */
     coir_time head_limit;  /* a head must be there, from its first byte to its last; 0: 10 s */
     coir_time idle_limit;  /* a connection without a request is closed; 0: 75 s */
-    coir_time stall_limit; /* nothing of a body comes, or of a reply is taken; 0: 30 s */
+    coir_time stall_limit; /* after so long a body must have come at 1 KiB/s, and each 128 KiB of a
+                              reply must have been taken; 0: 30 s */
     coir_time grace;       /* requests may end so long after the server was cancelled; 0: 10 s */
     bool cancel_on_disconnect;                /* a handler whose client has gone is cancelled */
     bool no_date;                             /* replies have no Date */
@@ -240,8 +241,8 @@ COIR__CHECKED int coir_http_request_body(coir_http_request *request, coir_bytes 
 
 /* Reads the body as JSON.
  * Returns 0, and writes *ret_json, which is the caller's to json_decref. Errors: -EBADMSG with a
- * text, which is a 400 when the handler returns it; else as coir_http_request_body. Cancel safety,
- * Thread safety: as coir_http_request_body. */
+ * text, also for more than 128 levels, which is a 400 when the handler returns it; else as
+ * coir_http_request_body. Cancel safety, Thread safety: as coir_http_request_body. */
 COIR__CHECKED int coir_http_request_json(coir_http_request *request, struct json_t **ret_json);
 
 /* Reads the body as a form (application/x-www-form-urlencoded) and finds the value of name,

@@ -19,7 +19,7 @@
 #include "app.h"
 
 #define LARGE ((size_t)16 << 10)  /* a body that is not copied */
-#define PIECE ((size_t)256 << 10) /* of what is sent at once */
+#define PIECE ((size_t)128 << 10) /* of what is sent at once */
 #define CHUNKS UINT64_MAX
 #define USUAL_HEAD 256 /* bytes that most heads fit in, with a little body */
 
