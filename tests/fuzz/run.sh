@@ -20,7 +20,7 @@ for target in tests/fuzz/fuzz_"${2:-}"*.c; do
     libraries=$(sed -n 's/.* Libraries: \(.*\) Sources: .*$/\1/p' "$target" | head -n 1)
     mkdir -p "$work/found-$name"
     # shellcheck disable=SC2086 # lists
-    "$compiler" -g -O1 -D_GNU_SOURCE= -Iinclude -Isrc -fsanitize=fuzzer,address,undefined \
+    "$compiler" -g -O1 -D_GNU_SOURCE= -Iinclude -Isrc -I/usr/share/include -fsanitize=fuzzer,address,undefined \
         -fno-sanitize-recover=all -o "$work/$name" "$target" $sources $libraries
     "$work/$name" -max_total_time="$seconds" -max_len=8192 -timeout=10 -print_final_stats=1 \
         -artifact_prefix="$work/" "$work/found-$name" "tests/fuzz/corpus/$name"
