@@ -1,5 +1,5 @@
 /* fuzz_http_head.c: any bytes as the head of a message, of a response when the first one is odd.
- * Libraries: build/libllhttp.a build/src/libcoir.a -luring Sources: src/http/head.c src/http/guard.c
+ * Libraries: build/lib*.a build/src/libcoir.a -luring Sources: src/http/head.c src/http/guard.c
  *
  * Besides what sanitizers see: a refusal has a status and a reason, no part of a head that is good
  * is taken for a whole one, and what was parsed, written out again, is accepted with the same

@@ -1,0 +1,78 @@
+/* http.c: a server for tests/shell/http.sh to try with clients and proxies of others.
+ *
+ *     http [CERTIFICATE KEY]     says PORT n, and serves until it is ended
+ *
+ * /hello, /echo (the body comes back), /slow (a second), /pieces (bit by bit), /files/ (what is in
+ * the directory where it was started).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <coir/coir.h>
+#include <coir/http_app.h>
+#include <coir/tls.h>
+
+static char **arguments;
+
+static int hello(coir_http_request *request)
+{
+    return coir_http_reply_text(request, 200, "hello, %s\n", coir_http_request_method(request));
+}
+
+static int echo(coir_http_request *request)
+{
+    coir_bytes body;
+    COIR_TRY(coir_http_request_body(request, &body));
+    return coir_http_reply(request, 200, "application/octet-stream", body.data, body.length);
+}
+
+static int slow(coir_http_request *request)
+{
+    COIR_TRY(coir_sleep(COIR_SEC(1)));
+    return coir_http_reply_text(request, 200, "at last\n");
+}
+
+static int pieces(coir_http_request *request)
+{
+    COIR_TRY(coir_http_reply_begin(request, 200, "text/plain"));
+    for (int i = 0; i < 5; i++) {
+        char line[16];
+        int length = snprintf(line, sizeof line, "piece %d\n", i);
+        COIR_TRY(coir_http_reply_write(request, line, (size_t)length));
+        COIR_TRY(coir_sleep(COIR_MS(5)));
+    }
+    return 0;
+}
+
+static int serve(void *arg)
+{
+    (void)arg;
+    COIR_AUTO(coir_tls_context) *tls = NULL;
+    coir_tls_opts certificate = {.alpn = "http/1.1"};
+    if (arguments[1] != NULL) {
+        certificate.certificate_file = arguments[1];
+        certificate.key_file = arguments[2];
+        COIR_TRY(coir_tls_context_open(COIR_TLS_SERVER, &certificate, &tls));
+    }
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_TRY(coir_http_app_open(&(coir_http_app_opts){.tls = tls}, &app));
+    coir_http_app_get(app, "/hello", hello);
+    coir_http_app_route(app, NULL, "/echo", echo);
+    coir_http_app_get(app, "/slow", slow);
+    coir_http_app_get(app, "/pieces", pieces);
+    coir_http_app_static(app, "/files", ".");
+    COIR_AUTO(coir_listener) *listener = NULL;
+    char address[COIR_ADDRESS_TEXT];
+    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, &listener));
+    COIR_TRY(coir_listener_address(listener, address, sizeof address));
+    printf("PORT %s\n", strrchr(address, ':') + 1);
+    (void)fflush(stdout);
+    return coir_http_app_serve_listener(app, listener);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    arguments = argv;
+    return coir_main(serve, NULL);
+}
