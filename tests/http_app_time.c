@@ -99,6 +99,19 @@ COIR_TEST(silence_ends_a_connection_without_a_word)
     COIR_EXPECT(is_about(took, COIR_SEC(75)));
 }
 
+/* Some clients end a body with a line of its own: no request that would be late. */
+COIR_TEST(an_empty_line_behind_a_body_asks_for_nothing)
+{
+    static const char post[] = "POST / HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nab\r\n";
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_AUTO(coir_buffer) answer = {0};
+    coir_time took;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){0}, &app));
+    coir_http_app_post(app, "/", read_body);
+    COIR_EXPECT_OK(dribble_to(app, (struct dribble){.text = post}, &answer, &took));
+    COIR_EXPECT_STR(coir_buffer_text(&answer), OK("1", "2"));
+}
+
 COIR_TEST(a_body_must_come_at_a_rate)
 {
     COIR_AUTO(coir_http_app) *app = NULL;

@@ -237,8 +237,9 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
         if (until == 0)
             until = coir_now() + app->opts.head_limit;
         COIR_TRY(coir__http_flush(request));
+        bool asked = bytes.length > 2; /* or it is the end of a line behind the last body */
         r = wait_for(request, bytes.length + 1, until - coir_now(), &bytes);
-        if (r == -ETIMEDOUT || r == -COIR_ETOOLONG)
+        if (asked && (r == -ETIMEDOUT || r == -COIR_ETOOLONG))
             status = r == -ETIMEDOUT ? 408 : 431;
     }
     if (r > 0) {
