@@ -155,6 +155,27 @@ static void check_rows(const char *path, const struct row *rows, size_t count)
 #define RANGE(range) "Range: bytes=" range "\r\n"
 
 /* RFC 9110, section 14. */
+/* Small ones are copied, large ones sent by the kernel; a reply follows all of them. */
+COIR_TEST(files_of_any_size)
+{
+    static const size_t sizes[] = {1, 65535, 65536, 65537, 300000};
+    static char text[300001];
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_REQUIRE_OK(make_site(&app));
+    for (size_t i = 0; i < COIR_COUNT(sizes); i++) {
+        COIR_AUTO(coir_buffer) replies = {0};
+        memset(text, 'a' + (int)i, sizes[i]);
+        text[sizes[i]] = '\0';
+        COIR_REQUIRE_OK(make("site/sized", text));
+        COIR_REQUIRE_OK(visit(app, GET("/s/sized") GET("/s/ten.txt"), &replies));
+        const char *body = strstr(coir_buffer_text(&replies), "\r\n\r\n");
+        COIR_REQUIRE(body != NULL && strlen(body) > sizes[i]);
+        COIR_EXPECT(memcmp(body + 4, text, sizes[i]) == 0);
+        COIR_EXPECT(strncmp(body + 4 + sizes[i], "HTTP/1.1 200 OK\r\n", 17) == 0);
+        COIR_EXPECT(strcmp(strrchr(body, '\n'), "\n0123456789") == 0);
+    }
+}
+
 COIR_TEST(ranges)
 {
     static const struct row rows[] = {

@@ -198,6 +198,21 @@ COIR_TEST(bytes_of_value_0)
     coir__http_head_free(&head);
 }
 
+/* Each byte at each place of a value that is longer than what is looked at in one step. */
+COIR_TEST(bytes_in_values)
+{
+    char value[20];
+    for (unsigned byte = 0; byte < 256; byte++) {
+        bool good = (byte >= ' ' && byte != 0x7f) || byte == '\t';
+        for (size_t at = 0; at < sizeof value; at++) {
+            memset(value, '~', sizeof value);
+            value[at] = (char)byte;
+            if (!COIR_EXPECT_EQ(coir__http_is_value(value, sizeof value), good))
+                printf("    of %u at %zu\n", byte, at);
+        }
+    }
+}
+
 /* A head that is cut anywhere is not there yet, never something else. */
 COIR_TEST(cut_anywhere)
 {

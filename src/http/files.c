@@ -17,6 +17,8 @@
 
 #include "app.h"
 
+#define COPIED ((uint64_t)64 << 10) /* that is copied: cheaper so than sent by the kernel */
+
 /* ---- types ---- */
 
 static const char *type_of(const char *path)
@@ -231,15 +233,40 @@ static int put_version(coir_http_request *request, const struct found *found)
     return coir_http_reply_header(request, "Vary", "Accept-Encoding");
 }
 
+/* Puts a part of a file that is not large behind its head, so that one write takes both, and
+ * replies before it. Nothing of it is sent when that fails. */
+static int put_part(coir_http_request *request, coir_file *file, uint64_t first, size_t length)
+{
+    size_t n = 0;
+    coir_buffer *out = &request->out;
+    COIR_TRY(coir_buffer_reserve(out, length));
+    COIR_TRY(coir_file_read(file, out->data + out->length, length, first, &n));
+    if (n < length)
+        return coir_fail(-EIO, "the file has become shorter");
+    out->length += length;
+    out->data[out->length] = '\0';
+    return 0;
+}
+
 static int send_part(coir_http_request *request, const struct found *found, int status,
                      const char *type, uint64_t first, uint64_t length)
 {
     if (found->coding != NULL)
         COIR_TRY(coir_http_reply_header(request, "Content-Encoding", found->coding));
+    size_t before = request->out.length;
     COIR_TRY(coir__http_put_head(request, status, type, length));
     request->state = COIR__HTTP_REPLIED;
     if (request->head_only || length == 0)
         return 0;
+    if (length <= COPIED) {
+        int r = put_part(request, found->file, first, (size_t)length);
+        request->sent = r >= 0 ? length : 0;
+        if (r < 0) {
+            request->out.length = before;
+            request->state = COIR__HTTP_FRESH;
+        }
+        return r;
+    }
     request->sent = length;
     int r = coir__http_send_file(request, found->file, first, length);
     return r == -COIR_EEOF ? -COIR_EBROKENSTREAM : r; /* it has become shorter */
