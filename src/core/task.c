@@ -289,6 +289,15 @@ static int await_ready(struct coir_task *self, struct coir_task *task, bool keep
     return r < 0 ? r : result < 0 ? result : -COIR_ECLOSED;
 }
 
+/* Without printf: a server names a task for each connection. */
+static void name_task(struct coir_task *task, const char *name)
+{
+    size_t length = strnlen(name, sizeof task->name - 1);
+    memcpy(task->name, name, length);
+    task->name[length] = '\0';
+    task->flags |= COIR__TASK_NAMED;
+}
+
 int coir_spawn_with_at(coir_group *group, coir_fn fn, void *arg, const coir_spawn_opts *opts,
                        coir_task **ret_task, const coir_site *site)
 {
@@ -310,7 +319,7 @@ int coir_spawn_with_at(coir_group *group, coir_fn fn, void *arg, const coir_spaw
         return -ENOMEM;
     make_context(task, reserve_of(task));
     if (opts->name != NULL)
-        coir_task_set_name(task, "%s", opts->name);
+        name_task(task, opts->name);
     if (ret_task != NULL || opts->ready)
         task->flags |= COIR__TASK_HANDLE;
     if (opts->eager)
