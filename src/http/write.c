@@ -11,12 +11,17 @@
 
 int coir__http_put_number(coir_buffer *out, uint64_t number)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    size_t digits = 1;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        digits++;
+    COIR_TRY(coir_buffer_reserve(out, digits));
+    out->length += digits;
+    char *to = out->data + out->length;
+    *to = '\0';
     do
-        digits[--at] = (char)('0' + number % 10);
+        *--to = (char)('0' + number % 10);
     while ((number /= 10) > 0);
-    return coir__http_put_bytes(out, digits + at, sizeof digits - at);
+    return 0;
 }
 
 /* Adds size bytes at data, for which there is room. */
