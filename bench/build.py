@@ -20,7 +20,7 @@ OURS = ("coir-bench-core", "coir-bench-startup", "coir-bench-echo", "coir-bench-
 PACKAGES = {
     "echo_uring": ["liburing-dev"],
     "go": ["golang-go"],
-    "tokio": ["librust-tokio-dev", "librust-libc-dev"],
+    "tokio": ["librust-tokio-dev", "librust-hyper-dev", "librust-libc-dev"],
     "libuv": ["libuv1-dev"],
     "uvloop": ["python3-uvloop"],
     "nginx": ["nginx-light"],

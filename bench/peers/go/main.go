@@ -5,8 +5,10 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
@@ -264,6 +266,26 @@ func processes(name string) {
 	result(name, n/time.Since(start).Seconds(), "/s")
 }
 
+func serveHTTP() {
+	http.HandleFunc("/", func(reply http.ResponseWriter, _ *http.Request) {
+		reply.Header().Set("Content-Type", "text/plain")
+		reply.Write([]byte("Hello, World!"))
+	})
+	http.HandleFunc("/json", func(reply http.ResponseWriter, _ *http.Request) {
+		text, _ := json.Marshal(map[string]string{"message": "Hello, World!"})
+		reply.Header().Set("Content-Type", "application/json")
+		reply.Write(text)
+	})
+	files := http.FileServer(http.Dir(os.Getenv("COIR_BENCH_HTTP_FILES")))
+	http.Handle("/files/", http.StripPrefix("/files/", files))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("PORT %d\n", listener.Addr().(*net.TCPAddr).Port)
+	panic(http.Serve(listener, nil))
+}
+
 func main() {
 	switch name := os.Args[1]; name {
 	case "switch/2":
@@ -290,6 +312,8 @@ func main() {
 		benchSleepers()
 	case "echo":
 		echo()
+	case "http", "http_close":
+		serveHTTP()
 	case "files/small_us":
 		benchSmallFiles(name)
 	case "files/big_gbs":

@@ -1,6 +1,9 @@
 //! Peer: tokio on its current_thread runtime with all drivers on. usage: tokiobench NAME. Spawned tasks
 //! with their JoinHandles, bounded mpsc channels, tokio::time::sleep for timers and sleepers, a task with a
 //! buffer for each connection of the echo server. tokio has no unbuffered channel, so channel/0 is absent.
+use hyper::service::{make_service_fn, service_fn};
+use hyper::{Body, Request, Response, Server};
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -188,6 +191,27 @@ async fn echo() {
     }
 }
 
+async fn answer(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    let reply = Response::builder();
+    Ok(match request.uri().path() {
+        "/" => reply
+            .header("content-type", "text/plain")
+            .body(Body::from("Hello, World!")),
+        _ => reply.status(404).body(Body::empty()),
+    }
+    .unwrap())
+}
+
+async fn http() {
+    let service = make_service_fn(|_| async { Ok::<_, Infallible>(service_fn(answer)) });
+    let server = Server::bind(&([127, 0, 0, 1], 0).into())
+        .tcp_nodelay(true)
+        .http1_pipeline_flush(true)
+        .serve(service);
+    println!("PORT {}", server.local_addr().port());
+    server.await.unwrap();
+}
+
 async fn start_up() {
     tokio::spawn(async { println!("{}", clock_ns(libc::CLOCK_MONOTONIC)) })
         .await
@@ -206,6 +230,7 @@ async fn run(name: &str) {
         "timers/churn" => bench_churn(name),
         "sleepers/1m" => bench_sleepers().await,
         "echo" => tokio::spawn(echo()).await.unwrap(),
+        "http" | "http_close" => http().await,
         "startup/ms" => start_up().await,
         _ => std::process::exit(2),
     }
