@@ -2,10 +2,12 @@
  * live.
  *
  * Here are the command line and the plan of the whole: three tasks, from scheduler.c over store.c
- * to view.c, and what ends when. A signal cancels the checks only; what they have found still
- * reaches the file and the view, which are shielded from the cancellation for half a second.
+ * to view.c, web.c beside them, and what ends when. A signal cancels the checks and the page; what
+ * was found still reaches the file and the view, which are shielded from the cancellation for half
+ * a second.
  */
 #include "pulse.h"
+#include "status.h"
 #include "terminal.h"
 #include "text.h"
 
@@ -20,7 +22,7 @@
 #define VERSION "0.1.0"
 
 struct options {
-    const char *targets, *results;
+    const char *targets, *results, *listen;
     long in_flight;
     bool once;
     struct config config;
@@ -34,6 +36,9 @@ static const char usage[] =
     "  --targets FILE   what to watch (pulse.yaml)\n"
     "  --results FILE   where every result is appended (results.jsonl)\n"
     "  --in-flight N    checks at the same time, 1 to 10000 (64)\n"
+#ifdef PULSE_WEB
+    "  --listen ADDRESS serve the state by HTTP, such as 127.0.0.1:8080\n"
+#endif
     "  --once           check each target one time; exit status 1 when one is down\n"
     "  --help           this text\n"
     "  --version        the version\n";
@@ -47,6 +52,17 @@ static int first_failure(int first, int next)
     return first < 0 ? first : next;
 }
 
+/* Also says where: the port may be one that was free. */
+static int listen_at(const char *address, coir_listener **ret_listener, char *ret_url, size_t size)
+{
+    char text[COIR_ADDRESS_TEXT];
+    COIR_TRY(coir_tcp_listen(address, NULL, ret_listener));
+    COIR_TRY(coir_listener_address(*ret_listener, text, sizeof text));
+    snprintf(ret_url, size, "http://%s/", text);
+    fprintf(stderr, "pulse: %s\n", ret_url);
+    return 0;
+}
+
 static int run(void *arg)
 {
     struct options *options = arg;
@@ -58,6 +74,12 @@ static int run(void *arg)
     coir_dns_use(dns);
 #endif
 
+    COIR_AUTO(status) *status = NULL;
+    COIR_TRY(status_open(&options->config, &status));
+    COIR_AUTO(coir_listener) *listener = NULL;
+    char url[COIR_ADDRESS_TEXT + 16] = "";
+    if (options->listen)
+        COIR_TRY(listen_at(options->listen, &listener, url, sizeof url));
     COIR_AUTO(coir_sender) *results = NULL, *stored = NULL;
     COIR_AUTO(coir_receiver) *to_store = NULL, *to_show = NULL;
     COIR_TRY(coir_channel_open(struct result, CHANNEL_ROOM, &results, &to_store));
@@ -67,7 +89,11 @@ static int run(void *arg)
     struct schedule schedule = {
         .config = &options->config, .once = options->once, .results = results};
     schedule.slots.value = (size_t)options->in_flight;
-    struct view view = {.config = &options->config, .store = &store, .stored = to_show};
+    struct view view = {.config = &options->config,
+                        .store = &store,
+                        .status = status,
+                        .url = url,
+                        .stored = to_show};
     view.table = !options->once && terminal_is_there();
 
     COIR_GROUP(checks);        /* a signal cancels this one */
@@ -77,6 +103,11 @@ static int run(void *arg)
     COIR_TRY(coir_spawn(&rest, store_run, &store, &storing));
     COIR_TRY(coir_spawn(&rest, view_run, &view, &viewing));
     COIR_TRY(coir_spawn(&checks, schedule_run, &schedule, NULL));
+#ifdef PULSE_WEB
+    struct web web = {.status = status, .listener = listener};
+    if (listener)
+        COIR_TRY(coir_spawn(&checks, web_run, &web, NULL));
+#endif
 
     int r = coir_group_wait(&checks);
     coir_sender_close(COIR_TAKE(results));
@@ -104,11 +135,14 @@ static void parse_in_flight(const char *text, long *ret_value)
 
 static void parse_options(int argc, char **argv, struct options *options)
 {
-    enum { TARGETS = 1, RESULTS, IN_FLIGHT, ONCE, HELP, SHOW_VERSION };
+    enum { TARGETS = 1, RESULTS, IN_FLIGHT, LISTEN, ONCE, HELP, SHOW_VERSION };
     static const struct option known[] = {
         {"targets", required_argument, NULL, TARGETS},
         {"results", required_argument, NULL, RESULTS},
         {"in-flight", required_argument, NULL, IN_FLIGHT},
+#ifdef PULSE_WEB
+        {"listen", required_argument, NULL, LISTEN},
+#endif
         {"once", no_argument, NULL, ONCE},
         {"help", no_argument, NULL, HELP},
         {"version", no_argument, NULL, SHOW_VERSION},
@@ -120,12 +154,15 @@ static void parse_options(int argc, char **argv, struct options *options)
         case TARGETS: options->targets = optarg; break;
         case RESULTS: options->results = optarg; break;
         case IN_FLIGHT: parse_in_flight(optarg, &options->in_flight); break;
+        case LISTEN: options->listen = optarg; break;
         case ONCE: options->once = true; break;
         case HELP: fputs(usage, stdout); exit(0);
         case SHOW_VERSION: puts("pulse " VERSION); exit(0);
         default: exit(EXIT_USAGE);
         }
     }
+    if (options->once && options->listen)
+        complain("--once ends by itself, and does not go with --listen", options->listen);
     if (optind < argc)
         complain("unexpected argument", argv[optind]);
 }

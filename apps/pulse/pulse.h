@@ -1,10 +1,10 @@
 /* pulse.h: what the parts of Pulse hand to each other.
  *
  * Results flow one way: the tasks of scheduler.c make them with check.c and send them to the
- * store's task, which writes them to the file and only then sends them on to the view's task. Each
- * arrow is a channel with a limit, so a slow disk or terminal slows the checks down instead of
- * filling memory. The channels and everything that the tasks are given belong to run() in main.c,
- * which outlives them.
+ * store's task, which writes them to the file and only then sends them on to the view's task, which
+ * takes them into the status that web.c serves. Each arrow is a channel with a limit, so a slow
+ * disk or terminal slows the checks down instead of filling memory. The channels and everything
+ * that the tasks are given belong to run() in main.c, which outlives them.
  */
 #ifndef PULSE_PULSE_H
 #define PULSE_PULSE_H
@@ -24,6 +24,8 @@ struct result {
 };
 
 enum { CHANNEL_ROOM = 64 };
+
+struct status; /* status.h */
 
 /* check.c: connects to target and closes again, with its retries, inside its deadline. Returns 0
  * with *ret_result also when the target is down; negative only when this task has to end. */
@@ -52,13 +54,23 @@ int store_run(void *store);
 void store_close(struct store *store);
 COIR_CLOSER_VALUE(store, store_close);
 
-/* view.c: shows results on standard output, as a live table or one line each. A task. */
+/* view.c: takes results into the status, and shows them on standard output, as a live table or one
+ * line each. A task. */
 struct view {
     const struct config *config;
     const struct store *store;
+    struct status *status;
+    const char *url; /* of the web page; "" when there is none */
     coir_receiver *stored;
     bool table;
 };
 int view_run(void *view);
+
+/* web.c: shows the status to browsers and programs, until cancelled. A task. */
+struct web {
+    const struct status *status;
+    coir_listener *listener;
+};
+int web_run(void *web);
 
 #endif

@@ -1,14 +1,17 @@
 #!/bin/sh
 # run.sh BUILD [ARGS]: Pulse with ARGS; without --targets among them also the two services of the demo, which Pulse then
-# watches. This shell becomes Pulse, so signals reach Pulse itself and the exit status is Pulse's own; the services are
-# its children and end with it, however it ends (they ask the kernel for that).
+# watches, and a web page at 127.0.0.1:7800. This shell becomes Pulse, so signals reach Pulse itself and the exit status
+# is Pulse's own; the services are its children and end with it, however it ends (they ask the kernel for that).
 set -eu
 here=$(cd -- "$(dirname -- "$0")" && pwd)
 programs=$1/apps/pulse
 shift
 
+page=
+"$programs/pulse" --help | grep -q -e --listen && page=--listen=127.0.0.1:7800
 for argument in "$@"; do
     case $argument in
+    --once | --listen | --listen=*) page= ;;
     --targets | --targets=* | --help | --version) exec "$programs/pulse" "$@" ;;
     esac
 done
@@ -28,4 +31,4 @@ if ! read -r ready <"$work/ready" || [ "$ready" != ready ]; then
 fi
 
 rm -rf "$work"
-exec "$programs/pulse" --targets "$here/pulse.yaml" "$@"
+exec "$programs/pulse" --targets "$here/pulse.yaml" ${page:+"$page"} "$@"

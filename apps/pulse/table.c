@@ -1,4 +1,4 @@
-/* table.c: remembers what is known of each target and draws it, see table.h.
+/* table.c: draws what is known of each target, see table.h.
  *
  * A frame is text in which each line starts where the last one stood and erases what was right of
  * it, so nothing flickers and a resize needs no special care. Columns have a width that they would
@@ -14,34 +14,20 @@
 #include <string.h>
 #include <time.h>
 
-enum { HISTORY = 20, ERROR_LEAST = 18, MARK = 2, GAP = 2, MARGIN = 1, LINES_AROUND = 5 };
+enum { ERROR_LEAST = 18, MARK = 2, GAP = 2, MARGIN = 1, LINES_AROUND = 5 };
 enum { AGO = sizeof ", 59 min ago" - 1, WIDTH_LEAST = 64 };
-enum state { UNKNOWN, UP, DOWN };
 enum column { NAME, ADDRESS, STATE, LATENCY, SINCE, CHECKS, ERROR, COLUMNS };
 
-struct row {
-    const struct target *target;
-    enum state state;
-    coir_time since;   /* of the state */
-    coir_time latency; /* of the last check that succeeded */
-    coir_time failed;  /* when the last check failed; 0: none did */
-    char error[160];   /* why it did */
-    unsigned count;    /* of checks */
-    coir_time history
-        [HISTORY]; /* latencies, -1 for a failure; a ring, the next one goes to count % HISTORY */
-};
-
 struct table {
-    size_t count;
+    const struct status *status;
     bool coloured;
-    int error_width; /* of the widest error so far: the column never shrinks */
-    struct row rows[];
+    int error_width; /* of the widest error drawn so far: the column never shrinks */
 };
 
 /* One frame under way. */
 struct frame {
     FILE *out;
-    const struct table *table;
+    struct table *table;
     const struct caption *caption;
     const char *colour; /* the one that the terminal has now */
     int lines, width, widths[COLUMNS];
@@ -54,11 +40,10 @@ static const struct {
                       {"LATENCY", RIGHT},  {"SINCE", RIGHT},  {"LAST CHECKS", LEFT},
                       {"LAST ERROR", LEFT}};
 
-static const char *const state_names[] = {"unknown", "up", "down"};
 static const char normal[] = "0", dim[] = "0;2", bold[] = "0;1", green[] = "0;32", red[] = "0;31";
 static const char *const state_colours[] = {dim, green, red};
 
-/* --- What is known ---------------------------------------------------------------------------- */
+/* --- Opening and closing ---------------------------------------------------------------------- */
 
 static int larger(int a, int b)
 {
@@ -70,17 +55,15 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-int table_open(const struct config *config, struct table **ret_table)
+int table_open(const struct status *status, struct table **ret_table)
 {
-    struct table *table = calloc(1, sizeof *table + config->count * sizeof table->rows[0]);
+    struct table *table = calloc(1, sizeof *table);
     if (!table)
         return -ENOMEM;
     const char *plain = getenv("NO_COLOR");
     table->coloured = !plain || !*plain;
     table->error_width = ERROR_LEAST;
-    table->count = config->count;
-    for (size_t i = 0; i < table->count; i++)
-        table->rows[i] = (struct row){.target = &config->targets[i], .since = coir_now()};
+    table->status = status;
     *ret_table = table;
     return 0;
 }
@@ -88,33 +71,6 @@ int table_open(const struct config *config, struct table **ret_table)
 void table_close(struct table *table)
 {
     free(table);
-}
-
-void table_take(struct table *table, const struct result *result)
-{
-    struct row *row = table->rows;
-    while (row->target != result->target)
-        row++;
-    enum state state = result->code == 0 ? UP : DOWN;
-    if (state != row->state)
-        row->since = coir_now();
-    row->state = state;
-    row->history[row->count++ % HISTORY] = state == UP ? result->latency : -1;
-    if (state == UP) {
-        row->latency = result->latency;
-        return;
-    }
-    row->failed = coir_now();
-    snprintf(row->error, sizeof row->error, "%s", coir_error_text(result->code));
-    table->error_width = larger(table->error_width, text_width(row->error));
-}
-
-static size_t count_of(const struct table *table, size_t first, enum state state)
-{
-    size_t count = 0;
-    for (size_t i = first; i < table->count; i++)
-        count += table->rows[i].state == state;
-    return count;
 }
 
 /* --- Widths ----------------------------------------------------------------------------------- */
@@ -135,16 +91,17 @@ static int total(const int *widths)
 }
 
 /* What the columns would like to have. */
-static void wish(const struct table *table, int *widths)
+static void wish(struct table *table, int *widths)
 {
     static const int least[COLUMNS] = {4, 7, 7, 8, 6, HISTORY, 0};
     memcpy(widths, least, sizeof least);
-    widths[ERROR] = table->error_width + AGO;
-    for (size_t i = 0; i < table->count; i++) {
-        const struct target *target = table->rows[i].target;
-        widths[NAME] = larger(widths[NAME], text_width(target->name));
-        widths[ADDRESS] = larger(widths[ADDRESS], text_width(target->label));
+    for (size_t i = 0; i < table->status->count; i++) {
+        const struct row *row = &table->status->rows[i];
+        widths[NAME] = larger(widths[NAME], text_width(row->target->name));
+        widths[ADDRESS] = larger(widths[ADDRESS], text_width(row->target->label));
+        table->error_width = larger(table->error_width, text_width(row->error));
     }
+    widths[ERROR] = table->error_width + AGO;
 }
 
 /* Takes away what the screen has no room for, then hands out again what the last step took too
@@ -241,7 +198,7 @@ static void describe(const struct row *row, enum column column, char *text, size
     switch (column) {
     case NAME: snprintf(text, size, "%s", row->target->name); break;
     case ADDRESS: snprintf(text, size, "%s", row->target->label); break;
-    case STATE: snprintf(text, size, "%s", state_names[row->state]); break;
+    case STATE: snprintf(text, size, "%s", state_name(row->state)); break;
     case LATENCY:
         if (row->state == UP)
             text_latency(row->latency, text, size);
@@ -307,8 +264,9 @@ static void draw_head(struct frame *frame)
     struct tm parts;
     localtime_r(&now, &parts);
     strftime(clock, sizeof clock, "%H:%M:%S", &parts);
-    snprintf(text[0], sizeof text[0], "%zu target%s", table->count, table->count == 1 ? "" : "s");
-    size_t up = count_of(table, 0, UP), down = count_of(table, 0, DOWN);
+    snprintf(text[0], sizeof text[0], "%zu target%s", table->status->count,
+             table->status->count == 1 ? "" : "s");
+    size_t up = status_count(table->status, 0, UP), down = status_count(table->status, 0, DOWN);
     snprintf(text[1], sizeof text[1], "%zu up", up);
     snprintf(text[2], sizeof text[2], "%zu down", down);
     const char *const colours[] = {normal, up ? green : dim, down ? red : dim};
@@ -335,8 +293,9 @@ static void draw_foot(struct frame *frame)
     static const char hint[] = "Ctrl-C ends";
     int right = caption->live && frame->width >= 40 ? (int)sizeof hint - 1 : 0;
     char text[512];
-    snprintf(text, sizeof text, "%llu result%s in %s", (unsigned long long)caption->count,
-             caption->count == 1 ? "" : "s", caption->path);
+    snprintf(text, sizeof text, "%llu result%s in %s%s%s", (unsigned long long)caption->count,
+             caption->count == 1 ? "" : "s", caption->path,
+             caption->live && *caption->url ? "   " : "", caption->live ? caption->url : "");
     if (!begin_line(frame))
         return;
     put(frame, dim, text, frame->width - right, LEFT);
@@ -347,22 +306,22 @@ static void draw_foot(struct frame *frame)
 static void draw_rows(struct frame *frame)
 {
     const struct table *table = frame->table;
-    size_t room = table->count;
+    size_t room = table->status->count;
     if (frame->caption->live && (int)room > frame->caption->rows - LINES_AROUND)
         room = frame->caption->rows > LINES_AROUND + 2
                    ? (size_t)(frame->caption->rows - LINES_AROUND - 1)
                    : 1;
     for (size_t i = 0; i < room; i++)
-        draw_row(frame, &table->rows[i]);
-    if (room == table->count || !begin_line(frame))
+        draw_row(frame, &table->status->rows[i]);
+    if (room == table->status->count || !begin_line(frame))
         return;
     char text[96];
-    snprintf(text, sizeof text, "  and %zu more: %zu up, %zu down", table->count - room,
-             count_of(table, room, UP), count_of(table, room, DOWN));
+    snprintf(text, sizeof text, "  and %zu more: %zu up, %zu down", table->status->count - room,
+             status_count(table->status, room, UP), status_count(table->status, room, DOWN));
     put(frame, dim, text, frame->width, LEFT);
 }
 
-char *table_draw(const struct table *table, const struct caption *caption, size_t *ret_length)
+char *table_draw(struct table *table, const struct caption *caption, size_t *ret_length)
 {
     char *text = NULL;
     struct frame frame = {.out = open_memstream(&text, ret_length),

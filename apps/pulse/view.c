@@ -47,8 +47,10 @@ static int show_lines(struct view *view)
 {
     struct result result;
     int width = name_width(view->config);
-    while (COIR_TRY(coir_receive(view->stored, &result)) > 0)
+    while (COIR_TRY(coir_receive(view->stored, &result)) > 0) {
+        status_take(view->status, &result);
         COIR_TRY(show_line(&result, width));
+    }
     return 0;
 }
 
@@ -67,7 +69,8 @@ static char *draw(const struct screen *screen, bool live, size_t *ret_length)
 {
     const struct store *store = screen->view->store;
     struct terminal_size size = terminal_size();
-    struct caption caption = {store->path, store->count, live, size.columns, size.rows};
+    struct caption caption = {store->path, screen->view->url, store->count,
+                              live,        size.columns,      size.rows};
     return table_draw(screen->table, &caption, ret_length);
 }
 
@@ -123,7 +126,7 @@ static int wait_for_next(struct screen *screen)
         case RECEIVE:
             if (cases[RECEIVE].result == 0)
                 return 0;
-            table_take(screen->table, &result);
+            status_take(screen->view->status, &result);
             when = screen->drawn + frame_time;
             break;
         default: return 1;
@@ -145,7 +148,7 @@ static int run_table(struct screen *screen)
 static int show_table(struct view *view)
 {
     COIR_AUTO(table) *table = NULL;
-    COIR_TRY(table_open(view->config, &table));
+    COIR_TRY(table_open(view->status, &table));
     struct screen screen = {.view = view, .table = table};
     terminal_enter();
     int r = run_table(&screen);

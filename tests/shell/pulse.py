@@ -20,6 +20,8 @@ import tempfile
 import termios
 import threading
 import time
+import urllib.error
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(sys.argv[2]).resolve()
@@ -415,8 +417,46 @@ def keys():
         screen.finish(7)
 
 
+def web():
+    """The page, its events and the JSON say the same; names are data; SIGTERM ends it with a client that listens."""
+    if "--listen" not in pulse("--help")[0]:
+        skip("Pulse is built without HTTP")
+    nasty = "<script>alert(1)</script> & \"co\""
+    with service(("127.0.0.1", 0)) as tcp:
+        write_targets({nasty: tcp, "gone": closed_port()}, interval="200ms", retries=0)
+        process = start(PULSE, "--targets", "targets.yaml", "--listen", "127.0.0.1:0")
+        base = re.fullmatch(r"pulse: (http://127\.0\.0\.1:\d+/)\n", process.stderr.readline())[1]
+        with urllib.request.urlopen(base, timeout=PATIENCE) as page:
+            expect("default-src 'none'" in page.headers["Content-Security-Policy"], "policy:", page.headers)
+            files = re.findall(r'(?:href|src)="(page\.\w+)"', page.read().decode())
+        equal(sorted(files), ["page.css", "page.js"], "files of the page")
+        for name in files:
+            with urllib.request.urlopen(base + name, timeout=PATIENCE) as file:
+                equal(file.read(), (ROOT / "apps/pulse/web" / name).read_bytes(), name)
+        events = urllib.request.urlopen(base + "events", timeout=PATIENCE)
+        state = {"unknown": 2}
+        while state["unknown"] > 0:
+            state = json.loads(events.readline().removeprefix(b"data: "))
+            equal(events.readline(), b"\n", "behind an event")
+        equal([(t["name"], t["state"]) for t in state["targets"]], [(nasty, "up"), ("gone", "down")], "states")
+        equal(state["targets"][1]["last_error"], "connection refused", "error")
+        equal(set(state["targets"][1]["history"]), {None}, "history of what is down")
+        with urllib.request.urlopen(base + "api/status", timeout=PATIENCE) as answer:
+            equal(json.load(answer).keys(), state.keys(), "keys")
+        try:
+            urllib.request.urlopen(base + "nothing", timeout=PATIENCE)
+            raise AssertionError("/nothing is there")
+        except urllib.error.HTTPError as error:
+            equal(error.code, 404, "/nothing")
+        _, err = pulse("--listen", base.split("/")[2], "--targets", "targets.yaml", "--results", "other", status=1)
+        expect("address already in use" in err.lower(), "a second one at the same address:", err)
+        end(process, signal.SIGTERM, 0)
+        events.close()
+
+
 def main():
-    case = {f.__name__: f for f in (demo, killed, signals, stuck, once, wrong, results, terminal, keys)}[sys.argv[1]]
+    cases = demo, killed, signals, stuck, once, wrong, results, terminal, keys, web
+    case = {f.__name__: f for f in cases}[sys.argv[1]]
     if not PULSE.exists():
         skip("Pulse is not built")
     with tempfile.TemporaryDirectory() as directory:
