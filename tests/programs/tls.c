@@ -2,11 +2,15 @@
  *
  *     tls serve CHAIN KEY [TRUST]       says PORT n, and answers lines until it is ended
  *     tls talk ADDRESS NAME TRUST [CHAIN KEY]
+ *     tls greet SIZE CHAIN KEY          says PORT n, sends SIZE bytes to one client, and closes
+ *     tls send SIZE ADDRESS TRUST       sends SIZE bytes to a server, and closes
  *
  * A client says what was agreed on, sends a line and prints the answer, twice: the second time it
- * resumes the session. `NAME/ALPN` asks for protocols; with `-` for TRUST anybody will do.
+ * resumes the session. `NAME/ALPN` asks for protocols; with `-` for TRUST anybody will do. Who
+ * closes says SENT, waits for the end of its input, and then says how many milliseconds it took.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <coir/coir.h>
@@ -33,6 +37,16 @@ static int answer(coir_stream *stream, void *arg)
     return r;
 }
 
+static int listen_somewhere(coir_listener **ret_listener)
+{
+    char address[COIR_ADDRESS_TEXT];
+    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, ret_listener));
+    COIR_TRY(coir_listener_address(*ret_listener, address, sizeof address));
+    printf("PORT %s\n", strrchr(address, ':') + 1);
+    (void)fflush(stdout);
+    return 0;
+}
+
 static int serve(void *arg)
 {
     (void)arg;
@@ -43,12 +57,51 @@ static int serve(void *arg)
     COIR_AUTO(coir_tls_context) *context = NULL;
     COIR_TRY(coir_tls_context_open(COIR_TLS_SERVER, &opts, &context));
     COIR_AUTO(coir_listener) *listener = NULL;
-    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, &listener));
-    char address[COIR_ADDRESS_TEXT];
-    COIR_TRY(coir_listener_address(listener, address, sizeof address));
-    printf("PORT %s\n", strrchr(address, ':') + 1);
-    (void)fflush(stdout);
+    COIR_TRY(listen_somewhere(&listener));
     return coir_tls_serve(listener, context, answer, NULL);
+}
+
+/* Sends as much as was asked for, and closes. */
+static int finish(coir_stream *stream)
+{
+    static char data[1 << 20];
+    size_t size = strtoul(argument(2), NULL, 10);
+    memset(data, '~', sizeof data);
+    int r = coir_stream_write(stream, data, size < sizeof data ? size : sizeof data);
+    printf("SENT\n");
+    (void)fflush(stdout);
+    while (getchar() != EOF) /* nothing else is to be done meanwhile */
+        ;
+    COIR_TRY(coir_yield()); /* the clock has stood still */
+    coir_time start = coir_now();
+    coir_stream_close(stream);
+    printf("closed in %d ms\n", (int)((coir_now() - start) / COIR_MS(1)));
+    return r;
+}
+
+static int greet(void *arg)
+{
+    (void)arg;
+    coir_tls_opts opts = {.certificate_file = argument(3), .key_file = argument(4)};
+    COIR_AUTO(coir_tls_context) *context = NULL;
+    COIR_TRY(coir_tls_context_open(COIR_TLS_SERVER, &opts, &context));
+    COIR_AUTO(coir_listener) *listener = NULL;
+    COIR_TRY(listen_somewhere(&listener));
+    coir_stream *stream;
+    COIR_TRY(coir_listener_accept(listener, &stream));
+    COIR_TRY(coir_tls_accept(context, stream, &stream));
+    return finish(stream);
+}
+
+static int send_to(void *arg)
+{
+    (void)arg;
+    coir_tls_opts opts = {.trust_file = argument(4)};
+    COIR_AUTO(coir_tls_context) *context = NULL;
+    COIR_TRY(coir_tls_context_open(COIR_TLS_CLIENT, &opts, &context));
+    coir_stream *stream;
+    COIR_TRY(coir_tls_dial(context, argument(3), NULL, &stream));
+    return finish(stream);
 }
 
 static int talk_once(coir_tls_context *context, const char *name)
@@ -98,7 +151,12 @@ int main(int argc, char **argv)
 {
     arguments = argv;
     count = argc;
-    if (argc < 4)
-        return 2;
-    return coir_main(strcmp(argv[1], "serve") == 0 ? serve : talk, NULL);
+    static const struct {
+        const char *name;
+        coir_fn fn;
+    } ways[] = {{"serve", serve}, {"talk", talk}, {"greet", greet}, {"send", send_to}};
+    for (size_t i = 0; i < COIR_COUNT(ways) && argc >= 4; i++)
+        if (strcmp(argv[1], ways[i].name) == 0)
+            return coir_main(ways[i].fn, NULL);
+    return 2;
 }

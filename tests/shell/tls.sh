@@ -128,4 +128,79 @@ if openssl ciphers -v 'ALL@SECLEVEL=0' | grep -q TLSv1; then
     if talk example.org "$root"; then fail 'our client: TLS 1.1'; fi
 fi
 
+# ---- closing ----
+
+# The input of openssl, which has no end; and of our program, which closes when its own one does.
+mkfifo "$work/never" "$work/go"
+exec 3<>"$work/never"
+
+# begin WAY ARGUMENT...: our program, up to where it has sent everything; $closer is who it is.
+begin() {
+    timeout 30 "$program" "$@" <"$work/go" >"$work/out" 2>"$work/err" &
+    closer=$!
+    exec 4>"$work/go"
+}
+
+# closed LEAST MOST: lets it close; that takes so many milliseconds.
+closed() {
+    until_true printed '^SENT$' || fail 'our program has not sent anything'
+    exec 4>&-
+    wait "$closer" || fail 'our program fails when it closes'
+    took=$(sed -n 's/^closed in \([0-9]*\) ms$/\1/p' "$work/out")
+    { [ "${took:-0}" -ge "$1" ] && [ "${took:-99999}" -le "$2" ]; } || fail "closing took ${took:-no} ms, not $1 to $2"
+}
+
+# received SIZE: the other side has got all that was sent.
+has_received() { [ "$(tr -cd '~' <"$work/received" | wc -c)" -eq "$1" ]; }
+received() { until_true has_received "$1" || fail "of $1 bytes some are lost"; }
+
+# receive ARGUMENT...: the openssl command, as a client of ours, or as a server; $receiver is who it is.
+receive() {
+    openssl "$@" <&3 4>&- >"$work/received" 2>"$work/s_err" &
+    receiver=$!
+    pids="$pids $receiver"
+}
+
+for version in -tls1_2 -tls1_3; do
+    for size in 5 300000; do
+        begin greet "$size" "$certificates/good.pem" "$certificates/good.key"
+        until_true printed PORT || fail 'our server does not begin'
+        port=$(sed -n 's/^PORT //p' "$work/out")
+        receive s_client -connect "127.0.0.1:$port" -quiet $version
+        closed 0 900
+        wait "$receiver" || fail "s_client $version does not end well"
+        received "$size"
+    done
+    begin greet 5 "$certificates/good.pem" "$certificates/good.key"
+    until_true printed PORT || fail 'our server does not begin'
+    port=$(sed -n 's/^PORT //p' "$work/out")
+    receive s_client -connect "127.0.0.1:$port" -quiet $version
+    until_true printed '^SENT$' || fail 'our server has sent nothing'
+    kill -STOP "$receiver"
+    closed 1000 3000
+    kill -CONT "$receiver"
+    wait "$receiver" || :
+    received 5
+done
+for version in -tls1_2 -tls1_3; do
+    receive s_server -accept 127.0.0.1:0 -cert "$certificates/good.one" -cert_chain "$certificates/good.pem" \
+        -key "$certificates/good.key" $version
+    until_true grep -q '^ACCEPT 127' "$work/received" || fail 's_server does not begin'
+    port=$(sed -n 's/^ACCEPT 127.0.0.1://p' "$work/received" | head -n 1)
+    : >"$work/received"
+    for size in 5 300000; do
+        begin send "$size" "127.0.0.1:$port" "$root"
+        closed 0 900
+        received "$size"
+        : >"$work/received"
+    done
+    begin send 5 "127.0.0.1:$port" "$root"
+    until_true printed '^SENT$' || fail 'our client has sent nothing'
+    kill -STOP "$receiver"
+    closed 1000 3000
+    kill -CONT "$receiver"
+    received 5
+    kill "$receiver"
+done
+
 [ "$failures" -eq 0 ]
