@@ -18,10 +18,11 @@
 #include "tls.h"
 
 #define RECORD ((size_t)16384)
-#define PIECE (4 * RECORD)  /* of plain text that is encrypted at once */
-#define OVERHEAD 320        /* at most, for each record */
-#define GOODBYE COIR_SEC(1) /* for saying it, or for what the peer still sends */
-#define WARM 64             /* connections of a context that keep their buffers */
+#define PIECE (4 * RECORD)    /* of plain text that is encrypted at once */
+#define OVERHEAD 320          /* at most, for each record */
+#define GOODBYE COIR_SEC(1)   /* for saying it, or for what the peer still sends */
+#define UNREAD_ANSWERS RECORD /* bytes of them that wait behind a write */
+#define WARM 64               /* connections of a context that keep their buffers */
 #define KEPT (RECORD + 4096)
 
 /* ---- buffers ---- */
@@ -159,11 +160,19 @@ static void give_up_writing(struct coir__tls *tls, int code)
     drop_out(tls);
 }
 
-/* Before a wait for the peer, it gets what it may be waiting for. */
+/* Before a wait for the peer, it gets what it may be waiting for. While a writer waits for a peer
+ * that does not read, what the peer asks for (new keys, another handshake) is only answered so
+ * far, or it could fill our memory. */
 static int flush_beside(struct coir__tls *tls)
 {
-    if (tls->out.length == 0 || tls->output.taken)
+    if (tls->out.length == 0)
         return 0;
+    if (tls->output.taken && tls->out.length <= UNREAD_ANSWERS)
+        return 0;
+    if (tls->output.taken) {
+        tls->reason = "the peer wants answers and does not read them";
+        return -COIR_ETLS;
+    }
     tls->output.taken = true;
     int r = coir__tls_flush(tls);
     end_turn(&tls->output);
@@ -218,6 +227,16 @@ static bool has_said_goodbye(const struct coir__tls *tls)
     return (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 
+/* Sends the alert that says what was wrong, unless the peer does not even read that. */
+static void tell_why(struct coir__tls *tls)
+{
+    const char *reason = tls->reason;
+    COIR_SCOPE(saying, GOODBYE);
+    (void)flush_beside(tls);
+    coir_scope_leave(&saying);
+    tls->reason = reason;
+}
+
 static int tls_read(void *state, void *data, size_t size, size_t *ret_n)
 {
     struct coir__tls *tls = state;
@@ -234,12 +253,11 @@ static int tls_read(void *state, void *data, size_t size, size_t *ret_n)
             r = feed(tls, COIR__TLS_READ, data, size, ret_n);
     }
     coir__tls_warm(tls);
-    if (is_tls(r) && tls->reason != NULL) {
-        tls->unreadable = r; /* OpenSSL does not go on after an error */
-        (void)flush_beside(tls);
-        return failed(tls, r);
-    }
-    return r;
+    if (!is_tls(r) || tls->reason == NULL)
+        return r;
+    tls->unreadable = r; /* OpenSSL does not go on after an error */
+    tell_why(tls);
+    return failed(tls, r);
 }
 
 /* ---- writing ---- */
@@ -395,6 +413,7 @@ static int await_goodbye(struct coir__tls *tls)
             r = coir__tls_call(tls, COIR__TLS_READ, data, sizeof data, &n);
         if (r == COIR__TLS_HUNGRY)
             r = feed(tls, COIR__TLS_READ, data, sizeof data, &n);
+        tls->out.length = 0; /* after a goodbye nothing is answered */
     } while (r == 1 || r == COIR__TLS_HUNGRY);
     return r;
 }
