@@ -257,11 +257,12 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
     return -COIR_EHTTP;
 }
 
-/* Answers requests as long as they come. Returns whether the connection is to be kept. */
-static bool answer_all(coir_http_request *request)
+/* Answers requests as long as they come. awaited: something has come, and so the first one has.
+ * Returns whether the connection is to be kept. */
+static bool answer_all(coir_http_request *request, bool awaited)
 {
     size_t left = 0;
-    for (bool first = true;; first = false) {
+    for (bool first = awaited;; first = false) {
         int r = read_head(request, first, &left);
         if (r <= 0)
             return r == 0;
@@ -308,15 +309,17 @@ static int serve_connection(void *arg)
     connection->idle = false;
     app->stats.idle--;
     bool kept = false;
+    bool awaited = connection->secured; /* what has come was no handshake */
     coir_http_request *request = NULL;
     if (connection->stream != NULL && !coir_stream_was_idle(connection->stream) &&
         secure(connection) == 0)
         request = take_request(connection);
     if (request != NULL) {
-        kept = answer_all(request);
+        kept = answer_all(request, awaited);
         give_request(app, request);
     }
-    if (kept && !connection->serving->draining && go_idle(connection, app->opts.idle_limit) == 0)
+    coir_time limit = connection->requests > 0 ? app->opts.idle_limit : app->opts.head_limit;
+    if (kept && !connection->serving->draining && go_idle(connection, limit) == 0)
         return 0;
     close_connection(connection);
     return 0;
