@@ -37,7 +37,9 @@ COIR__BEGIN
     X(COIR_ENONAME,        5030, "no such name")                                            \
     X(COIR_ELOOKUP,        5031, "the name could not be looked up")                         \
     X(COIR_EURL,           5040, "not a URL")                                               \
-    X(COIR_EHTTP,          5041, "the peer does not keep to HTTP")
+    X(COIR_EHTTP,          5041, "the peer does not keep to HTTP")                          \
+    X(COIR_ESTATUS,        5042, "the server has answered with a status that is an error")  \
+    X(COIR_EREDIRECTS,     5043, "too many redirects")
 /* clang-format on */
 
 /* Codes of the library. Positive here, returned negative, above every errno. */

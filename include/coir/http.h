@@ -1,7 +1,7 @@
-/* coir/http.h: what all that speaks HTTP has in common: headers, statuses, dates. In libcoir-http
- * (`pkg-config --libs coir-http`).
+/* coir/http.h: what HTTP clients and servers have in common: headers, statuses, dates, limits. In
+ * libcoir-http (`pkg-config --libs coir-http`).
  *
- * Servers are in <coir/http_app.h>. Messages are those of RFC
+ * Servers are in <coir/http_app.h>, clients in <coir/http_session.h>. Messages are those of RFC
  * 9110 and RFC 9112, and what those say must be refused is refused.
  */
 #ifndef COIR_HTTP_H
