@@ -1,17 +1,19 @@
 /* coir/http_session.h: HTTP clients: a session that keeps connections, requests, responses. In
  * libcoir-http (`pkg-config --libs coir-http`).
  *
- * COIR_AUTO(coir_http_session) *http = NULL;     COIR_TRY(coir_http_session_open(NULL, &http));
- * COIR_AUTO(coir_http_response) *response = NULL;     COIR_TRY(coir_http_get(http,
- * "https://example.org/", NULL, &response));     coir_bytes body;
- * COIR_TRY(coir_http_response_read(response, &body));     printf("%d, %zu bytes\n",
- * coir_http_response_status(response), body.length);
+ *     COIR_AUTO(coir_http_session) *http = NULL;
+ *     COIR_TRY(coir_http_session_open(NULL, &http));
+ *     COIR_AUTO(coir_http_response) *response = NULL;
+ *     COIR_TRY(coir_http_get(http, "https://example.org/", NULL, &response));
+ *     coir_bytes body;
+ *     COIR_TRY(coir_http_response_read(response, &body));
+ *     printf("%d, %zu bytes\n", coir_http_response_status(response), body.length);
  *
  * One session serves all tasks of a loop. It keeps connections open for the next request to the
  * same server, checks certificates and names by default, follows redirects, keeps cookies, and
  * unpacks what is compressed, within limits. A time-out is a scope around the calls: there are
  * none in the options but for connecting and for silence while reading.
- *  */
+ */
 #ifndef COIR_HTTP_SESSION_H
 #define COIR_HTTP_SESSION_H
 

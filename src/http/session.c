@@ -1,0 +1,246 @@
+/* session.c: sessions: their options, their connections, their end.
+ *
+ * Connections are kept by a pool under the origin that they lead to, "https://example.org:443", from
+ * which they are opened too. One that was not in use is looked at before it is used again: where
+ * something has come meanwhile, be it the end, nobody knows what it answers. Called by programs and
+ * send.c.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include <coir/limiter.h>
+#include <coir/memory.h>
+#include <coir/tcp.h>
+#include <coir/tls.h>
+
+#define OR(value, usual) ((value) != 0 ? (value) : (usual))
+
+/* ---- connections ---- */
+
+static int secure(coir_http_session *session, coir_tls_context **ret_context)
+{
+    static const coir_tls_opts opts = {.alpn = "http/1.1"};
+    *ret_context = session->opts.tls != NULL ? session->opts.tls : session->tls;
+    if (*ret_context != NULL)
+        return 0;
+    COIR_TRY(coir_tls_context_open(COIR_TLS_CLIENT, &opts, &session->tls));
+    *ret_context = session->tls;
+    return 0;
+}
+
+static int connect_to(coir_http_session *session, const char *origin, coir_stream **ret_stream)
+{
+    const char *address = strstr(origin, "://") + 3;
+    if (strncmp(origin, "https", 5) != 0)
+        return coir_tcp_connect(address, NULL, ret_stream);
+    coir_tls_context *context;
+    COIR_TRY(secure(session, &context));
+    return coir_tls_dial(context, address, NULL, ret_stream);
+}
+
+static int open_link(const char *origin, void *arg, void **ret_connection)
+{
+    coir_http_session *session = arg;
+    struct coir__http_link *link = coir_calloc(1, sizeof *link);
+    if (link == NULL)
+        return -ENOMEM;
+    COIR_SCOPE(limit, session->opts.connect_limit);
+    int r = connect_to(session, origin, &link->stream);
+    coir_scope_leave(&limit);
+    if (r < 0) {
+        coir_free(link);
+        return r == -ETIME && coir_scope_expired(&limit)
+                   ? coir_fail(-ETIMEDOUT, "connecting to %s took too long", origin)
+                   : r;
+    }
+    session->stats.connections++;
+    *ret_connection = link;
+    return 0;
+}
+
+static void close_link(void *connection, bool abrupt, void *arg)
+{
+    struct coir__http_link *link = connection;
+    (void)arg;
+    if (abrupt)
+        coir_stream_abort(link->stream);
+    else
+        coir_stream_close(link->stream);
+    coir_buffer_close(&link->out);
+    coir_free(link);
+}
+
+/* Nothing may come on a connection that waits for a request; its end reads as something, too. */
+static bool is_quiet(void *connection, coir_time unused, void *arg)
+{
+    struct coir__http_link *link = connection;
+    struct pollfd look = {.events = POLLIN | POLLRDHUP};
+    size_t unread = 0;
+    (void)unused;
+    (void)arg;
+    if (coir_stream_query(link->stream, COIR_QUERY_UNREAD, &unread) == 0 && unread > 0)
+        return false;
+    if (coir_stream_query(link->stream, COIR_QUERY_DESCRIPTOR, &look.fd) < 0)
+        return true;
+    return poll(&look, 1, 0) == 0;
+}
+
+/* ---- rates ---- */
+
+struct coir__http_pace {
+    struct coir__http_pace *next;
+    coir_limiter limiter;
+    char host[];
+};
+
+int coir__http_pace(coir_http_session *session, const char *host)
+{
+    const coir_limiter *like = session->opts.limiter_per_host;
+    if (like == NULL)
+        return 0;
+    struct coir__http_pace *pace = session->paces;
+    while (pace != NULL && strcmp(pace->host, host) != 0)
+        pace = pace->next;
+    if (pace == NULL) {
+        size_t length = strlen(host);
+        pace = coir_calloc(1, sizeof *pace + length + 1);
+        if (pace == NULL)
+            return -ENOMEM;
+        memcpy(pace->host, host, length);
+        pace->limiter = (coir_limiter){.rate = like->rate, .per = like->per, .burst = like->burst};
+        pace->next = session->paces;
+        session->paces = pace;
+    }
+    return coir_limiter_take(&pace->limiter, 1);
+}
+
+/* ---- opening ---- */
+
+static char *keep(char **to, const char *text)
+{
+    if (text == NULL)
+        return NULL;
+    size_t size = strlen(text) + 1;
+    char *kept = memcpy(*to, text, size);
+    *to += size;
+    return kept;
+}
+
+static size_t size_of(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+/* Copies the texts of the options, and the list of headers, into one block. */
+static int copy_texts(coir_http_session *session)
+{
+    coir_http_session_opts *opts = &session->opts;
+    size_t count = 0;
+    size_t size = size_of(opts->user) + size_of(opts->password) + size_of(opts->bearer);
+    for (; opts->headers != NULL && opts->headers[count].name != NULL; count++)
+        size += size_of(opts->headers[count].name) + size_of(opts->headers[count].value);
+    coir_http_header *headers = coir_calloc(1, (count + 1) * sizeof *headers + size);
+    if (headers == NULL)
+        return -ENOMEM;
+    char *to = (char *)(headers + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        headers[i].name = keep(&to, opts->headers[i].name);
+        headers[i].value = keep(&to, opts->headers[i].value);
+    }
+    opts->headers = headers;
+    opts->user = keep(&to, opts->user);
+    opts->password = keep(&to, opts->password);
+    opts->bearer = keep(&to, opts->bearer);
+    session->texts = (char *)headers;
+    return 0;
+}
+
+static int prepare(coir_http_session *session)
+{
+    coir_http_session_opts *opts = &session->opts;
+    COIR_TRY(copy_texts(session));
+    if (opts->base != NULL)
+        COIR_TRY(coir_url_parse(opts->base, &session->base));
+    opts->base = NULL;
+    opts->connect_limit = OR(opts->connect_limit, COIR_SEC(30));
+    opts->read_limit = OR(opts->read_limit, COIR_SEC(60));
+    opts->redirects = OR(opts->redirects, 10u);
+    opts->body_limit = OR(opts->body_limit, (size_t)64 << 20);
+    const coir_pool_opts pool = {.open = open_link,
+                                 .close = close_link,
+                                 .usable = is_quiet,
+                                 .arg = session,
+                                 .max = opts->limit,
+                                 .max_per_key = opts->limit_per_host,
+                                 .idle = opts->idle};
+    return coir_pool_open(&pool, &session->pool);
+}
+
+int coir_http_session_open(const coir_http_session_opts *opts, coir_http_session **ret_session)
+{
+    if (ret_session == NULL)
+        return -EINVAL;
+    if (opts != NULL && (opts->idle < 0 || opts->connect_limit < 0 || opts->read_limit < 0))
+        return coir_fail(-EINVAL, "options of a session: a time is negative");
+    coir_http_session *session = coir_calloc(1, sizeof *session);
+    if (session == NULL)
+        return -ENOMEM;
+    if (opts != NULL)
+        session->opts = *opts;
+    int r = prepare(session);
+    if (r < 0) {
+        coir_http_session_close(session);
+        return r;
+    }
+    *ret_session = session;
+    return 0;
+}
+
+/* ---- closing ---- */
+
+static void leave_responses(coir_http_session *session)
+{
+    while (session->responses != NULL) {
+        coir_http_response *response = session->responses;
+        coir_report_make(COIR_REPORT_LEFT,
+                         "the response of %s was not closed before its session; asked for at %s:%d",
+                         coir_buffer_text(&response->url), response->site->file,
+                         response->site->line);
+        coir__http_response_detach(response);
+    }
+}
+
+void coir_http_session_close(coir_http_session *session)
+{
+    if (session == NULL)
+        return;
+    leave_responses(session);
+    coir_pool_close(session->pool);
+    coir_tls_context_close(session->tls);
+    for (struct coir__http_pace *pace = session->paces, *next; pace != NULL; pace = next) {
+        next = pace->next;
+        coir_free(pace);
+    }
+    if (session->spare != NULL) {
+        coir__http_head_free(&session->spare->head);
+        coir_buffer_close(&session->spare->url);
+        coir_free(session->spare);
+    }
+    coir_url_close(&session->base);
+    coir_free(session->texts);
+    coir_free(session);
+}
+
+void coir_http_session_stats_get(const coir_http_session *session,
+                                 coir_http_session_stats *ret_stats)
+{
+    coir_pool_stats pool;
+    coir_pool_stats_get(session->pool, &pool);
+    *ret_stats = session->stats;
+    ret_stats->open = pool.open;
+    ret_stats->idle = pool.idle;
+    ret_stats->waiting = pool.waiting;
+}

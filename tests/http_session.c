@@ -1,0 +1,407 @@
+/* http_session.c: tests of HTTP's client against servers that say exactly what a test wants, bytes
+ * by bytes, also what no server should.
+ */
+#include <coir/http_session.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include <coir/limiter.h>
+#include <coir/tcp.h>
+#include <coir/testing.h>
+
+/* A server with one reply for each request, in their order, whatever connection they come on. One
+ * that begins with "!" is the last on its connection, which is closed behind it. */
+struct server {
+    const char *const *replies;
+    size_t lengths[8]; /* of replies; 0: strings */
+    size_t next;
+    bool slowly; /* byte by byte */
+    coir_listener *listener;
+    coir_buffer asked; /* all requests, one after the other */
+    int connections;
+    char url[COIR_ADDRESS_TEXT + 16];
+};
+
+static int read_request(struct server *server, coir_stream *stream)
+{
+    coir_bytes head;
+    int r = coir_stream_read_until(stream, "\r\n\r\n", 4, 0, &head);
+    if (r <= 0)
+        return r;
+    char *text = strndup(head.data, head.length);
+    if (text == NULL)
+        return -ENOMEM;
+    const char *length = strstr(text, "Content-Length: ");
+    size_t size = length != NULL ? (size_t)strtoul(length + 16, NULL, 10) : 0;
+    free(text);
+    COIR_TRY(coir_buffer_append(&server->asked, head.data, head.length));
+    COIR_TRY(coir_buffer_reserve(&server->asked, size));
+    if (size > 0)
+        COIR_TRY(coir_stream_read_exactly(stream, server->asked.data + server->asked.length, size));
+    server->asked.length += size;
+    server->asked.data[server->asked.length] = '\0';
+    return 1;
+}
+
+static int answer(coir_stream *stream, void *arg)
+{
+    struct server *server = arg;
+    server->connections++;
+    while (COIR_TRY(read_request(server, stream)) > 0) {
+        const char *reply = server->replies[server->next];
+        if (reply == NULL)
+            return 0;
+        size_t length = server->lengths[server->next++];
+        length = length != 0 ? length : strlen(reply);
+        bool last = *reply == '!';
+        size_t piece = server->slowly ? 1 : length;
+        for (size_t at = last; at < length; at += piece)
+            COIR_TRY(
+                coir_stream_write(stream, reply + at, piece < length - at ? piece : length - at));
+        if (last)
+            return 0;
+    }
+    return 0;
+}
+
+static int serve(void *arg)
+{
+    struct server *server = arg;
+    return coir_listener_serve(server->listener, answer, server);
+}
+
+static int begin(coir_group *group, struct server *server)
+{
+    char address[COIR_ADDRESS_TEXT];
+    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, &server->listener));
+    COIR_TRY(coir_listener_address(server->listener, address, sizeof address));
+    (void)snprintf(server->url, sizeof server->url, "http://%s/", address);
+    return coir_spawn(group, serve, server, NULL);
+}
+
+static void end(struct server *server)
+{
+    coir_listener_close(server->listener);
+    coir_buffer_close(&server->asked);
+}
+
+#define SERVER(...)                                                                                \
+    static const char *const replies[] = {__VA_ARGS__, NULL};                                      \
+    __attribute__((cleanup(end))) struct server server = {.replies = replies};                     \
+    COIR_GROUP(group);                                                                             \
+    COIR_AUTO(coir_http_session) *http = NULL;                                                     \
+    COIR_REQUIRE_OK(begin(&group, &server))
+
+#define OPEN(...)                                                                                  \
+    COIR_REQUIRE_OK(                                                                               \
+        coir_http_session_open(&(coir_http_session_opts){.base = server.url, __VA_ARGS__}, &http))
+
+/* The body of what comes for path; NULL when it fails, with the code. */
+static int fetch(coir_http_session *http, const char *path, const coir_http_request_opts *opts,
+                 coir_buffer *ret_body)
+{
+    COIR_AUTO(coir_http_response) *response = NULL;
+    coir_bytes body;
+    ret_body->length = 0;
+    COIR_TRY(coir_http_get(http, path, opts, &response));
+    COIR_TRY(coir_http_response_read(response, &body));
+    COIR_TRY(coir_buffer_append(ret_body, body.data, body.length));
+    return coir_http_response_status(response);
+}
+
+#define OK(length, body) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n" body
+
+COIR_TEST(requests_and_responses)
+{
+    SERVER(OK("5", "hello"), "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nX-A: b\r\n\r\nno");
+    OPEN(.no_compression = true, .headers = (coir_http_header[]){{"User-Agent", "t"}, {0}});
+    COIR_AUTO(coir_http_response) *response = NULL;
+    coir_bytes body;
+    COIR_REQUIRE_OK(coir_http_get(http, "a/b?c=d", NULL, &response));
+    COIR_EXPECT_EQ(coir_http_response_status(response), 200);
+    for (int i = 0; i < 2; i++) { /* the second time it is the same */
+        COIR_REQUIRE_OK(coir_http_response_read(response, &body));
+        COIR_EXPECT_STR(body.data, "hello");
+    }
+    coir_http_response_close(COIR_TAKE(response));
+    COIR_REQUIRE_OK(
+        coir_http_delete(http, "x", &(coir_http_request_opts){.query = "y=z"}, &response));
+    COIR_EXPECT_EQ(coir_http_response_status(response), 404);
+    COIR_EXPECT_STR(coir_http_response_header(response, "x-a"), "b");
+    COIR_EXPECT_CONTAINS(coir_http_response_url(response), "/x?y=z");
+    char expected[256];
+    (void)snprintf(expected, sizeof expected,
+                   "GET /a/b?c=d HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: t\r\n\r\n"
+                   "DELETE /x?y=z HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: t\r\n\r\n",
+                   (int)strlen(server.url + 7) - 1, server.url + 7, (int)strlen(server.url + 7) - 1,
+                   server.url + 7);
+    COIR_EXPECT_STR(coir_buffer_text(&server.asked), expected);
+    COIR_EXPECT_EQ(server.connections, 1); /* it was kept */
+}
+
+COIR_TEST(each_framing_byte_by_byte)
+{
+    SERVER("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+           "3\r\nabc\r\n4\r\ndefg\r\n0\r\nA: b\r\n\r\n",
+           OK("3", "abc"), "HTTP/1.1 204 No Content\r\n\r\n", "!HTTP/1.0 200 OK\r\n\r\nto the end");
+    server.slowly = true;
+    OPEN();
+    COIR_AUTO(coir_buffer) body = {0};
+    COIR_EXPECT_EQ(fetch(http, "1", NULL, &body), 200);
+    COIR_EXPECT_STR(coir_buffer_text(&body), "abcdefg");
+    COIR_EXPECT_EQ(fetch(http, "2", NULL, &body), 200);
+    COIR_EXPECT_STR(coir_buffer_text(&body), "abc");
+    COIR_EXPECT_EQ(fetch(http, "3", NULL, &body), 204);
+    COIR_EXPECT_EQ(fetch(http, "4", NULL, &body), 200);
+    COIR_EXPECT_STR(coir_buffer_text(&body), "to the end");
+    COIR_EXPECT_EQ(server.connections, 1);
+}
+
+COIR_TEST(bodies_of_requests)
+{
+    SERVER(OK("0", ""), OK("0", ""), OK("0", ""), OK("0", ""));
+    OPEN(.no_compression = true);
+    json_t *json = json_pack("{si}", "a", 1);
+    const coir_http_header form[] = {{"a b", "c&d"}, {"e", ""}, {0}};
+    const coir_http_request_opts requests[] = {
+        {.body = {"plain", 5}, .type = "text/plain"}, {.json = json}, {.form = form}, {0}};
+    for (size_t i = 0; i < COIR_COUNT(requests); i++) {
+        COIR_AUTO(coir_http_response) *response = NULL;
+        COIR_EXPECT_OK(coir_http_post(http, "", &requests[i], &response));
+    }
+    json_decref(json);
+    const char *asked = coir_buffer_text(&server.asked);
+    COIR_EXPECT_CONTAINS(asked, "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nplain");
+    COIR_EXPECT_CONTAINS(asked, "application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}");
+    COIR_EXPECT_CONTAINS(asked,
+                         "x-www-form-urlencoded\r\nContent-Length: 14\r\n\r\na%20b=c%26d&e=");
+    COIR_EXPECT_CONTAINS(asked, "Content-Length: 0\r\n\r\n");
+    coir_http_response *response = NULL;
+    const coir_http_request_opts two = {.body = {"x", 1}, .form = form};
+    COIR_EXPECT_CODE(coir_http_post(http, "", &two, &response), -EINVAL);
+    const coir_http_request_opts wrong = {.headers = (coir_http_header[]){{"A", "b\r\nC: d"}, {0}}};
+    COIR_EXPECT_CODE(coir_http_get(http, "", &wrong, &response), -EINVAL);
+    const coir_http_request_opts ours = {.headers =
+                                             (coir_http_header[]){{"Content-Length", "7"}, {0}}};
+    COIR_EXPECT_CODE(coir_http_get(http, "", &ours, &response), -EINVAL);
+    COIR_EXPECT_CODE(coir_http_send(http, "GET /", "", NULL, &response), -EINVAL);
+}
+
+COIR_TEST(redirects_change_the_method_or_keep_it)
+{
+    SERVER("HTTP/1.1 302 Found\r\nLocation: /one\r\nContent-Length: 2\r\n\r\nxx",
+           "HTTP/1.1 307 Temporary Redirect\r\nLocation: two?a\r\nContent-Length: 0\r\n\r\n",
+           OK("2", "ok"),
+           "HTTP/1.1 308 Permanent Redirect\r\nLocation: /p\r\n"
+           "Content-Length: 0\r\n\r\n",
+           OK("2", "ok"));
+    OPEN(.no_compression = true);
+    COIR_AUTO(coir_http_response) *response = NULL;
+    const coir_http_request_opts opts = {.body = {"body", 4}};
+    COIR_REQUIRE_OK(coir_http_post(http, "start", &opts, &response));
+    COIR_EXPECT_CONTAINS(coir_http_response_url(response), "/two?a");
+    coir_http_response_close(COIR_TAKE(response));
+    const char *asked = coir_buffer_text(&server.asked);
+    COIR_EXPECT_CONTAINS(asked, "POST /start");
+    COIR_EXPECT_CONTAINS(asked, "GET /one");
+    COIR_EXPECT_CONTAINS(asked, "GET /two?a");
+    server.asked.length = 0;
+    COIR_REQUIRE_OK(coir_http_post(http, "start", &opts, &response));
+    COIR_EXPECT_CONTAINS(coir_buffer_text(&server.asked), "POST /p HTTP/1.1");
+    COIR_EXPECT_EQ(server.connections, 1);
+}
+
+#define AGAIN "HTTP/1.1 301 Moved Permanently\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
+
+COIR_TEST(redirects_have_an_end)
+{
+    SERVER(AGAIN, AGAIN, AGAIN, AGAIN,
+           "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n"
+           "Content-Length: 0\r\n\r\n");
+    OPEN(.redirects = 2);
+    COIR_AUTO(coir_http_response) *response = NULL;
+    COIR_EXPECT_CODE(coir_http_get(http, "", NULL, &response), -COIR_EREDIRECTS);
+    COIR_EXPECT_OK(
+        coir_http_get(http, "", &(coir_http_request_opts){.no_redirects = true}, &response));
+    coir_http_response_close(COIR_TAKE(response));
+    COIR_EXPECT_CODE(coir_http_get(http, "", NULL, &response), -COIR_EURL);
+}
+
+COIR_TEST(secrets_stay_with_their_origin)
+{
+    static const char *const elsewhere[] = {OK("0", ""), NULL};
+    __attribute__((cleanup(end))) struct server other = {.replies = elsewhere};
+    char reply[200];
+    const char *const first[] = {reply, NULL};
+    __attribute__((cleanup(end))) struct server server = {.replies = first};
+    COIR_GROUP(group);
+    COIR_AUTO(coir_http_session) *http = NULL;
+    COIR_REQUIRE_OK(begin(&group, &other));
+    COIR_REQUIRE_OK(begin(&group, &server));
+    (void)snprintf(reply, sizeof reply,
+                   "HTTP/1.1 302 F\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n", other.url);
+    OPEN(.user = "ada", .password = "love:lace");
+    const coir_http_request_opts opts = {.headers = (coir_http_header[]){{"Cookie", "a=b"}, {0}}};
+    COIR_AUTO(coir_buffer) body = {0};
+    COIR_EXPECT_EQ(fetch(http, "", &opts, &body), 200);
+    COIR_EXPECT_CONTAINS(coir_buffer_text(&server.asked),
+                         "Authorization: Basic YWRhOmxvdmU6bGFjZQ==\r\n");
+    COIR_EXPECT_CONTAINS(coir_buffer_text(&server.asked), "Cookie: a=b\r\n");
+    COIR_EXPECT(strstr(coir_buffer_text(&other.asked), "Authorization") == NULL);
+    COIR_EXPECT(strstr(coir_buffer_text(&other.asked), "Cookie") == NULL);
+    COIR_EXPECT_CONTAINS(coir_buffer_text(&other.asked), "GET / ");
+}
+
+/* The server closes a connection that was kept: what may be asked twice is, and nothing else. */
+COIR_TEST(dead_connections)
+{
+    SERVER("!" OK("1", "a"), "!" OK("1", "b"), OK("1", "c"));
+    OPEN();
+    COIR_AUTO(coir_buffer) body = {0};
+    for (int i = 0; i < 3; i++) {
+        COIR_EXPECT_EQ(fetch(http, "", NULL, &body), 200);
+        COIR_EXPECT_EQ(coir_buffer_text(&body)[0], 'a' + i);
+    }
+    COIR_EXPECT_EQ(server.connections, 3);
+}
+
+COIR_TEST(a_connection_that_dies_under_a_request)
+{
+    SERVER(OK("1", "a"), "!", OK("1", "b"), "!");
+    OPEN();
+    COIR_AUTO(coir_buffer) body = {0};
+    COIR_AUTO(coir_http_response) *response = NULL;
+    COIR_EXPECT_EQ(fetch(http, "", NULL, &body), 200);
+    COIR_EXPECT_EQ(fetch(http, "", NULL, &body), 200); /* the second time */
+    coir_http_session_stats stats;
+    coir_http_session_stats_get(http, &stats);
+    COIR_EXPECT_EQ(stats.retried, 1);
+    COIR_EXPECT_CODE(coir_http_post(http, "", NULL, &response), -COIR_EEOF); /* never twice */
+}
+
+COIR_TEST(what_no_server_should_say)
+{
+    static const struct {
+        const char *reply;
+        int code;
+    } rows[] = {
+        {"!HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", -COIR_EEOF},
+        {"!HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde", -COIR_EHTTP},
+        {"!HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+         -COIR_EHTTP},
+        {"!HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", -COIR_EHTTP},
+        {"!HTTP/1.1 101 Switching Protocols\r\n\r\n", -COIR_EHTTP},
+        {"!HTTP/1.1 200 OK\nA: b\n\n", -COIR_EHTTP},
+        {"!SSH-2.0-OpenSSH\r\n\r\n", -COIR_EHTTP},
+        {"!", -COIR_EEOF},
+    };
+    for (size_t i = 0; i < COIR_COUNT(rows); i++) {
+        const char *const replies[] = {rows[i].reply, NULL};
+        __attribute__((cleanup(end))) struct server server = {.replies = replies};
+        COIR_GROUP(group);
+        COIR_AUTO(coir_http_session) *http = NULL;
+        COIR_AUTO(coir_buffer) body = {0};
+        COIR_REQUIRE_OK(begin(&group, &server));
+        OPEN();
+        COIR_EXPECT_CODE(fetch(http, "", NULL, &body), rows[i].code);
+    }
+}
+
+COIR_TEST(silence_has_limits)
+{
+    SERVER("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+    OPEN(.read_limit = COIR_MS(50));
+    COIR_AUTO(coir_buffer) body = {0};
+    COIR_EXPECT_CODE(fetch(http, "", NULL, &body), -ETIMEDOUT);
+    COIR_AUTO(coir_http_response) *response = NULL;
+    coir_http_session_close(COIR_TAKE(http));
+    OPEN(.fail_on_status = true);
+    char name[64];
+    (void)snprintf(name, sizeof name, "http://127.0.0.1:1/x");
+    int r = coir_http_get(http, name, NULL, &response);
+    COIR_EXPECT_CODE(r, -ECONNREFUSED);
+    COIR_EXPECT_CONTAINS(coir_last_message(r), "GET http://127.0.0.1:1/x: ");
+    COIR_EXPECT_CONTAINS(coir_last_message(r), "connection refused");
+}
+
+COIR_TEST(responses_that_stay_open_are_reported)
+{
+    SERVER(OK("1", "a"));
+    OPEN();
+    coir_test_expect_reports(COIR_REPORT_LEFT, 1);
+    COIR_AUTO(coir_http_response) *response = NULL;
+    COIR_REQUIRE_OK(coir_http_get(http, "", NULL, &response));
+    coir_http_session_close(COIR_TAKE(http));
+    size_t count;
+    const coir_test_report *reports = coir_test_reports(&count);
+    COIR_REQUIRE_EQ(count, 1);
+    COIR_EXPECT_CONTAINS(reports[0].text, "http_session.c:");
+    coir_bytes body;
+    COIR_EXPECT_CODE(coir_http_response_read(response, &body), -COIR_ECLOSED);
+}
+
+COIR_TEST(each_host_has_its_rate)
+{
+    SERVER(OK("0", ""), OK("0", ""), OK("0", ""));
+    coir_limiter limiter = {.rate = 1, .per = COIR_MS(20)};
+    OPEN(.limiter_per_host = &limiter);
+    COIR_AUTO(coir_buffer) body = {0};
+    coir_time start = coir_now();
+    for (int i = 0; i < 3; i++)
+        COIR_EXPECT_EQ(fetch(http, "", NULL, &body), 200);
+    COIR_EXPECT_GE(coir_now() - start, COIR_MS(40));
+}
+
+/* ---- packed bodies ---- */
+
+/* A reply whose body is size zeros, packed by zlib in the given way. */
+static size_t packed_reply(char *reply, size_t room, const char *coding, int bits, size_t size)
+{
+    static unsigned char zeros[1 << 16];
+    unsigned char packed[8192];
+    z_stream zlib = {.next_out = packed, .avail_out = sizeof packed};
+    if (deflateInit2(&zlib, 9, Z_DEFLATED, bits, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return 0;
+    for (size_t left = size; left > 0; left -= zlib.total_in > 0 ? sizeof zeros : 0) {
+        zlib.next_in = zeros;
+        zlib.avail_in = sizeof zeros;
+        (void)deflate(&zlib, left == sizeof zeros ? Z_FINISH : Z_NO_FLUSH);
+    }
+    size_t length = zlib.total_out;
+    (void)deflateEnd(&zlib);
+    int head = snprintf(reply, room,
+                        "HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %zu\r\n\r\n",
+                        coding, length);
+    memcpy(reply + head, packed, length);
+    return (size_t)head + length;
+}
+
+COIR_TEST(packed_bodies)
+{
+    static char gzip[9000], zlib[9000], raw[9000], bomb[9000], cut[9000];
+    const char *const replies[] = {gzip, zlib, raw, bomb, cut, NULL};
+    __attribute__((cleanup(end))) struct server server = {.replies = replies};
+    const size_t size = 1 << 17;
+    server.lengths[0] = packed_reply(gzip, sizeof gzip, "gzip", 15 + 16, size);
+    server.lengths[1] = packed_reply(zlib, sizeof zlib, "deflate", 15, size);
+    server.lengths[2] = packed_reply(raw, sizeof raw, "deflate", -15, size);
+    server.lengths[3] = packed_reply(bomb, sizeof bomb, "gzip", 15 + 16, size * 16);
+    server.lengths[4] = packed_reply(cut, sizeof cut, "gzip", 15 + 16, size);
+    memcpy(strstr(cut, "\r\n\r\n") + 12, "damage", 6);
+    COIR_GROUP(group);
+    COIR_AUTO(coir_http_session) *http = NULL;
+    COIR_AUTO(coir_buffer) body = {0};
+    COIR_REQUIRE_OK(begin(&group, &server));
+    OPEN(.body_limit = size);
+    for (int i = 0; i < 3; i++) {
+        COIR_EXPECT_EQ(fetch(http, "", NULL, &body), 200);
+        COIR_EXPECT_EQ(body.length, size);
+    }
+    COIR_EXPECT_CODE(fetch(http, "", NULL, &body), -COIR_ETOOLONG);
+    COIR_EXPECT_CODE(fetch(http, "", NULL, &body), -COIR_EHTTP);
+    COIR_EXPECT_CONTAINS(coir_buffer_text(&server.asked), "Accept-Encoding: gzip");
+}
