@@ -257,7 +257,7 @@ COIR_TEST(mounted_applications_see_their_own_paths)
     coir_http_app_get(api, "/x/{a}", show);
     coir_http_app_get(closed, "/x", show);
     EXPECT_VISIT(app, GET("/api/v1/x/y"), OK("8", "GET /x/y"));
-    COIR_EXPECT_STR(log, "</x/y</x/y>>");
+    COIR_EXPECT_STR(log, "</api/v1/x/y</x/y>>");
     log[0] = '\0';
     EXPECT_VISIT(app, GET("/x"), OK("6", "GET /x"));
     COIR_EXPECT_STR(log, "</x>");

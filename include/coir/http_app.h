@@ -151,7 +151,8 @@ COIR__PUBLIC void coir_http_app_static(coir_http_app *app, const char *prefix,
 
 /* Calls start(arg) before requests are accepted, in the order of registration, and stop(arg) when
  * the last has ended, in the reverse order. A start that fails is unwound: those before it are
- * stopped, and coir_http_app_serve returns its failure. Either may be NULL. Cancel safety: never
+ * stopped, and coir_http_app_serve returns its failure. Either may be NULL. Contexts and services
+ * belong to the application that is served, and not to those mounted in it. Cancel safety: never
  * waits. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_http_app_context(coir_http_app *app, coir_fn start, void (*stop)(void *arg),
                                         void *arg);

@@ -165,8 +165,11 @@ static int check(coir_http_app *app)
     if (app->wrong != 0)
         return coir_fail(app->wrong, "%s", app->wrong_text);
     COIR_TRY(coir__http_open_directories(app->root));
-    for (coir_http_app *child = app->children; child != NULL; child = child->next)
+    for (coir_http_app *child = app->children; child != NULL; child = child->next) {
+        if (child->contexts != NULL || child->services != NULL)
+            return coir_fail(-EINVAL, "contexts and services belong to the outermost application");
         COIR_TRY(check(child));
+    }
     return 0;
 }
 
@@ -229,23 +232,53 @@ static void drain(coir_http_app *app, struct coir__http_serving *serving)
     (void)coir_group_close(&serving->requests);
 }
 
-/* Everything that a cancellation ends at once is in `outer`; what gets a grace is in the shield. */
+struct helper {
+    const struct coir__http_service *service;
+    coir_group *outer;
+};
+
+/* A service whose failure ends the server. */
+static int run_service(void *arg)
+{
+    const struct helper *helper = arg;
+    int r = helper->service->fn(helper->service->arg);
+    if (r < 0 && coir_pending() == 0)
+        coir_group_cancel(helper->outer, "a service has failed");
+    return r;
+}
+
+static int start_services(coir_http_app *app, coir_group *services, coir_group *outer)
+{
+    for (const struct coir__http_service *at = app->services; at != NULL; at = at->next) {
+        struct helper helper = {at, outer};
+        COIR_TRY(coir_spawn_copy(services, run_service, &helper, sizeof helper, NULL));
+    }
+    return 0;
+}
+
+/* Accepting is in `outer`, which a cancellation ends at once; what gets a grace is in the shield.
+ * Services are there until the last request has ended. */
 static int run(coir_http_app *app, coir_listener *listener)
 {
     struct coir__http_serving serving = {.places.value = app->opts.connections, .limited = true};
     struct door door = {app, &serving, listener};
+    coir_group services;
     COIR_TRY(coir_group_init(&serving.requests, COIR_REPORT));
+    COIR_TRY(coir_group_init(&services, COIR_FAIL_FAST));
     COIR_GROUP(outer);
     COIR_SHIELD(app->opts.grace);
-    int r = coir_spawn(&outer, accept_all, &door, NULL);
-    for (struct coir__http_service *at = app->services; at != NULL && r == 0; at = at->next)
-        r = coir_spawn(&outer, at->fn, at->arg, NULL);
+    int r = start_services(app, &services, &outer);
+    if (r == 0)
+        r = coir_spawn(&outer, accept_all, &door, NULL);
     if (r == 0)
         r = coir_group_wait(&outer);
     else
         coir_group_cancel(&outer, "the server could not be started");
     drain(app, &serving);
+    int failed = coir_group_close(&services);
     r = coir_group_finish(&outer, r);
+    if (failed < 0)
+        return failed;
     return r == -COIR_ECLOSED || r == -ECANCELED || r == -ETIME ? 0 : r;
 }
 

@@ -19,6 +19,7 @@
 enum {
     COIR__HTTP_SEGMENTS = 64, /* of a path: longer ones are not found */
     COIR__HTTP_PARAMS = 16,   /* of a pattern */
+    COIR__HTTP_LEVELS = 8,    /* of applications that are mounted in each other */
 };
 
 /* ---- routes (router.c) ---- */
@@ -143,6 +144,12 @@ enum coir__http_reply_state {
     COIR__HTTP_UPGRADED, /* the connection is another protocol's */
 };
 
+/* An application on the way to the handler, and its first segment. */
+struct coir__http_level {
+    coir_http_app *app;
+    size_t at;
+};
+
 /* A string of the request's. */
 struct coir__http_text {
     struct coir__http_text *next;
@@ -150,35 +157,39 @@ struct coir__http_text {
 };
 
 struct coir_http_request {
-    coir_http_app *app; /* whose handler answers */
+    coir_http_app *app; /* whose handler, or middleware, runs */
     struct coir__http_connection *connection;
     struct coir__http_head head;
     struct coir__http_body body;
     coir_buffer path; /* its segments, decoded, each with a terminator */
     const char *segments[COIR__HTTP_SEGMENTS + 1];
-    size_t count, at; /* of segments; the first one below the application */
+    size_t count, at; /* of segments; the first one below app */
     const struct coir__http_route *route;
     const char *values[COIR__HTTP_PARAMS];
+    struct coir__http_level levels[COIR__HTTP_LEVELS];
+    size_t depth, level;                            /* of them; the one whose middleware runs */
     const struct coir__http_middleware *middleware; /* the next one */
-    coir_http_app *middleware_of;
-    coir_buffer entity;  /* the body, when it was read */
-    coir_buffer headers; /* of the reply, as lines */
-    coir_buffer out;     /* what is to be sent */
+    coir_buffer entity;                             /* the body, when it was read */
+    coir_buffer headers;                            /* of the reply, as lines */
+    coir_buffer out;                                /* what is to be sent */
     struct coir__http_text *texts;
     coir_task *watcher; /* reads ahead to see the client leave; NULL: nobody does */
     enum coir__http_reply_state state;
-    int status;           /* of the reply */
-    uint64_t sent;        /* bytes of its body */
-    coir_time began;      /* when its head was there */
-    coir_time body_began; /* when the body was first asked for; 0: it was not */
-    uint64_t body_length; /* bytes of the body so far */
-    bool keep;            /* the connection goes on after it */
-    bool head_only;       /* HEAD */
-    bool chunked;         /* how a reply that was begun is framed */
-    bool continued;       /* the client was told to send its body */
-    bool whole;           /* entity is all of it */
-    bool late;            /* the client was too slow, with its body or in taking the reply */
-    bool cut;             /* a part of the reply was lost */
+    int status;            /* of the reply */
+    uint64_t sent;         /* bytes of its body */
+    coir_time began;       /* when its head was there */
+    coir_time body_waited; /* how long the body has been waited for */
+    size_t mark;           /* where this reply begins in out, if nothing of it was sent */
+    int blamed, blame;     /* a failure that the client has caused, and the status that says so */
+    uint64_t body_length;  /* bytes of the body so far */
+    bool keep;             /* the connection goes on after it */
+    bool head_only;        /* HEAD */
+    bool chunked;          /* how a reply that was begun is framed */
+    bool continued;        /* the client was told to send its body */
+    bool whole;            /* entity is all of it */
+    bool late;             /* the client was too slow, with its body or in taking the reply */
+    bool cut;              /* a part of the reply was lost */
+    bool gone;             /* the client has */
 };
 
 /* Splits the path of request into segments. Returns 0, -COIR_EURL, -ENOMEM. */
@@ -186,6 +197,9 @@ int coir__http_request_split(coir_http_request *request);
 
 /* Forgets everything of the last request. */
 void coir__http_request_clear(coir_http_request *request);
+
+/* Says that the client has caused a failure with that code, which status tells it. Returns code. */
+int coir__http_blame(coir_http_request *request, int status, int code);
 
 /* Gives its memory back. */
 void coir__http_request_free(coir_http_request *request);

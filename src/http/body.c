@@ -13,7 +13,9 @@
 
 #include "message.h"
 
-enum { CHUNK_LINE = 1024, TRAILERS = 8192, DIGITS = 15 };
+/* Lines of chunks may be 16 times as long as what is in them, beyond so many bytes: a client that
+ * sends single bytes needs six for each. */
+enum { CHUNK_LINE = 1024, TRAILERS = 8192, DIGITS = 15, FRAMED_MOST = 16384 };
 
 static bool is_without_body(const struct coir__http_head *head, const char *method)
 {
@@ -52,6 +54,9 @@ static int read_line(struct coir__http_body *body, coir_bytes *ret_line)
     ret_line->length -= 2;
     if (!coir__http_is_value(ret_line->data, ret_line->length))
         return coir_fail(-COIR_EHTTP, "a control character in a line of a chunked body");
+    body->framed += ret_line->length + 2;
+    if (body->framed > FRAMED_MOST + 16 * body->taken)
+        return coir_fail(-COIR_EHTTP, "more is said about the chunks of a body than is in them");
     return 1;
 }
 
@@ -113,11 +118,12 @@ static int next_chunk(struct coir__http_body *body)
             return coir_fail(-COIR_EHTTP, "a chunk is longer than it says");
         body->inside = false;
     }
-    if (body->trailers == 0) {
+    if (!body->last) {
         COIR_TRY(read_line(body, &line));
         COIR_TRY(read_size(line, &body->left));
+        body->last = body->left == 0;
     }
-    if (body->left == 0)
+    if (body->last)
         return read_trailers(body);
     body->inside = true;
     return 0;
@@ -164,6 +170,7 @@ int coir__http_body_peek(struct coir__http_body *body, coir_bytes *ret_bytes)
 void coir__http_body_take(struct coir__http_body *body, size_t n)
 {
     coir_stream_consume(body->stream, n);
+    body->taken += n;
     if (body->framing == COIR__HTTP_TO_THE_END)
         return;
     body->left -= n;

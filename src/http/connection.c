@@ -13,8 +13,9 @@
 
 #include "app.h"
 
-#define MOMENT COIR_MS(50)          /* that a task waits for the next request */
-#define GATHERED ((size_t)64 << 10) /* bytes of replies that are sent at the latest */
+#define MOMENT COIR_MS(50)            /* that a task waits for the next request */
+#define READ_AHEAD ((size_t)64 << 10) /* bytes of requests behind the one that is answered */
+#define GATHERED ((size_t)64 << 10)   /* bytes of replies that are sent at the latest */
 
 /* ---- records ---- */
 
@@ -28,9 +29,9 @@ static void close_connection(struct coir__http_connection *connection)
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
     app->stats.connections--;
+    coir_stream_close(connection->stream);
     if (connection->serving->limited)
         (void)coir_semaphore_release(&connection->serving->places);
-    coir_stream_close(connection->stream);
     coir_free(connection);
 }
 
@@ -58,18 +59,22 @@ static void give_request(coir_http_app *app, coir_http_request *request)
 /* ---- answering ---- */
 
 /* What a failure of a handler means for its client; 0: nothing that the client has done. A handler
- * may have met some of these elsewhere, which is nobody's business. */
+ * may have met the same code elsewhere, which is nobody's business: what the client has caused is
+ * known by where it was met. */
 static int status_of(const coir_http_request *request, int code)
 {
-    switch (code) {
-    case -COIR_ETOOLONG: return 413;
-    case -EBADMSG: return 400;
-    case -COIR_EHTTP: return request->body.failed == code ? 400 : 0;
-    case -COIR_EURL: return request->route == NULL ? 400 : 0;
-    case -ENOENT: return 404;
-    case -ETIMEDOUT: return request->late ? 408 : 0;
-    default: return 0;
-    }
+    if (code == request->blamed)
+        return request->blame;
+    if (code == -ETIMEDOUT && request->late)
+        return 408;
+    return code == -COIR_EHTTP && request->body.failed == code ? 400 : 0;
+}
+
+/* Whether the connection is of no use any more. */
+static bool is_gone(const coir_http_request *request)
+{
+    int failed = request->body.failed;
+    return request->gone || request->cut || (failed < 0 && failed != -COIR_EHTTP);
 }
 
 static void report_failure(const coir_http_request *request, int code)
@@ -84,9 +89,7 @@ static void report_failure(const coir_http_request *request, int code)
 /* A handler has failed. Returns whether the client could be told so. */
 static bool answer_failure(coir_http_request *request, int code)
 {
-    bool gone = code == -ECONNRESET || code == -EPIPE || code == -COIR_EEOF ||
-                code == -COIR_ETRUNCATED || code == -COIR_EBROKENSTREAM;
-    if (gone || coir_pending() != 0)
+    if (is_gone(request) || coir_pending() != 0)
         return false;
     int status = status_of(request, code);
     if (status == 0)
@@ -98,18 +101,14 @@ static bool answer_failure(coir_http_request *request, int code)
     return coir__http_refuse(request, status != 0 ? status : 500, why, !read) == 0;
 }
 
-int coir_http_next(coir_http_request *request)
+/* Calls the next middleware, of the outermost application that has one left, or who answers. */
+static int call_next(coir_http_request *request)
 {
+    while (request->middleware == NULL && request->level + 1 < request->depth)
+        request->middleware = request->levels[++request->level].app->middleware;
     const struct coir__http_middleware *next = request->middleware;
-    if (next == NULL && request->middleware_of != request->app) {
-        /* go down one application towards the one that answers */
-        coir_http_app *below = request->app;
-        while (below->parent != request->middleware_of)
-            below = below->parent;
-        request->middleware_of = below;
-        request->middleware = below->middleware;
-        return coir_http_next(request);
-    }
+    request->app = request->levels[request->level].app;
+    request->at = request->levels[request->level].at;
     if (next != NULL) {
         request->middleware = next->next;
         return next->fn(request, next->arg);
@@ -117,6 +116,17 @@ int coir_http_next(coir_http_request *request)
     if (request->route->files != NULL)
         return coir__http_serve_file(request, request->route->files, request->values[0]);
     return request->route->handler(request);
+}
+
+/* Each sees the state and the path of its own application, also when what it has called is over. */
+int coir_http_next(coir_http_request *request)
+{
+    size_t level = request->level;
+    int r = call_next(request);
+    request->level = level;
+    request->app = request->levels[level].app;
+    request->at = request->levels[level].at;
+    return r;
 }
 
 /* Finds out who answers, and lets him. */
@@ -129,6 +139,9 @@ static int handle(coir_http_request *request)
         return r;
     request->app = app;
     request->at = 0;
+    request->levels[0] = (struct coir__http_level){app, 0};
+    request->depth = 1;
+    request->level = 0;
     request->route = coir__http_router_find(request, app->root, &allowed);
     if (request->route == NULL && allowed.length == 0)
         return coir__http_refuse(request, 404, NULL, false);
@@ -136,7 +149,6 @@ static int handle(coir_http_request *request)
         COIR_TRY(coir_http_reply_header(request, "Allow", coir_buffer_text(&allowed)));
         return coir__http_refuse(request, 405, NULL, false);
     }
-    request->middleware_of = app;
     request->middleware = app->middleware;
     return coir_http_next(request);
 }
@@ -146,13 +158,14 @@ struct watch {
     coir_scope *scope;
 };
 
-/* Cancels the handler when the client leaves; what it still sends is not touched. */
+/* Cancels the handler when the client leaves; what it still sends is not touched, and not looked at
+ * without end. */
 static int watch_client(void *arg)
 {
     const struct watch *watch = arg;
     coir_bytes bytes = {0};
     int r = 1;
-    for (size_t least = 1; r > 0 && least <= COIR_STREAM_PEEK_LIMIT; least = bytes.length + 1)
+    for (size_t least = 1; r > 0 && least <= READ_AHEAD; least = bytes.length + 1)
         r = coir_stream_peek(watch->stream, least, &bytes);
     if (r == 0 || r == -COIR_EEOF || r == -ECONNRESET)
         coir_scope_cancel(watch->scope, "the client has gone");
@@ -169,7 +182,22 @@ static int handle_watched(coir_http_request *request)
     COIR_TRY(coir_spawn(&group, watch_client, &watch, &request->watcher));
     int r = handle(request);
     request->watcher = NULL;
-    return r < 0 && coir_scope_cancelled(&scope) ? -ECONNRESET : r;
+    request->gone = r < 0 && coir_scope_cancelled(&scope);
+    return request->gone ? -ECONNRESET : r;
+}
+
+/* Ends the connection in the midst of a request. The replies before it are complete, and sent; if
+ * nothing of its own was, the end of the connection says that there is none. */
+static void give_up(coir_http_request *request)
+{
+    struct coir__http_connection *connection = request->connection;
+    bool unsaid = request->out.length >= request->mark && !request->cut && !request->gone;
+    if (request->out.length > request->mark)
+        request->out.length = request->mark;
+    if (unsaid && coir__http_flush(request) == 0 && request->state == COIR__HTTP_FRESH)
+        coir_stream_close(COIR_TAKE(connection->stream));
+    else
+        coir_stream_abort(COIR_TAKE(connection->stream));
 }
 
 /* Answers a request whose head is there. Returns whether the connection goes on. */
@@ -179,6 +207,7 @@ static bool answer(coir_http_request *request)
     coir_http_app *app = connection->app;
     request->began = app->opts.log != NULL ? coir_now() : 0; /* a look at the clock is not free */
     request->head_only = strcmp(request->head.method, "HEAD") == 0;
+    request->mark = request->out.length;
     connection->requests++;
     request->keep = request->head.keep_alive && connection->requests < app->opts.requests;
     coir__http_body_begin(&request->body, connection->stream, &request->head, "");
@@ -195,7 +224,7 @@ static bool answer(coir_http_request *request)
     if (app->opts.log != NULL)
         coir__http_log(request);
     if (!good)
-        coir_stream_abort(COIR_TAKE(connection->stream));
+        give_up(request);
     return good && request->keep && request->state == COIR__HTTP_REPLIED &&
            coir__http_request_finish(request);
 }
@@ -355,20 +384,13 @@ static int close_stream(void *arg)
     return 0;
 }
 
-static struct coir__http_connection *first_idle(const coir_http_app *app,
-                                                const struct coir__http_serving *serving)
-{
-    struct coir__http_connection *at = app->connections;
-    while (at != NULL && (at->serving != serving || !at->idle || at->stream == NULL))
-        at = at->next;
-    return at;
-}
-
 /* Each in a task of its own, since a goodbye may take a while. The close starts the task of the
  * connection, which frees what is left of it. */
 void coir__http_close_idle(coir_http_app *app, struct coir__http_serving *serving)
 {
-    for (struct coir__http_connection *at; (at = first_idle(app, serving)) != NULL;) {
+    for (struct coir__http_connection *at = app->connections; at != NULL; at = at->next) {
+        if (at->serving != serving || !at->idle || at->stream == NULL)
+            continue;
         coir_stream *stream = COIR_TAKE(at->stream);
         if (coir_spawn(&serving->requests, close_stream, stream, NULL) < 0)
             coir_stream_abort(stream);

@@ -230,7 +230,7 @@ static int put_version(coir_http_request *request, const struct found *found)
     COIR_TRY(coir_http_reply_header(request, "ETag", found->etag));
     COIR_TRY(coir_http_reply_header(request, "Last-Modified", found->date));
     COIR_TRY(coir_http_reply_header(request, "Accept-Ranges", "bytes"));
-    return coir_http_reply_header(request, "Vary", "Accept-Encoding");
+    return coir_http_reply_header_add(request, "Vary", "Accept-Encoding");
 }
 
 /* Puts a part of a file that is not large behind its head, so that one write takes both, and
@@ -323,7 +323,8 @@ int coir_http_reply_file(coir_http_request *request, const char *path, const cha
     if (path == NULL)
         return -EINVAL;
     int r = reply_with(request, path, NULL, type);
-    return r == -EISDIR || r == -ENOTDIR || r == -ENXIO ? -ENOENT : r;
+    bool missing = r == -ENOENT || r == -EISDIR || r == -ENOTDIR || r == -ENXIO;
+    return missing ? coir__http_blame(request, 404, -ENOENT) : r;
 }
 
 /* ---- directories ---- */
@@ -367,11 +368,11 @@ int coir__http_serve_file(coir_http_request *request, const struct coir__http_fi
 {
     coir_file *directory = files->directory;
     int r = serve_below(request, directory, path);
-    bool hidden = r == -EACCES || r == -EXDEV || r == -ELOOP || r == -ENOTDIR || r == -EISDIR ||
-                  r == -ENAMETOOLONG || r == -ENXIO;
+    bool hidden = r == -ENOENT || r == -EACCES || r == -EXDEV || r == -ELOOP || r == -ENOTDIR ||
+                  r == -EISDIR || r == -ENAMETOOLONG || r == -ENXIO;
     if (hidden)
         coir_clear_error();
-    return hidden ? -ENOENT : r;
+    return hidden ? coir__http_blame(request, 404, -ENOENT) : r;
 }
 
 int coir__http_open_directories(struct coir__http_node *root)
@@ -392,6 +393,10 @@ void coir_http_app_static(coir_http_app *app, const char *prefix, const char *di
 {
     COIR_AUTO(coir_buffer) pattern = {0};
     const char *wrong = "there is not enough memory";
+    if (prefix == NULL) {
+        coir__http_mistake(app, "static", prefix, "there is no prefix");
+        return;
+    }
     struct coir__http_files *files = coir_calloc(1, sizeof *files);
     size_t size = directory != NULL ? strlen(directory) + 1 : 0;
     if (files != NULL && size > 0)

@@ -85,6 +85,9 @@ struct coir__http_body {
     uint64_t left;   /* of it, or of the chunk */
     size_t trailers; /* bytes of them that were read */
     bool inside;     /* a chunk whose end is still to come */
+    bool last;       /* the chunk of no size has come: trailers follow */
+    uint64_t framed; /* bytes of lines around chunks, which nobody counts otherwise */
+    uint64_t taken;  /* bytes of the body */
     bool over;       /* nothing more comes: it was read as a whole */
     int failed;      /* what further reads give */
 };

@@ -54,6 +54,7 @@ static size_t add_vector(struct iovec *vectors, size_t count, const void *data, 
 static int flush_with(coir_http_request *request, const char *data, size_t size, const char *end)
 {
     coir_buffer *out = &request->out;
+    request->mark = 0; /* from here on something of this reply may be sent */
     for (;;) {
         size_t piece = size < PIECE ? size : PIECE;
         struct iovec vectors[3];
@@ -263,6 +264,8 @@ int coir__http_put_head(coir_http_request *request, int status, const char *type
         return -EINVAL;
     if (request->state != COIR__HTTP_FRESH)
         return -EALREADY;
+    if (request->cut)
+        return -COIR_EBROKENSTREAM;
     if (request->head.expects && !request->continued && !request->body.over)
         request->keep = false; /* the client may send its body or not */
     if (request->connection->serving->draining)
@@ -385,6 +388,8 @@ int coir_http_reply_write(coir_http_request *request, const void *data, size_t s
     coir_buffer *out = &request->out;
     if (request->state != COIR__HTTP_BEGUN)
         return -EINVAL;
+    if (request->cut)
+        return -COIR_EBROKENSTREAM;
     if (size == 0 || request->head_only)
         return coir__http_flush(request); /* a chunk of no size would be the last */
     request->sent += size;

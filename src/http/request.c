@@ -34,7 +34,10 @@ void coir__http_request_clear(coir_http_request *request)
     request->state = COIR__HTTP_FRESH;
     request->status = 0;
     request->sent = request->body_length = 0;
-    request->body_began = 0;
+    request->body_waited = 0;
+    request->blamed = request->blame = 0;
+    request->mark = 0;
+    request->gone = false;
     request->chunked = request->continued = request->whole = false;
     request->late = request->cut = false;
 }
@@ -61,13 +64,21 @@ char *coir__http_request_keep(coir_http_request *request, const char *text, size
     return kept->text;
 }
 
+int coir__http_blame(coir_http_request *request, int status, int code)
+{
+    request->blamed = code;
+    request->blame = status;
+    return code;
+}
+
 /* Decodes one segment into the path's buffer, which has room. */
 static int take_segment(coir_http_request *request, const char *text, size_t length)
 {
     size_t at = request->path.length;
     COIR_TRY(coir_percent_decode(text, length, false, &request->path));
     if (memchr(request->path.data + at, '\0', request->path.length - at) != NULL)
-        return coir_fail(-COIR_EURL, "a byte of value 0 in the path");
+        return coir__http_blame(request, 400,
+                                coir_fail(-COIR_EURL, "a byte of value 0 in the path"));
     COIR_TRY(coir__http_put_bytes(&request->path, "", 1));
     request->segments[request->count++] = request->path.data + at;
     return 0;
@@ -85,7 +96,8 @@ int coir__http_request_split(coir_http_request *request)
     while (at < end) {
         const char *segment = at + 1, *slash = memchr(segment, '/', (size_t)(end - segment));
         if (request->count == COIR__HTTP_SEGMENTS)
-            return coir_fail(-ENOENT, "a path of too many segments");
+            return coir__http_blame(request, 404,
+                                    coir_fail(-ENOENT, "a path of too many segments"));
         at = slash != NULL ? slash : end;
         COIR_TRY(take_segment(request, segment, (size_t)(at - segment)));
     }
@@ -213,19 +225,18 @@ static int let_go_on(coir_http_request *request)
     return coir__http_flush(request);
 }
 
-/* Shows some of the body, which has until a time to come that grows with what has come. */
+/* Shows some of the body. It may be waited for only so long in all, and longer the more has come. */
 static int peek_body(coir_http_request *request, coir_bytes *ret_bytes)
 {
     if (request->body.over)
         return 0;
     COIR_TRY(let_go_on(request));
-    if (request->body_began == 0)
-        request->body_began = coir_now();
     coir_time earned = (coir_time)(request->body_length / LEAST_RATE) * COIR_SEC(1);
-    coir_time until = request->body_began + request->connection->app->opts.stall_limit + earned;
-    COIR_SCOPE(scope, until - coir_now());
+    coir_time limit = request->connection->app->opts.stall_limit + earned, start = coir_now();
+    COIR_SCOPE(scope, limit - request->body_waited);
     int r = coir__http_body_peek(&request->body, ret_bytes);
     coir_scope_leave(&scope);
+    request->body_waited += coir_now() - start;
     if (r != -ETIME || !coir_scope_expired(&scope))
         return r;
     request->late = true;
@@ -252,18 +263,24 @@ int coir_http_request_read(coir_http_request *request, void *data, size_t size, 
     return 1;
 }
 
+static int too_long(coir_http_request *request, size_t limit)
+{
+    int r = coir_fail(-COIR_ETOOLONG, "a body of more than %zu bytes", limit);
+    return coir__http_blame(request, 413, r);
+}
+
 int coir_http_request_body(coir_http_request *request, coir_bytes *ret_body)
 {
     size_t limit = request->app->opts.body_limit;
     coir_bytes bytes;
     int r = 1;
     if (request->head.has_length && request->head.length > limit)
-        return coir_fail(-COIR_ETOOLONG, "a body of more than %zu bytes", limit);
+        return too_long(request, limit);
     request->entity.limit = limit;
     while (!request->whole && (r = peek_body(request, &bytes)) > 0) {
         r = coir_buffer_append(&request->entity, bytes.data, bytes.length);
         if (r == -COIR_ETOOLONG)
-            return coir_fail(r, "a body of more than %zu bytes", limit);
+            return too_long(request, limit);
         if (r < 0)
             return r;
         take_body(request, bytes.length);
@@ -279,7 +296,8 @@ int coir_http_request_json(coir_http_request *request, struct json_t **ret_json)
 {
     coir_bytes body;
     COIR_TRY(coir_http_request_body(request, &body));
-    return coir__http_load_json(body, ret_json);
+    int r = coir__http_load_json(body, ret_json);
+    return r == -EBADMSG ? coir__http_blame(request, 400, r) : r;
 }
 
 static bool is_form(const coir_http_request *request)
@@ -295,10 +313,13 @@ int coir_http_request_form(coir_http_request *request, const char *name, const c
 {
     coir_bytes body;
     if (!is_form(request))
-        return coir_fail(-EBADMSG, "the body is no application/x-www-form-urlencoded");
+        return coir__http_blame(
+            request, 400, coir_fail(-EBADMSG, "the body is no application/x-www-form-urlencoded"));
     COIR_TRY(coir_http_request_body(request, &body));
     int r = find_value(request, body, name, ret_value);
-    return r == -COIR_EURL ? coir_fail(-EBADMSG, "the form is wrongly encoded") : r;
+    if (r != -COIR_EURL)
+        return r;
+    return coir__http_blame(request, 400, coir_fail(-EBADMSG, "the form is wrongly encoded"));
 }
 
 bool coir__http_request_finish(coir_http_request *request)

@@ -226,16 +226,12 @@ static const struct coir__http_route *find_mounted(struct search *search,
                                                    const struct coir__http_node *node, size_t at)
 {
     coir_http_request *request = search->request;
-    coir_http_app *before = request->app;
-    size_t at_before = request->at;
-    request->app = node->mounted;
-    request->at = at;
-    const struct coir__http_route *route =
-        node->mounted->root != NULL ? find(search, node->mounted->root, at) : NULL;
-    if (route == NULL) {
-        request->app = before;
-        request->at = at_before;
-    }
+    if (request->depth == COIR__HTTP_LEVELS || node->mounted->root == NULL)
+        return NULL;
+    request->levels[request->depth++] = (struct coir__http_level){node->mounted, at};
+    const struct coir__http_route *route = find(search, node->mounted->root, at);
+    if (route == NULL)
+        request->depth--;
     return route;
 }
 

@@ -1,10 +1,10 @@
 /* session.c: sessions: their options, their connections, their end.
  *
- * Connections are kept by a pool under the origin that they lead to, "https://example.org:443", from
- * which they are opened too. One that was not in use is looked at before it is used again: where
- * something has come meanwhile, be it the end, nobody knows what it answers. Called by programs and
- * send.c.
- */
+ * Connections are kept by a pool under the origin that they lead to, "https://example.org:443",
+ * from which they are opened too. One that was not in use is looked at before it is used again:
+ * where something has come meanwhile, be it the end, nobody knows what it answers. Called by
+ * programs and send.c.
+ *  */
 #include "session.h"
 
 #include <errno.h>

@@ -70,8 +70,8 @@ void coir__http_response_detach(coir_http_response *response);
 
 /* ---- packed bodies (unpack.c) ---- */
 
-/* Opens an unpacker for a Content-Encoding: gzip, deflate, br, zstd. Returns 1; 0 for one that is not
- * known, or none; -ENOMEM. */
+/* Opens an unpacker for a Content-Encoding: gzip, deflate, br, zstd. Returns 1; 0 for one that is
+ * not known, or none; -ENOMEM. */
 int coir__unpack_open(const char *coding, struct coir__unpack **ret_unpack);
 
 /* Unpacks some of bytes to at most size bytes at data, with what both were: *ret_used, *ret_made.
