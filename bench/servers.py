@@ -49,7 +49,11 @@ def serve(program, load, command, env):
         return subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=LIMIT_S,
                               check=False, preexec_fn=pinned(cpu))
     except RuntimeError:
-        if server.poll() == 2:
+        try:
+            status = server.wait(1)  # it has closed its output, and is about to end
+        except subprocess.TimeoutExpired:
+            status = None
+        if status == 2:
             return subprocess.CompletedProcess(command, 2, "", "")
         raise
     finally:

@@ -102,6 +102,8 @@ static size_t reply_length(size_t size)
     const char *length = end != NULL ? strcasestr(buffer, "\r\nContent-Length:") : NULL;
     if (end == NULL)
         return 0;
+    if (strncmp(buffer, "HTTP/1.1 404 ", 13) == 0)
+        exit(2); /* a peer without a match for this */
     if (strncmp(buffer, "HTTP/1.1 200 ", 13) != 0 || length == NULL || length > end)
         fail("a reply of another kind");
     return (size_t)(end + 4 - buffer) + strtoul(length + 17, NULL, 10);
