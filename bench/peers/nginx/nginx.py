@@ -8,7 +8,6 @@ import pathlib
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
 CONF = """daemon off; master_process off; worker_processes 1; pid {dir}/pid; error_log stderr warn;
@@ -52,18 +51,20 @@ def main():
     word = sys.argv[1]
     if word not in ("http", "http_close", "https"):
         sys.exit(2)
-    directory = tempfile.mkdtemp(prefix="coir-bench-nginx-")
+    files = pathlib.Path(os.environ["COIR_BENCH_HTTP_FILES"])
+    directory = files.with_name("nginx")  # beside it, below build/
+    directory.mkdir(exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]
     tls = word == "https"
-    conf = pathlib.Path(directory) / "conf"
+    conf = directory / "conf"
     conf.write_text(CONF.format(dir=directory, port=port, tls=" ssl" if tls else "",
-                                files=os.environ.get("COIR_BENCH_HTTP_FILES", directory),
+                                files=files,
                                 certificate=make_certificate(directory) if tls else ""), encoding="ascii")
     if os.fork() == 0:
         say_when_listening(port)
         return
-    os.execvp("nginx", ["nginx", "-e", "stderr", "-p", directory, "-c", str(conf)])
+    os.execvp("nginx", ["nginx", "-e", "stderr", "-p", str(directory), "-c", str(conf)])
 
 
 main()
