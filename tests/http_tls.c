@@ -1,15 +1,8 @@
 /* http_tls.c: tests of servers of HTTPS: that an application is served over TLS as it is without,
  * what its connections cost while they are idle, and how they end.
  */
-#include <coir/coir.h>
-#include <coir/http_app.h>
-
+#include "http_kit.h"
 #include "tls_kit.h"
-
-#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define REPLY(length, text)                                                                        \
-    "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " length        \
-    "\r\n\r\n" text
 
 static int hello(coir_http_request *request)
 {
@@ -138,9 +131,9 @@ static size_t tasks(void)
 static int converse(coir_stream *stream)
 {
     char big[70000], reply[70000];
-    COIR_TRY(exchange(stream, GET("/hello/me"), REPLY("10", "hello, me\n")));
+    COIR_TRY(exchange(stream, GET("/hello/me"), OK("10", "hello, me\n")));
     COIR_TRY(exchange(stream, GET("/hello/a") GET("/hello/b"),
-                      REPLY("9", "hello, a\n") REPLY("9", "hello, b\n")));
+                      OK("9", "hello, a\n") OK("9", "hello, b\n")));
     int head = snprintf(big, sizeof big,
                         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 60000"
                         "\r\n\r\n");
@@ -219,7 +212,7 @@ COIR_TEST(idle_connections_hold_no_task)
         COIR_REQUIRE_OK(coir_sleep(COIR_MS(100)));
         COIR_EXPECT_EQ(idle(&site), 1);
         COIR_EXPECT_EQ(tasks(), before);
-        COIR_EXPECT_OK(exchange(stream, GET("/hello/me"), REPLY("10", "hello, me\n")));
+        COIR_EXPECT_OK(exchange(stream, GET("/hello/me"), OK("10", "hello, me\n")));
         COIR_EXPECT_EQ(idle(&site), 0);
     }
     coir_time start = coir_now();
@@ -253,7 +246,7 @@ COIR_TEST(clients_without_tls)
     COIR_EXPECT(r == 0 || r == -ECONNRESET);
     COIR_EXPECT_LT(coir_now() - start, soon());
     COIR_REQUIRE_OK(dial(&site, &stream));
-    COIR_EXPECT_OK(exchange(stream, GET("/hello/me"), REPLY("10", "hello, me\n")));
+    COIR_EXPECT_OK(exchange(stream, GET("/hello/me"), OK("10", "hello, me\n")));
     coir_stream_close(COIR_TAKE(stream));
     COIR_EXPECT_CODE(read_some(silent), 0);
     COIR_EXPECT_LT(coir_now() - start, COIR_MS(300) + soon());
@@ -290,7 +283,7 @@ COIR_TEST_TAGGED(many_idle_connections_end_at_once, "no_torture")
             COIR_REQUIRE_OK(i % 3 == 0 ? coir_tcp_connect(site.address, NULL, &clients[i])
                                        : dial(&site, &clients[i]));
             if (i % 3 == 1)
-                COIR_REQUIRE_OK(exchange(clients[i], GET("/hello/me"), REPLY("10", "hello, me\n")));
+                COIR_REQUIRE_OK(exchange(clients[i], GET("/hello/me"), OK("10", "hello, me\n")));
             if (answered == 1)
                 COIR_REQUIRE_OK(coir_spawn(&readers, read_and_close, clients[i], NULL));
         }
