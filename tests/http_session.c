@@ -405,3 +405,30 @@ COIR_TEST(packed_bodies)
     COIR_EXPECT_CODE(fetch(http, "", NULL, &body), -COIR_EHTTP);
     COIR_EXPECT_CONTAINS(coir_buffer_text(&server.asked), "Accept-Encoding: gzip");
 }
+
+/* ---- cookies ---- */
+
+COIR_TEST(cookies_come_back)
+{
+    SERVER(
+        "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/\r\nSet-Cookie: b=2; path=/deep; Max-Age=60\r\n"
+        "Set-Cookie: c=3; Secure\r\nSet-Cookie: d=4; Domain=example.org\r\n"
+        "Set-Cookie: e=5; Expires=Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n",
+        OK("0", ""), OK("0", ""),
+        "HTTP/1.1 200 OK\r\nSet-Cookie: a=; Path=/; Max-Age=0\r\nContent-Length: 0\r\n\r\n",
+        OK("0", ""));
+    OPEN();
+    COIR_AUTO(coir_buffer) body = {0};
+    static const char *const paths[] = {"", "deep/er", "deeper", "", "deep"};
+    static const char *const cookies[] = {NULL, "Cookie: b=2; a=1\r\n", "Cookie: a=1\r\n",
+                                          "Cookie: a=1\r\n", "Cookie: b=2\r\n"};
+    for (size_t i = 0; i < COIR_COUNT(paths); i++) {
+        server.asked.length = 0;
+        COIR_EXPECT_EQ(fetch(http, paths[i], NULL, &body), 200);
+        const char *asked = coir_buffer_text(&server.asked);
+        if (cookies[i] == NULL)
+            COIR_EXPECT(strstr(asked, "Cookie") == NULL);
+        else
+            COIR_EXPECT_CONTAINS(asked, cookies[i]);
+    }
+}

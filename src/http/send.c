@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include <jansson.h>
 
@@ -176,6 +177,8 @@ static int put_head(const struct call *call, coir_buffer *out)
     if (!opts->no_compression && own_header(call, "Accept-Encoding") == NULL)
         COIR_TRY(coir__http_put(out, "Accept-Encoding: gzip, deflate, br, zstd\r\n"));
     COIR_TRY(put_authorization(call, out));
+    if (!opts->no_cookies && (call->foreign || own_header(call, "Cookie") == NULL))
+        COIR_TRY(coir__cookies_put(&call->session->cookies, url, time(NULL), out));
     COIR_TRY(put_framing(call, out));
     return coir__http_put(out, "\r\n");
 }
@@ -297,6 +300,16 @@ static bool may_repeat(const struct call *call, uint64_t uses, int code)
            is_idempotent(call->method) && coir_pending() == 0;
 }
 
+static int take_cookies(struct call *call, const coir_http_response *response)
+{
+    const coir_http_header *at = response->head.headers;
+    for (; at->name != NULL && !call->session->opts.no_cookies; at++)
+        if (strcasecmp(at->name, "Set-Cookie") == 0)
+            COIR_TRY(
+                coir__cookies_take(&call->session->cookies, &call->url, at->value, time(NULL)));
+    return 0;
+}
+
 static int attempt(struct call *call, coir_http_response *response)
 {
     struct coir__http_link *link = response->pooled->connection;
@@ -318,6 +331,8 @@ static int exchange(struct call *call, coir_http_response *response)
         session->stats.reused += uses > 1;
         session->stats.requests++;
         int r = attempt(call, response);
+        if (r == 0)
+            r = take_cookies(call, response);
         if (r == 0)
             return coir__http_response_begin(response, call->method);
         coir_pool_discard(COIR_TAKE(response->pooled));

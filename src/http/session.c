@@ -4,7 +4,7 @@
  * from which they are opened too. One that was not in use is looked at before it is used again:
  * where something has come meanwhile, be it the end, nobody knows what it answers. Called by
  * programs and send.c.
- *  */
+ */
 #include "session.h"
 
 #include <errno.h>
@@ -229,6 +229,7 @@ void coir_http_session_close(coir_http_session *session)
         coir_buffer_close(&session->spare->url);
         coir_free(session->spare);
     }
+    coir__cookies_free(&session->cookies);
     coir_url_close(&session->base);
     coir_free(session->texts);
     coir_free(session);

@@ -14,6 +14,28 @@
 
 #include "message.h"
 
+/* ---- cookies (cookies.c) ---- */
+
+struct coir__cookie;
+
+/* A jar of cookies. Zero is an empty one. */
+struct coir__cookies {
+    struct coir__cookie *first; /* those of longer paths first, and then the older */
+    size_t count;
+    uint64_t made;
+};
+
+/* Takes text, the value of a Set-Cookie that came from url at now (seconds since 1970), if it may
+ * be kept. Returns 0, or -ENOMEM. */
+int coir__cookies_take(struct coir__cookies *jar, const coir_url *url, const char *text,
+                       int64_t now);
+
+/* Adds a Cookie header for url to out, if there are any for it. Returns 0, -ENOMEM. */
+int coir__cookies_put(struct coir__cookies *jar, const coir_url *url, int64_t now,
+                      coir_buffer *out);
+
+void coir__cookies_free(struct coir__cookies *jar);
+
 /* ---- sessions (session.c) ---- */
 
 /* A connection, as the pool keeps it. */
@@ -23,7 +45,6 @@ struct coir__http_link {
 };
 
 struct coir__http_pace;
-struct coir__cookies;
 
 struct coir_http_session {
     coir_http_session_opts opts; /* with defaults; its texts are in `texts` */
@@ -32,7 +53,7 @@ struct coir_http_session {
     coir_loop *loop; /* of the first request */
     coir_pool *pool;
     struct coir_tls_context *tls; /* opened here; NULL: opts.tls, or not needed yet */
-    struct coir__cookies *cookies;
+    struct coir__cookies cookies;
     struct coir__http_pace *paces; /* a limiter for each host */
     coir_http_response *responses; /* that are open */
     coir_http_response *spare;     /* a record that nobody uses */
@@ -71,7 +92,7 @@ void coir__http_response_detach(coir_http_response *response);
 /* ---- packed bodies (unpack.c) ---- */
 
 /* Opens an unpacker for a Content-Encoding: gzip, deflate, br, zstd. Returns 1; 0 for one that is
- * not known, or none; -ENOMEM. */
+ * not known; -ENOMEM. */
 int coir__unpack_open(const char *coding, struct coir__unpack **ret_unpack);
 
 /* Unpacks some of bytes to at most size bytes at data, with what both were: *ret_used, *ret_made.

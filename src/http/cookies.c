@@ -1,0 +1,308 @@
+/* cookies.c: the cookies of a session, as RFC 6265 and its revision (draft 6265bis) say.
+ *
+ * A server sets cookies for its own host, or for a domain above it that is nobody's suffix ("co.uk"
+ * is one, libpsl knows). What is set for encrypted connections is neither taken from others nor
+ * shown on them. The jar is bounded, and the oldest goes. Called by send.c.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <libpsl.h>
+
+#include <coir/memory.h>
+
+enum { COOKIES_MOST = 1000, COOKIES_OF_DOMAIN = 50, COOKIE_SIZE = 4096, AGE_MOST = 400 * 86400 };
+
+struct coir__cookie {
+    struct coir__cookie *next;
+    int64_t expires; /* seconds since 1970; INT64_MAX: with the session */
+    uint64_t number; /* the older has the smaller one */
+    bool host_only, secure;
+    const char *domain, *path, *name, *value;
+    char texts[];
+};
+
+/* What a Set-Cookie says: parts of its text. */
+struct said {
+    coir_bytes name, value, domain, path;
+    int64_t expires;
+    bool secure;
+};
+
+/* ---- reading ---- */
+
+static coir_bytes part(const char *from, const char *to)
+{
+    while (from < to && (*from == ' ' || *from == '\t'))
+        from++;
+    while (to > from && (to[-1] == ' ' || to[-1] == '\t'))
+        to--;
+    return (coir_bytes){from, (size_t)(to - from)};
+}
+
+static bool is(coir_bytes bytes, const char *text)
+{
+    return bytes.length == strlen(text) && strncasecmp(bytes.data, text, bytes.length) == 0;
+}
+
+/* The part of text up to `end`, cut at its first "=". */
+static void split(const char *text, const char *end, coir_bytes *ret_name, coir_bytes *ret_value)
+{
+    const char *equals = memchr(text, '=', (size_t)(end - text));
+    *ret_name = part(text, equals != NULL ? equals : end);
+    *ret_value = equals != NULL ? part(equals + 1, end) : (coir_bytes){end, 0};
+}
+
+static int64_t age_of(coir_bytes value, int64_t now, int64_t otherwise)
+{
+    char text[24], *end;
+    if (value.length == 0 || value.length >= sizeof text)
+        return otherwise;
+    memcpy(text, value.data, value.length);
+    text[value.length] = '\0';
+    long long age = strtoll(text, &end, 10);
+    if (*end != '\0')
+        return otherwise;
+    return age <= 0 ? INT64_MIN : now + (age < AGE_MOST ? age : AGE_MOST);
+}
+
+static int64_t date_of(coir_bytes value, int64_t now, int64_t otherwise)
+{
+    char text[64];
+    int64_t seconds;
+    if (value.length >= sizeof text)
+        return otherwise;
+    memcpy(text, value.data, value.length);
+    text[value.length] = '\0';
+    if (coir_http_date_parse(text, &seconds) < 0)
+        return otherwise;
+    return seconds < now + AGE_MOST ? seconds : now + AGE_MOST;
+}
+
+/* Returns whether text is a cookie at all. */
+static bool parse(const char *text, int64_t now, struct said *ret_said)
+{
+    size_t length = strcspn(text, ";");
+    bool aged = false; /* Max-Age goes before Expires */
+    *ret_said = (struct said){.expires = INT64_MAX};
+    if (memchr(text, '=', length) == NULL || strlen(text) > 2 * COOKIE_SIZE)
+        return false;
+    split(text, text + length, &ret_said->name, &ret_said->value);
+    for (const char *at = text + length; *at == ';'; at += length) {
+        coir_bytes name, value;
+        length = strcspn(++at, ";");
+        split(at, at + length, &name, &value);
+        if (is(name, "Secure"))
+            ret_said->secure = true;
+        else if (is(name, "Domain"))
+            ret_said->domain = value;
+        else if (is(name, "Path"))
+            ret_said->path = value;
+        else if (is(name, "Max-Age")) {
+            ret_said->expires = age_of(value, now, ret_said->expires);
+            aged = true;
+        } else if (is(name, "Expires") && !aged)
+            ret_said->expires = date_of(value, now, ret_said->expires);
+    }
+    return ret_said->name.length > 0 &&
+           ret_said->name.length + ret_said->value.length <= COOKIE_SIZE;
+}
+
+/* ---- for whom ---- */
+
+static bool is_address(const coir_url *url)
+{
+    return url->ipv6 || url->host[strspn(url->host, "0123456789.")] == '\0';
+}
+
+/* Whether host is domain, or below it. */
+static bool is_below(const char *host, const char *domain)
+{
+    size_t whole = strlen(host), above = strlen(domain);
+    return whole >= above && strcasecmp(host + whole - above, domain) == 0 &&
+           (whole == above || host[whole - above - 1] == '.');
+}
+
+/* The directory of a path: what a cookie without a path is for. */
+static coir_bytes directory_of(const char *path)
+{
+    const char *slash = path[0] == '/' ? strrchr(path, '/') : NULL;
+    return slash == NULL || slash == path ? (coir_bytes){"/", 1}
+                                          : (coir_bytes){path, (size_t)(slash - path)};
+}
+
+static bool is_for_path(const char *path, const char *wanted)
+{
+    size_t length = strlen(wanted);
+    if (path[0] == '\0')
+        path = "/";
+    return strncmp(path, wanted, length) == 0 &&
+           (wanted[length - 1] == '/' || path[length] == '/' || path[length] == '\0');
+}
+
+static bool is_for(const struct coir__cookie *cookie, const coir_url *url)
+{
+    bool host = cookie->host_only ? strcmp(url->host, cookie->domain) == 0
+                                  : is_below(url->host, cookie->domain) && !is_address(url);
+    return host && is_for_path(url->path, cookie->path) &&
+           (!cookie->secure || strcmp(url->scheme, "https") == 0);
+}
+
+static bool has_prefix(coir_bytes name, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    return name.length >= length && strncasecmp(name.data, prefix, length) == 0;
+}
+
+/* Whether url may set what said says: its secrecy, and the promises of its name. */
+static bool is_trusted(const struct said *said, const coir_url *url)
+{
+    bool https = strcmp(url->scheme, "https") == 0;
+    if (said->secure && !https)
+        return false;
+    if (has_prefix(said->name, "__Secure-"))
+        return said->secure;
+    if (has_prefix(said->name, "__Host-"))
+        return said->secure && said->domain.length == 0 && is(said->path, "/");
+    return true;
+}
+
+/* ---- the jar ---- */
+
+static const char *keep(char **to, coir_bytes bytes, bool small)
+{
+    char *kept = *to;
+    for (size_t i = 0; i < bytes.length; i++) {
+        char c = ((const char *)bytes.data)[i];
+        *(*to)++ = small && c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    }
+    *(*to)++ = '\0';
+    return kept;
+}
+
+static struct coir__cookie *make(const struct said *said, const coir_url *url)
+{
+    coir_bytes domain = said->domain, path = said->path, host = {url->host, strlen(url->host)};
+    if (domain.length > 0 && *(const char *)domain.data == '.')
+        domain = (coir_bytes){(const char *)domain.data + 1, domain.length - 1};
+    if (path.length == 0 || *(const char *)path.data != '/')
+        path = directory_of(url->path);
+    bool host_only = domain.length == 0;
+    if (host_only)
+        domain = host;
+    size_t size = said->name.length + said->value.length + domain.length + path.length + 4;
+    struct coir__cookie *cookie = coir_calloc(1, sizeof *cookie + size);
+    if (cookie == NULL)
+        return NULL;
+    char *to = cookie->texts;
+    cookie->domain = keep(&to, domain, true);
+    cookie->path = keep(&to, path, false);
+    cookie->name = keep(&to, said->name, false);
+    cookie->value = keep(&to, said->value, false);
+    cookie->host_only = host_only || (is_address(url) && strcmp(cookie->domain, url->host) == 0);
+    cookie->secure = said->secure;
+    cookie->expires = said->expires;
+    return cookie;
+}
+
+static void drop(struct coir__cookies *jar, struct coir__cookie **link)
+{
+    struct coir__cookie *cookie = *link;
+    *link = cookie->next;
+    jar->count--;
+    coir_free(cookie);
+}
+
+static bool is_same(const struct coir__cookie *a, const struct coir__cookie *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->domain, b->domain) == 0 &&
+           strcmp(a->path, b->path) == 0;
+}
+
+/* Drops what is over, what cookie takes the place of, and the oldest where there are too many. */
+static void make_room(struct coir__cookies *jar, const struct coir__cookie *cookie, int64_t now)
+{
+    struct coir__cookie **oldest = NULL, **oldest_of_domain = NULL;
+    size_t of_domain = 0;
+    for (struct coir__cookie **link = &jar->first; *link != NULL;) {
+        struct coir__cookie *at = *link;
+        if (at->expires <= now || is_same(at, cookie)) {
+            drop(jar, link);
+            oldest = oldest_of_domain =
+                NULL; /* links may be stale: look again from the beginning */
+            of_domain = 0;
+            link = &jar->first;
+            continue;
+        }
+        bool here = strcmp(at->domain, cookie->domain) == 0;
+        of_domain += here;
+        if (oldest == NULL || at->number < (*oldest)->number)
+            oldest = link;
+        if (here && (oldest_of_domain == NULL || at->number < (*oldest_of_domain)->number))
+            oldest_of_domain = link;
+        link = &at->next;
+    }
+    if (of_domain >= COOKIES_OF_DOMAIN)
+        drop(jar, oldest_of_domain);
+    else if (jar->count >= COOKIES_MOST)
+        drop(jar, oldest);
+}
+
+static void insert(struct coir__cookies *jar, struct coir__cookie *cookie)
+{
+    struct coir__cookie **link = &jar->first;
+    while (*link != NULL && strlen((*link)->path) >= strlen(cookie->path))
+        link = &(*link)->next;
+    cookie->next = *link;
+    cookie->number = jar->made++;
+    *link = cookie;
+    jar->count++;
+}
+
+int coir__cookies_take(struct coir__cookies *jar, const coir_url *url, const char *text,
+                       int64_t now)
+{
+    struct said said;
+    if (!coir__http_is_value(text, strlen(text)) || !parse(text, now, &said) ||
+        !is_trusted(&said, url))
+        return 0;
+    struct coir__cookie *cookie = make(&said, url);
+    if (cookie == NULL)
+        return -ENOMEM;
+    bool allowed = cookie->host_only ||
+                   (is_below(url->host, cookie->domain) && !is_address(url) &&
+                    psl_is_cookie_domain_acceptable(psl_builtin(), url->host, cookie->domain));
+    if (allowed)
+        make_room(jar, cookie, now);
+    if (allowed && cookie->expires > now)
+        insert(jar, cookie);
+    else
+        coir_free(cookie);
+    return 0;
+}
+
+int coir__cookies_put(struct coir__cookies *jar, const coir_url *url, int64_t now, coir_buffer *out)
+{
+    bool begun = false;
+    for (const struct coir__cookie *at = jar->first; at != NULL; at = at->next) {
+        if (at->expires <= now || !is_for(at, url))
+            continue;
+        COIR_TRY(coir__http_put(out, begun ? "; " : "Cookie: "));
+        COIR_TRY(coir__http_put(out, at->name));
+        COIR_TRY(coir__http_put(out, "="));
+        COIR_TRY(coir__http_put(out, at->value));
+        begun = true;
+    }
+    return begun ? coir__http_put(out, "\r\n") : 0;
+}
+
+void coir__cookies_free(struct coir__cookies *jar)
+{
+    while (jar->first != NULL)
+        drop(jar, &jar->first);
+}
