@@ -4,7 +4,7 @@
  * the handler, as it comes or as a whole; a client that waits to be told to send it is told then.
  * A body must come at a least rate on the average, after a time to begin with. Called by
  * connection.c and by programs.
- *  */
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -225,7 +225,7 @@ static int let_go_on(coir_http_request *request)
     return coir__http_flush(request);
 }
 
-/* Shows some of the body. It may be waited for only so long in all, and longer the more has come. */
+/* Shows some of the body. It may be waited for only so long in all, longer the more has come. */
 static int peek_body(coir_http_request *request, coir_bytes *ret_bytes)
 {
     if (request->body.over)
