@@ -331,6 +331,29 @@ COIR_TEST(writing_while_a_ticket_is_half_there)
     }
 }
 
+/* The goodbye waits for the other half of it too. */
+COIR_TEST(closing_while_a_ticket_is_half_there)
+{
+    TLS_CONTEXTS(contexts, DEFAULTS, DEFAULTS);
+    SSL_CTX_set_max_send_fragment(contexts.server->ssl, 512);
+    SSL_CTX_set_num_tickets(contexts.server->ssl, 0);
+    TLS_PAIR(contexts, a, b);
+    struct halves halves;
+    struct closing closing = {.stream = a};
+    COIR_REQUIRE_OK(first_half(b, &halves));
+    COIR_SCOPE(reading, COIR_MS(10));
+    COIR_EXPECT_CODE(read_some(a), -ETIME);
+    coir_scope_leave(&reading);
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, close_stream, &closing, NULL));
+    (void)COIR_TAKE(a);
+    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    COIR_REQUIRE_OK(second_half(&halves));
+    COIR_EXPECT_CODE(read_some(b), 0);
+    coir_stream_close(COIR_TAKE(b));
+    COIR_EXPECT_OK(coir_group_wait(&group));
+}
+
 /* ---- memory ---- */
 
 static size_t taken, blocks;

@@ -357,7 +357,9 @@ static int shutdown_in_turn(struct coir__tls *tls)
         return failed(tls, tls->unreadable);
     if (!tls->shut) {
         int r = coir__tls_reserve(tls, OVERHEAD);
-        if (r == 0)
+        if (r == 0 && SSL_in_init(tls->ssl)) /* half of a ticket is there; the rest comes first */
+            r = call_fed(tls, COIR__TLS_HANDSHAKE, NULL, 0, NULL);
+        if (r >= 0)
             r = call_fed(tls, COIR__TLS_GOODBYE, NULL, 0, NULL);
         if (r < 0)
             return r;
