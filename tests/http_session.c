@@ -13,6 +13,8 @@
 #include <coir/tcp.h>
 #include <coir/testing.h>
 
+#include "tls_kit.h"
+
 /* A server with one reply for each request, in their order, whatever connection they come on. One
  * that begins with "!" is the last on its connection, which is closed behind it. */
 struct server {
@@ -431,4 +433,44 @@ COIR_TEST(cookies_come_back)
         else
             COIR_EXPECT_CONTAINS(asked, cookies[i]);
     }
+}
+
+/* ---- HTTPS ---- */
+
+static coir_tls_context *shown;
+
+static int serve_secured(void *arg)
+{
+    struct server *server = arg;
+    return coir_tls_serve(server->listener, shown, answer, server);
+}
+
+/* The name in the URL is what the certificate must be for; the session's own context trusts the
+ * system's list, and so nobody here. */
+COIR_TEST_TAGGED(https_checks_who_answers, "real_clock")
+{
+    static const char *const replies[] = {OK("2", "hi"), OK("2", "hi"), NULL};
+    __attribute__((cleanup(end))) struct server server = {.replies = replies};
+    COIR_AUTO(coir_tls_context) *context = NULL;
+    COIR_AUTO(coir_tls_context) *trusts = NULL;
+    char address[COIR_ADDRESS_TEXT];
+    COIR_REQUIRE_OK(server_with("good", (coir_tls_opts){.alpn = "http/1.1"}, &context));
+    COIR_REQUIRE_OK(client_with((coir_tls_opts){.alpn = "http/1.1"}, &trusts));
+    shown = context;
+    COIR_REQUIRE_OK(coir_tcp_listen("127.0.0.1:0", NULL, &server.listener));
+    COIR_REQUIRE_OK(coir_listener_address(server.listener, address, sizeof address));
+    (void)snprintf(server.url, sizeof server.url, "https://localhost%s/", strrchr(address, ':'));
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, serve_secured, &server, NULL));
+    COIR_AUTO(coir_http_session) *http = NULL;
+    COIR_AUTO(coir_buffer) body = {0};
+    OPEN(.tls = trusts, .connect_limit = COIR_SEC(1), .read_limit = COIR_SEC(1));
+    for (int i = 0; i < 2; i++) {
+        COIR_EXPECT_EQ(fetch(http, "", NULL, &body), 200);
+        COIR_EXPECT_STR(coir_buffer_text(&body), "hi");
+    }
+    COIR_EXPECT_EQ(server.connections, 1);
+    coir_http_session_close(COIR_TAKE(http));
+    OPEN(.connect_limit = COIR_SEC(1));
+    COIR_EXPECT_CODE(fetch(http, "", NULL, &body), -COIR_ECERTIFICATE);
 }
