@@ -1,9 +1,9 @@
 /* app.c: an application: what is registered in it, and how it is served.
  *
- * Serving is three groups. Accepting belongs to the caller's scope: a cancellation ends it. Requests
- * belong to a group behind a shield, so that a cancellation is the beginning of their grace and not
- * their end; services to a third one, which ends when the last request has. Contexts are started
- * before and stopped after all of it. Called by programs.
+ * Serving is three groups. Accepting belongs to the caller's scope: a cancellation ends it.
+ * Requests belong to a group behind a shield, so that a cancellation is the beginning of their
+ * grace and not their end; services to a third one, which ends when the last request has. Contexts
+ * are started before and stopped after all of it. Called by programs.
  */
 #include <errno.h>
 #include <stdio.h>
