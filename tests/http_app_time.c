@@ -261,7 +261,7 @@ static int take_long(coir_http_request *request)
     "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\n"          \
     "Connection: close\r\n\r\ndone\n"
 
-COIR_TEST_TAGGED(a_cancelled_server_drains, "real_clock,limit=30")
+COIR_TEST_TAGGED(a_cancelled_server_drains, "no_torture,real_clock,limit=30")
 {
     struct town town = {0};
     COIR_AUTO(coir_http_app) *app = NULL;
@@ -307,7 +307,7 @@ static int fail_soon(void *arg)
 }
 
 /* A request that hangs holds a server that has failed for its grace, and no longer. */
-COIR_TEST_TAGGED(a_service_that_fails_ends_the_server, "real_clock,limit=30")
+COIR_TEST_TAGGED(a_service_that_fails_ends_the_server, "no_torture,real_clock,limit=30")
 {
     struct town town = {0};
     COIR_AUTO(coir_http_app) *app = NULL;
@@ -360,7 +360,7 @@ COIR_TEST(a_client_that_leaves_cancels_its_handler)
 
 /* ---- idle connections ---- */
 
-COIR_TEST_TAGGED(an_idle_connection_holds_no_task, "real_clock")
+COIR_TEST_TAGGED(an_idle_connection_holds_no_task, "no_torture,real_clock")
 {
     enum { CONNECTIONS = 20 };
     static coir_stream *clients[CONNECTIONS];

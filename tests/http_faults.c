@@ -90,7 +90,7 @@ static int read_in_steps(coir_http_request *request)
 }
 
 /* A wait that ends early in the midst of any line of a chunked body loses nothing of it. */
-COIR_TEST(body_goes_on_after_a_deadline)
+COIR_TEST_TAGGED(body_goes_on_after_a_deadline, "no_torture")
 {
     static const char text[] = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
                                "5\r\nhello\r\n0\r\nA: b\r\n\r\n";
