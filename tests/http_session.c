@@ -34,13 +34,10 @@ static int read_request(struct server *server, coir_stream *stream)
     int r = coir_stream_read_until(stream, "\r\n\r\n", 4, 0, &head);
     if (r <= 0)
         return r;
-    char *text = strndup(head.data, head.length);
-    if (text == NULL)
-        return -ENOMEM;
-    const char *length = strstr(text, "Content-Length: ");
-    size_t size = length != NULL ? (size_t)strtoul(length + 16, NULL, 10) : 0;
-    free(text);
+    size_t before = server->asked.length;
     COIR_TRY(coir_buffer_append(&server->asked, head.data, head.length));
+    const char *length = strstr(server->asked.data + before, "Content-Length: ");
+    size_t size = length != NULL ? (size_t)strtoul(length + 16, NULL, 10) : 0;
     COIR_TRY(coir_buffer_reserve(&server->asked, size));
     if (size > 0)
         COIR_TRY(coir_stream_read_exactly(stream, server->asked.data + server->asked.length, size));
