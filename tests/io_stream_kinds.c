@@ -9,8 +9,8 @@
 #include <coir/stream_pair.h>
 #include <coir/testing_streams.h>
 
-#include "io/outside.h"
-#include "io/process_sys.h"
+#include "io/stream/outside.h"
+#include "io/process/sys.h"
 #include "net_pair.h"
 
 /* ---- the bottom: what filters stand on ---- */

@@ -4,7 +4,7 @@
 #ifndef COIR_TESTS_IO_URING_H
 #define COIR_TESTS_IO_URING_H
 
-#include "io/uring.h"
+#include "io/uring/uring.h"
 #include "net_pair.h"
 
 #define ONLY_HERE                                                                                  \

@@ -7,7 +7,7 @@
 #include <coir/pipe.h>
 #include <coir/stream.h>
 
-#include "io/stream.h"
+#include "io/stream/stream.h"
 #include "io_uring.h"
 
 static inline struct coir__uring_file *file_of(const coir_stream *stream)

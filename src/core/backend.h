@@ -31,7 +31,7 @@ enum coir__op_kind {
     COIR__OP_RECEIVE, /* receive up to count messages, with addresses and descriptors; result: how
                          many, at least 1, each with its length (0: the end of a stream) */
     COIR__OP_SEND,    /* send count messages; result: how many were sent, at least 1 */
-    COIR__OP_SYSTEM,  /* a call on a file or a path (io/system.h), which may wait; result: the
+    COIR__OP_SYSTEM,  /* a call on a file or a path (io/files/system.h), which may wait; result: the
                          call's, or at once -EOPNOTSUPP when a thread is to make it. No file */
 };
 

@@ -4,8 +4,8 @@
  * coir__sys_fault to make the n-th call fail by an errno of its choice, or to shorten a transfer to
  * one byte; in production the hook is NULL and costs one predicted branch. Calls are added here
  * when a room needs them, and nowhere else; only those of io_uring, which need its library, those
- * of the file system, and those of processes and terminals are in io/uring_sys.h, io/system_sys.h
- * and io/process_sys.h.
+ * of the file system, and those of processes and terminals are in io/uring/sys.h, io/files/sys.h
+ * and io/process/sys.h.
  */
 #ifndef COIR_CORE_SYS_H
 #define COIR_CORE_SYS_H

@@ -1,0 +1,559 @@
+/* stream.c: streams over a socket of the loop, or over functions of somebody else: making, reading,
+ * writing, asking, closing.
+ *
+ * Over a socket nothing is allocated for an operation: those of the file are used, and a call that
+ * has to wait leaves everything in the stream and parks by a tail call, so that the completion
+ * (read_done, write_done) computes the final result and wakes the task with it. A woken task does
+ * not touch the stream: it may be closed by then.
+ *
+ * Over functions each call to them is made inside a scope of its own. Closing the stream cancels
+ * those scopes, and the functions' own close is called when the last call has left: so they need
+ * not know that they can be interrupted. What reads through the buffer is in buffer.c.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include <coir/socket.h>
+
+#include "io/stream/stream.h"
+
+#define LINGER COIR_SEC(1)
+#define MOST_VECTORS 1024 /* of one system call: IOV_MAX */
+
+/* ---- making ---- */
+
+static int stream_new(struct coir_loop *loop, struct coir_stream **ret_stream)
+{
+    struct coir_stream *stream = coir__calloc(1, sizeof *stream);
+    if (stream == NULL)
+        return -ENOMEM;
+    stream->loop = loop;
+    *ret_stream = stream;
+    return 0;
+}
+
+int coir_stream_from_socket(coir_socket *socket, coir_stream **ret_stream)
+{
+    struct coir__file *file = (struct coir__file *)socket;
+    if (file == NULL || ret_stream == NULL)
+        return -EINVAL;
+    if (file->loop != coir__loop)
+        return coir__refuse(file->loop, NULL, -COIR_EWRONGLOOP);
+    if (file->read.active || file->write.active)
+        return -EBUSY;
+    struct coir_stream *stream;
+    int r = stream_new(file->loop, &stream);
+    if (r < 0)
+        return r;
+    stream->file = file;
+    file->user = stream;
+    *ret_stream = stream;
+    return 0;
+}
+
+int coir_stream_adopt(int fd, coir_stream **ret_stream)
+{
+    struct coir_loop *loop = coir__loop;
+    if (ret_stream == NULL)
+        return -EINVAL;
+    if (loop == NULL)
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
+    struct coir_stream *stream;
+    int r = stream_new(loop, &stream);
+    if (r < 0)
+        return r;
+    r = loop->backend->file_adopt(loop, fd, &stream->file);
+    if (r < 0) {
+        coir__free(stream);
+        return r;
+    }
+    stream->file->user = stream;
+    *ret_stream = stream;
+    return 0;
+}
+
+int coir_stream_open(const coir_stream_ops *ops, void *state, coir_stream **ret_stream)
+{
+    if (ops == NULL || ret_stream == NULL || ops->read == NULL || ops->write == NULL ||
+        ops->shutdown == NULL || ops->close == NULL)
+        return -EINVAL;
+    if (coir__loop == NULL)
+        return coir__refuse(NULL, NULL, -COIR_ENOTASK);
+    struct coir_stream *stream;
+    int r = stream_new(coir__loop, &stream);
+    if (r < 0)
+        return r;
+    stream->ops = ops;
+    stream->state = state;
+    *ret_stream = stream;
+    return 0;
+}
+
+void coir__stream_gone(struct coir_stream *stream)
+{
+    coir__stream_free_buffer(stream);
+    coir__free(stream);
+}
+
+int coir__stream_enter_slowly(struct coir_stream *stream, struct coir_task *self)
+{
+    coir__stream_hold(stream);
+    int r = coir__enter_slow(self);
+    return coir__stream_drop(stream) ? -COIR_ECLOSED : r;
+}
+
+/* ---- reading ---- */
+
+static void read_done(struct coir__op *op)
+{
+    struct coir__file *file = op->file;
+    struct coir_task *task = op->task;
+    int result;
+    if (op->result > 0) {
+        *(size_t *)op->user = (size_t)op->result;
+        result = 1;
+    } else {
+        result = coir__late(op, op->result);
+    }
+    if (coir__unlikely(file->closing)) {
+        coir__file_released(file);
+        result = -COIR_ECLOSED;
+    }
+    coir__wake(task, result);
+}
+
+/* Calls the functions of a stream without a file, inside a scope that its close cancels. */
+static int read_inside(struct coir_stream *stream, void *data, size_t size, size_t *ret_n)
+{
+    COIR_SCOPE(inside, COIR_FOREVER);
+    stream->inside[0] = &inside;
+    int r = stream->ops->read(stream->state, data, size, ret_n);
+    stream->inside[0] = NULL;
+    assert((r <= 0 || (*ret_n > 0 && *ret_n <= size)) && "a stream's read gave no or too many");
+    return r;
+}
+
+int coir__stream_read_below(struct coir_stream *stream, struct coir_task *self, void *data,
+                            size_t size, size_t *ret_n)
+{
+    if (coir__unlikely(stream->torn))
+        return -COIR_EBROKENSTREAM;
+    struct coir__file *file = stream->file;
+    if (coir__unlikely(file == NULL))
+        return read_inside(stream, data, size, ret_n);
+    struct coir__op *op = &file->read;
+    op->kind = COIR__OP_READ;
+    op->data = data;
+    op->length = size;
+    long n = self->loop->backend->start(self->loop, op);
+    if (n != COIR__STARTED) {
+        if (n <= 0)
+            return (int)n;
+        *ret_n = (size_t)n;
+        return 1;
+    }
+    op->task = self;
+    op->user = ret_n;
+    op->done = read_done;
+    return coir__park(self, &coir__wait_read, file);
+}
+
+static int read_held(struct coir_stream *stream, struct coir_task *self, void *data, size_t size,
+                     size_t *ret_n)
+{
+    coir__stream_hold(stream);
+    stream->reading = true;
+    int r = coir__stream_read_below(stream, self, data, size, ret_n);
+    stream->reading = false;
+    return coir__stream_drop(stream) && r <= 0 ? -COIR_ECLOSED : r;
+}
+
+int coir_stream_read(coir_stream *stream, void *data, size_t size, size_t *ret_n)
+{
+    struct coir_task *self = coir__self();
+    int r = coir__stream_check(stream, self);
+    if (coir__unlikely(r < 0))
+        return r;
+    if (coir__unlikely(size == 0 || data == NULL || ret_n == NULL))
+        return -EINVAL;
+    if (coir__unlikely(coir__stream_is_read(stream)))
+        return -EBUSY;
+    if (coir__unlikely(stream->buffer != NULL)) {
+        if (stream->count > 0)
+            return coir__stream_take(stream, data, size, ret_n);
+        coir__stream_free_buffer(stream);
+    }
+    if (coir__unlikely(stream->file == NULL))
+        return read_held(stream, self, data, size, ret_n);
+    return coir__stream_read_below(stream, self, data, size, ret_n);
+}
+
+/* ---- writing ---- */
+
+/* Takes n bytes that were sent off what is still to be sent. */
+static void advance(struct coir_stream *stream, size_t n)
+{
+    stream->sent |= n > 0;
+    if (stream->one.iov_len > 0) {
+        stream->one.iov_base = (char *)stream->one.iov_base + n;
+        stream->one.iov_len -= n;
+        return;
+    }
+    while (stream->left > 0 && n >= stream->next->iov_len) {
+        n -= stream->next->iov_len;
+        stream->next++;
+        stream->left--;
+    }
+    if (n > 0) { /* the rest of a vector that was sent in part */
+        assert(stream->left > 0 && "a stream's write took more than there was");
+        stream->one.iov_base = (char *)stream->next->iov_base + n;
+        stream->one.iov_len = stream->next->iov_len - n;
+        stream->next++;
+        stream->left--;
+    }
+}
+
+/* Sends what can be sent at once. Returns 0 when that was all, COIR__STARTED, or an error. */
+static long send_more(struct coir_stream *stream)
+{
+    struct coir_loop *loop = stream->loop;
+    struct coir__op *op = &stream->file->write;
+    op->kind = COIR__OP_WRITE;
+    while (stream->one.iov_len > 0 || stream->left > 0) {
+        bool single = stream->one.iov_len > 0;
+        op->vectors = single ? &stream->one : stream->next;
+        op->count = single ? 1 : stream->left < MOST_VECTORS ? (int)stream->left : MOST_VECTORS;
+        long n = loop->backend->start(loop, op);
+        if (n < 0) /* COIR__STARTED is negative too */
+            return n;
+        advance(stream, (size_t)n);
+    }
+    return 0;
+}
+
+static int write_ended(struct coir_stream *stream, long result)
+{
+    if (coir__unlikely(result < 0 && stream->sent))
+        stream->broken = true;
+    return (int)result;
+}
+
+static void write_done(struct coir__op *op)
+{
+    struct coir__file *file = op->file;
+    struct coir_stream *stream = file->user;
+    struct coir_task *task = op->task;
+    long result = op->result;
+    if (result >= 0) {
+        advance(stream, (size_t)result);
+        bool all = stream->one.iov_len == 0 && stream->left == 0;
+        if (stream->stopped || file->closing)
+            result = all ? 0 : -ECANCELED;
+        else
+            result = send_more(stream);
+        if (result == COIR__STARTED)
+            return;
+    }
+    int r = write_ended(stream, coir__late(op, result));
+    if (coir__unlikely(file->closing)) {
+        coir__file_released(file);
+        r = -COIR_ECLOSED;
+    }
+    coir__wake(task, r);
+}
+
+bool coir__stream_abort_write(struct coir_task *task)
+{
+    struct coir__file *file = (struct coir__file *)(uintptr_t)task->wait_object;
+    struct coir_stream *stream = file->user;
+    stream->stopped = true;
+    if (!file->loop->backend->cancel(file->loop, &file->write))
+        return false;
+    (void)write_ended(stream, -ECANCELED);
+    return true;
+}
+
+/* Sends one and then left vectors from next, as the caller has set them. */
+static int write_file(struct coir_stream *stream, struct coir_task *self)
+{
+    stream->sent = stream->stopped = false;
+    long r = send_more(stream);
+    if (r != COIR__STARTED)
+        return write_ended(stream, r);
+    struct coir__op *op = &stream->file->write;
+    op->task = self;
+    op->done = write_done;
+    return coir__park(self, &coir__wait_write, stream->file);
+}
+
+/* As read_inside; count 0 means a shutdown. */
+static int write_inside(struct coir_stream *stream, const struct iovec *vectors, size_t count,
+                        size_t *ret_n)
+{
+    COIR_SCOPE(inside, COIR_FOREVER);
+    stream->inside[1] = &inside;
+    int r = count > 0 ? stream->ops->write(stream->state, vectors, count, ret_n)
+                      : stream->ops->shutdown(stream->state);
+    stream->inside[1] = NULL;
+    return r;
+}
+
+/* Gives the functions of a stream all that is to be written, as they take it. */
+static int write_pieces(struct coir_stream *stream, struct coir_task *self)
+{
+    int r = 0;
+    stream->sent = false;
+    for (;;) {
+        advance(stream, 0); /* past empty vectors */
+        bool single = stream->one.iov_len > 0;
+        if (r < 0 || (!single && stream->left == 0))
+            return write_ended(stream, r);
+        size_t n = 0;
+        r = stream->sent ? coir__enter(self) : 0;
+        if (r == 0 && stream->closed)
+            r = -COIR_ECLOSED;
+        if (r == 0)
+            r = write_inside(stream, single ? &stream->one : stream->next,
+                             single ? 1 : stream->left, &n);
+        assert((r < 0 || (n > 0 && (!single || n <= stream->one.iov_len))) &&
+               "a stream's write took nothing, or too much");
+        if (r >= 0)
+            advance(stream, n);
+    }
+}
+
+/* Sends one and then left vectors from next, as the caller has set them. */
+static int write_held(struct coir_stream *stream, struct coir_task *self)
+{
+    coir__stream_hold(stream);
+    stream->writing = true;
+    int r = write_pieces(stream, self);
+    stream->writing = false;
+    return coir__stream_drop(stream) && r < 0 ? -COIR_ECLOSED : r;
+}
+
+static int shutdown_held(struct coir_stream *stream)
+{
+    coir__stream_hold(stream);
+    stream->writing = true;
+    int r = write_inside(stream, NULL, 0, NULL);
+    stream->writing = false;
+    return coir__stream_drop(stream) && r < 0 ? -COIR_ECLOSED : r;
+}
+
+int coir__stream_write_more(struct coir_stream *stream, struct coir_task *self, const void *data,
+                            size_t size)
+{
+    stream->one = (struct iovec){(void *)(uintptr_t)data, size};
+    stream->left = 0;
+    return stream->file != NULL ? write_file(stream, self) : write_pieces(stream, self);
+}
+
+int coir__stream_check_write(struct coir_stream *stream, struct coir_task *self)
+{
+    int r = coir__stream_check(stream, self);
+    if (coir__unlikely(r < 0))
+        return r;
+    if (coir__unlikely(stream->broken))
+        return -COIR_EBROKENSTREAM;
+    if (coir__unlikely(stream->writing || (stream->file != NULL && stream->file->write.active)))
+        return -EBUSY;
+    return 0;
+}
+
+int coir_stream_write(coir_stream *stream, const void *data, size_t size)
+{
+    struct coir_task *self = coir__self();
+    int r = coir__stream_check_write(stream, self);
+    if (coir__unlikely(r < 0))
+        return r;
+    if (coir__unlikely(data == NULL && size > 0))
+        return -EINVAL;
+    stream->one = (struct iovec){(void *)(uintptr_t)data, size};
+    stream->left = 0;
+    if (coir__unlikely(stream->file == NULL))
+        return write_held(stream, self);
+    return write_file(stream, self);
+}
+
+int coir_stream_write_vectors(coir_stream *stream, const struct iovec *vectors, size_t count)
+{
+    struct coir_task *self = coir__self();
+    int r = coir__stream_check_write(stream, self);
+    if (r < 0)
+        return r;
+    if (vectors == NULL && count > 0)
+        return -EINVAL;
+    stream->one.iov_len = 0;
+    stream->next = vectors;
+    stream->left = count;
+    return stream->file != NULL ? write_file(stream, self) : write_held(stream, self);
+}
+
+int coir_stream_shutdown(coir_stream *stream)
+{
+    int r = coir__stream_check_write(stream, coir__self());
+    if (r < 0)
+        return r;
+    if (stream->file != NULL)
+        return stream->loop->backend->file_shutdown(stream->loop, stream->file, SHUT_WR);
+    return shutdown_held(stream);
+}
+
+/* ---- asking ---- */
+
+static const char *name_of(struct coir_loop *loop, struct coir__file *file)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    int r = loop->backend->file_name(loop, file, false, (struct sockaddr *)&address, &length);
+    if (r < 0)
+        return r == -ENOTSOCK ? "descriptor" : "socket";
+    return address.ss_family == AF_UNIX ? "unix" : "tcp";
+}
+
+static int query_file(struct coir_stream *stream, int key, void *ret_value)
+{
+    struct coir_loop *loop = stream->loop;
+    struct coir__file *file = stream->file;
+    int r = -EOPNOTSUPP;
+    switch (key) {
+    case COIR_QUERY_NAME: *(const char **)ret_value = name_of(loop, file); return 0;
+    case COIR_QUERY_DESCRIPTOR:
+        if (!loop->backend->simulated)
+            r = *(int *)ret_value = file->fd;
+        if (loop->backend->file_show != NULL)
+            loop->backend->file_show(loop, file);
+        return r < 0 ? r : 0;
+    case COIR_QUERY_UNREAD:
+        r = loop->backend->file_unread(loop, file);
+        *(size_t *)ret_value = r > 0 ? (size_t)r : 0;
+        return 0;
+    default: return r;
+    }
+}
+
+static int query_ops(struct coir_stream *stream, int key, void *ret_value)
+{
+    const coir_stream_ops *ops = stream->ops;
+    if (key == COIR_QUERY_NAME) {
+        *(const char **)ret_value = ops->name;
+        return 0;
+    }
+    int r = ops->query != NULL ? ops->query(stream->state, key, ret_value) : -EOPNOTSUPP;
+    if (key == COIR_QUERY_UNREAD && r == -EOPNOTSUPP) {
+        *(size_t *)ret_value = 0;
+        r = 0;
+    }
+    return r;
+}
+
+int coir_stream_query(coir_stream *stream, int key, void *ret_value)
+{
+    if (stream == NULL || ret_value == NULL)
+        return -EINVAL;
+    if (stream->loop != coir__loop)
+        return coir__refuse(stream->loop, NULL, -COIR_EWRONGLOOP);
+    int r = stream->file != NULL ? query_file(stream, key, ret_value)
+                                 : query_ops(stream, key, ret_value);
+    if (r == 0 && key == COIR_QUERY_UNREAD)
+        *(size_t *)ret_value += stream->count;
+    return r;
+}
+
+int coir_stream_address(coir_stream *stream, bool peer, struct sockaddr *ret_address,
+                        socklen_t *length)
+{
+    coir_stream *lower;
+    while (stream != NULL && stream->file == NULL &&
+           coir_stream_query(stream, COIR_QUERY_LOWER, &lower) == 0)
+        stream = lower;
+    if (stream == NULL || stream->file == NULL)
+        return stream == NULL ? -EINVAL : -ENOTSOCK;
+    return coir_socket_address((coir_socket *)stream->file, peer, ret_address, length);
+}
+
+/* ---- closing ---- */
+
+/* Closing a socket that has unread bytes makes the kernel reset the connection, and the peer may
+ * lose what it has not read yet. So the end is said first, and what the peer still sends is thrown
+ * away. What knows no half close, such as a pipe, needs none of this. Returns whether the peer
+ * would not stop. */
+static bool drain(struct coir_stream *stream, struct coir_task *self)
+{
+    struct coir_loop *loop = stream->loop;
+    struct coir__file *file = stream->file;
+    if (loop->backend->file_unread(loop, file) <= 0 ||
+        loop->backend->file_shutdown(loop, file, SHUT_WR) == -ENOTSOCK)
+        return false;
+    coir__stream_free_buffer(stream);
+    COIR_SCOPE(linger, LINGER);
+    char data[4096];
+    size_t n;
+    int r;
+    do {
+        r = coir__enter(self);
+        if (r >= 0)
+            r = coir__stream_read_below(stream, self, data, sizeof data, &n);
+    } while (r > 0);
+    return r < 0;
+}
+
+/* That the task of the last call was cancelled does not make this close an abrupt one: hence the
+ * shield. */
+void coir__stream_closed(struct coir_stream *stream)
+{
+    COIR_SHIELD(LINGER);
+    stream->ops->close(stream->state, stream->abrupt);
+    coir__stream_gone(stream);
+}
+
+/* Closes a stream without a file: now, or when those that are inside have been told and left. */
+static void close_ops(struct coir_stream *stream, bool abrupt)
+{
+    assert(!stream->closed && "closed twice");
+    stream->closed = true;
+    stream->abrupt = abrupt || stream->writing;
+    for (size_t i = 0; i < COIR_COUNT(stream->inside); i++)
+        if (stream->inside[i] != NULL)
+            coir__scope_cancel(stream->inside[i], NULL);
+    if (stream->holds == 0)
+        coir__stream_closed(stream);
+}
+
+/* A task that was to be started for stream must hear of its end before anything is freed. */
+static void tell_awaiting(coir_stream *stream)
+{
+    if (coir__unlikely(stream->awaited != NULL))
+        coir__readable_lost(stream->awaited);
+}
+
+static void close_stream(coir_stream *stream, bool abrupt)
+{
+    if (stream->file != NULL)
+        coir__file_release(stream->file, abrupt);
+    else
+        close_ops(stream, abrupt);
+}
+
+void coir_stream_close(coir_stream *stream)
+{
+    if (stream == NULL || coir__elsewhere(stream->loop, NULL))
+        return;
+    tell_awaiting(stream);
+    struct coir_task *self = coir__self();
+    struct coir__file *file = stream->file;
+    bool abrupt = stream->broken || (self != NULL && self->pending != 0);
+    if (!abrupt && self != NULL && file != NULL && !coir__stream_is_read(stream) &&
+        !file->write.active)
+        abrupt = drain(stream, self);
+    close_stream(stream, abrupt);
+}
+
+void coir_stream_abort(coir_stream *stream)
+{
+    if (stream == NULL || coir__elsewhere(stream->loop, NULL))
+        return;
+    tell_awaiting(stream);
+    close_stream(stream, true);
+}
