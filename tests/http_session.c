@@ -442,32 +442,89 @@ static int serve_secured(void *arg)
     return coir_tls_serve(server->listener, shown, answer, server);
 }
 
+/* Serves by TLS; whom a client trusts is written to *ret_trusts. */
+static int begin_secured(coir_group *group, struct server *server, coir_tls_context **ret_trusts)
+{
+    char address[COIR_ADDRESS_TEXT];
+    COIR_TRY(server_with("good", (coir_tls_opts){.alpn = "http/1.1"}, &shown));
+    COIR_TRY(client_with((coir_tls_opts){.alpn = "http/1.1"}, ret_trusts));
+    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, &server->listener));
+    COIR_TRY(coir_listener_address(server->listener, address, sizeof address));
+    (void)snprintf(server->url, sizeof server->url, "https://localhost%s/", strrchr(address, ':'));
+    return coir_spawn(group, serve_secured, server, NULL);
+}
+
+static void end_secured(struct server *server)
+{
+    coir_tls_context_close(COIR_TAKE(shown));
+    end(server);
+}
+
+#define SECURED_SERVER(...)                                                                        \
+    static const char *const replies[] = {__VA_ARGS__, NULL};                                      \
+    __attribute__((cleanup(end_secured))) struct server server = {.replies = replies};             \
+    COIR_AUTO(coir_tls_context) *trusts = NULL;                                                    \
+    COIR_GROUP(group);                                                                             \
+    COIR_AUTO(coir_http_session) *http = NULL;                                                     \
+    COIR_AUTO(coir_buffer) body = {0};                                                             \
+    COIR_REQUIRE_OK(begin_secured(&group, &server, &trusts))
+#define SOON .connect_limit = COIR_SEC(1), .read_limit = COIR_SEC(1)
+
 /* The name in the URL is what the certificate must be for; the session's own context trusts the
  * system's list, and so nobody here. */
 COIR_TEST_TAGGED(https_checks_who_answers, "real_clock")
 {
-    static const char *const replies[] = {OK("2", "hi"), OK("2", "hi"), NULL};
-    __attribute__((cleanup(end))) struct server server = {.replies = replies};
-    COIR_AUTO(coir_tls_context) *context = NULL;
-    COIR_AUTO(coir_tls_context) *trusts = NULL;
-    char address[COIR_ADDRESS_TEXT];
-    COIR_REQUIRE_OK(server_with("good", (coir_tls_opts){.alpn = "http/1.1"}, &context));
-    COIR_REQUIRE_OK(client_with((coir_tls_opts){.alpn = "http/1.1"}, &trusts));
-    shown = context;
-    COIR_REQUIRE_OK(coir_tcp_listen("127.0.0.1:0", NULL, &server.listener));
-    COIR_REQUIRE_OK(coir_listener_address(server.listener, address, sizeof address));
-    (void)snprintf(server.url, sizeof server.url, "https://localhost%s/", strrchr(address, ':'));
-    COIR_GROUP(group);
-    COIR_REQUIRE_OK(coir_spawn(&group, serve_secured, &server, NULL));
-    COIR_AUTO(coir_http_session) *http = NULL;
-    COIR_AUTO(coir_buffer) body = {0};
-    OPEN(.tls = trusts, .connect_limit = COIR_SEC(1), .read_limit = COIR_SEC(1));
+    SECURED_SERVER(OK("2", "hi"), OK("2", "hi"));
+    OPEN(.tls = trusts, SOON);
     for (int i = 0; i < 2; i++) {
         COIR_EXPECT_EQ(fetch(http, "", NULL, &body), 200);
         COIR_EXPECT_STR(coir_buffer_text(&body), "hi");
     }
     COIR_EXPECT_EQ(server.connections, 1);
     coir_http_session_close(COIR_TAKE(http));
-    OPEN(.connect_limit = COIR_SEC(1));
+    OPEN(SOON);
     COIR_EXPECT_CODE(fetch(http, "", NULL, &body), -COIR_ECERTIFICATE);
+}
+
+/* It is written with the head, also when there is no body to hold a connection, on a new connection
+ * and on a kept one; plain HTTP has none. */
+COIR_TEST_TAGGED(the_certificate_of_who_answers, "real_clock")
+{
+    SECURED_SERVER(OK("2", "hi"), "HTTP/1.1 204 No Content\r\n\r\n");
+    coir_tls_certificate certificate = {0};
+    coir_http_request_opts opts = {.ret_certificate = &certificate};
+    OPEN(.tls = trusts, SOON);
+    COIR_EXPECT_EQ(fetch(http, "", &opts, &body), 200);
+    COIR_EXPECT_CONTAINS(certificate.names, "localhost");
+    COIR_EXPECT_GT(certificate.until, certificate.since);
+    int64_t until = certificate.until;
+    certificate = (coir_tls_certificate){0};
+    COIR_EXPECT_EQ(fetch(http, "", &opts, &body), 204);
+    COIR_EXPECT_EQ(certificate.until, until);
+    COIR_EXPECT_EQ(server.connections, 1);
+
+    __attribute__((cleanup(end))) struct server plain = {
+        .replies = (const char *const[]){OK("2", "hi"), NULL}};
+    COIR_GROUP(others);
+    COIR_REQUIRE_OK(begin(&others, &plain));
+    COIR_EXPECT_EQ(fetch(http, plain.url, &opts, &body), 200);
+    COIR_EXPECT_EQ(certificate.until, 0);
+    COIR_EXPECT_EQ(certificate.names[0], '\0');
+}
+
+/* Each request says that it is the last, and is, whatever the server would like. */
+COIR_TEST(no_connection_is_kept)
+{
+    SERVER(OK("2", "hi"), OK("2", "hi"), OK("2", "hi"));
+    OPEN(.no_keep_alive = true);
+    COIR_AUTO(coir_buffer) body = {0};
+    for (int i = 1; i <= 3; i++) {
+        COIR_EXPECT_EQ(fetch(http, "", NULL, &body), 200);
+        COIR_EXPECT_EQ(server.connections, i);
+    }
+    COIR_EXPECT_CONTAINS(coir_buffer_text(&server.asked), "\r\nConnection: close\r\n");
+    coir_http_session_stats stats;
+    coir_http_session_stats_get(http, &stats);
+    COIR_EXPECT_EQ(stats.reused, 0);
+    COIR_EXPECT_EQ(stats.idle, 0);
 }

@@ -383,6 +383,24 @@ COIR_TEST(what_is_old_or_no_longer_good_is_not_used)
     COIR_EXPECT_EQ(stats_of(pool).open, 0);
 }
 
+/* Nor by who waits for it already. */
+COIR_TEST(each_is_used_so_often)
+{
+    struct world world = {0};
+    COIR_AUTO(coir_pool) *pool = NULL;
+    COIR_REQUIRE_OK(open_pool(&world, (coir_pool_opts){.uses = 2, .max = 1}, &pool));
+    struct user users[5];
+    COIR_GROUP(group);
+    for (int i = 0; i < 5; i++) {
+        users[i] = (struct user){.pool = pool, .key = "a:1", .holds = COIR_MS(10)};
+        COIR_REQUIRE_OK(coir_spawn(&group, use, &users[i], NULL));
+    }
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ(world.opened, 3);
+    COIR_EXPECT_EQ(stats_of(pool).retired, 2);
+    COIR_EXPECT_EQ(stats_of(pool).open, 1);
+}
+
 COIR_TEST(closing_awaits_what_is_in_use)
 {
     struct world world = {.leaves = COIR_MS(100)};

@@ -24,6 +24,7 @@ COIR__BEGIN
 
 struct json_t; /* of jansson */
 struct coir_tls_context;
+struct coir_tls_certificate;
 struct coir_limiter;
 
 /* A client's connections, cookies and defaults; opaque. */
@@ -50,6 +51,7 @@ typedef struct coir_http_session_opts {
     bool no_cookies;                       /* neither keep nor send cookies */
     bool no_compression;                   /* neither ask for nor unpack compressed bodies */
     bool fail_on_status;                   /* 400 and above are -COIR_ESTATUS */
+    bool no_keep_alive; /* each request has a connection of its own, and says so */
     size_t coir__reserved[8];
 } coir_http_session_opts;
 
@@ -84,7 +86,10 @@ typedef struct coir_http_request_opts {
     uint64_t stream_length; /* so many; 0: not known */
     bool no_redirects;      /* a redirect is the response */
     bool no_retry;          /* never sent again, whatever the method */
-    size_t coir__reserved[6];
+    /* NULL, or where to write the certificate of the server that has answered, after redirects:
+     * see <coir/tls.h>. Without TLS all of it is 0. */
+    struct coir_tls_certificate *ret_certificate;
+    size_t coir__reserved[5];
 } coir_http_request_opts;
 
 /* Sends a request and waits for the head of its response. url is absolute, or resolved against the

@@ -56,7 +56,8 @@ typedef struct coir_pool_opts {
     size_t waiting;     /* tasks that may wait for a place; 0: any number */
     coir_time idle;     /* who is not used for so long is closed; 0: 15 s, COIR_FOREVER: never */
     coir_time age;      /* one that is older is not used again; 0: no bound */
-    size_t coir__reserved[6];
+    uint64_t uses;      /* one that was acquired so often is not used again; 0: no bound */
+    size_t coir__reserved[5];
 } coir_pool_opts;
 
 /* Opens a pool. It opens no connection, and belongs to the loop where it is used first. opts is not
@@ -102,7 +103,7 @@ typedef struct coir_pool_stats {
     uint64_t acquired, reused, opened;
     uint64_t failed;    /* openings */
     uint64_t discarded; /* by coir_pool_discard */
-    uint64_t retired;   /* unused for too long, too old, no longer good, or in the way of another */
+    uint64_t retired;   /* unused for too long, worn out, no longer good, or in another's way */
     uint64_t coir__reserved[4];
 } coir_pool_stats;
 

@@ -32,10 +32,12 @@ coir_http_response *coir__http_response_make(coir_http_session *session, const c
     return response;
 }
 
-/* Whether the next request may use the connection. */
+/* Whether the next request may use the connection. With no_keep_alive none will: the pool closes
+ * it in peace. */
 static bool is_reusable(const coir_http_response *response)
 {
-    return response->body.over && response->head.keep_alive && response->body.failed == 0 &&
+    bool keep_alive = response->head.keep_alive || response->session->opts.no_keep_alive;
+    return response->body.over && keep_alive && response->body.failed == 0 &&
            response->body.framing != COIR__HTTP_TO_THE_END;
 }
 

@@ -19,6 +19,7 @@
 #include <jansson.h>
 
 #include <coir/memory.h>
+#include <coir/tls.h>
 
 enum { INTERIM_MOST = 16, SMALL = 16 << 10 };
 
@@ -171,7 +172,7 @@ static int put_head(const struct call *call, coir_buffer *out)
     }
     COIR_TRY(coir__http_put(out, " HTTP/1.1\r\nHost: "));
     COIR_TRY(coir_buffer_append(out, host, length));
-    COIR_TRY(coir__http_put(out, "\r\n"));
+    COIR_TRY(coir__http_put(out, opts->no_keep_alive ? "\r\nConnection: close\r\n" : "\r\n"));
     COIR_TRY(put_headers(call, out, opts->headers, call->opts->headers));
     COIR_TRY(put_headers(call, out, call->opts->headers, NULL));
     if (!opts->no_compression && own_header(call, "Accept-Encoding") == NULL)
@@ -310,11 +311,23 @@ static int take_cookies(struct call *call, const coir_http_response *response)
     return 0;
 }
 
+static int take_certificate(struct call *call, coir_stream *stream)
+{
+    coir_tls_certificate *certificate = call->opts->ret_certificate;
+    if (certificate == NULL)
+        return 0;
+    int r = coir_tls_stream_peer(stream, certificate);
+    if (r == -EOPNOTSUPP || r == -ENOENT)
+        *certificate = (coir_tls_certificate){0};
+    return r == -EOPNOTSUPP || r == -ENOENT ? 0 : r;
+}
+
 static int attempt(struct call *call, coir_http_response *response)
 {
     struct coir__http_link *link = response->pooled->connection;
     COIR_TRY(send_request(call, link));
-    return read_final_head(call, link->stream, &response->head);
+    COIR_TRY(read_final_head(call, link->stream, &response->head));
+    return take_certificate(call, link->stream);
 }
 
 static int exchange(struct call *call, coir_http_response *response)

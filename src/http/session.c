@@ -175,7 +175,8 @@ static int prepare(coir_http_session *session)
                                  .arg = session,
                                  .max = opts->limit,
                                  .max_per_key = opts->limit_per_host,
-                                 .idle = opts->idle};
+                                 .idle = opts->idle,
+                                 .uses = opts->no_keep_alive};
     return coir_pool_open(&pool, &session->pool);
 }
 

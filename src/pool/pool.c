@@ -318,10 +318,11 @@ static void look_after(coir_pool *pool, struct key *key)
 
 /* ---- what was opened or released ---- */
 
-static bool is_too_old(const struct member *member, coir_time now)
+static bool is_worn_out(const struct member *member, coir_time now)
 {
-    coir_time age = member->pool->opts.age;
-    return age > 0 && now - member->pooled.opened >= age;
+    const coir_pool_opts *opts = &member->pool->opts;
+    return (opts->age > 0 && now - member->pooled.opened >= opts->age) ||
+           (opts->uses > 0 && member->pooled.uses >= opts->uses);
 }
 
 static void keep_idle(struct member *member, coir_time now)
@@ -344,11 +345,11 @@ static void pass_on(struct member *member)
     const struct waiter *waiter = first_waiter(key);
     bool needed = waiter != NULL &&
                   (hungry == NULL || hungry == key || waiter->ticket <= hungry->hungry_since);
-    if (!pool->closed && !is_too_old(member, now) && needed) {
+    if (!pool->closed && !is_worn_out(member, now) && needed) {
         serve(pool, key, member, 0, "");
         take_out(&key->hungry); /* to the end, if it still is */
         queue_hungry(pool, key);
-    } else if (!pool->closed && !is_too_old(member, now) && hungry == NULL) {
+    } else if (!pool->closed && !is_worn_out(member, now) && hungry == NULL) {
         keep_idle(member, now);
     } else {
         pool->total.retired += !pool->closed;
@@ -435,7 +436,7 @@ static struct member *take_idle(coir_pool *pool, struct key *key)
     coir_time now = coir_loop_time(pool->loop);
     while (!is_alone(&key->idle)) {
         struct member *member = OF(key->idle.next, struct member, of_key);
-        if (!is_too_old(member, now) &&
+        if (!is_worn_out(member, now) &&
             (pool->opts.usable == NULL ||
              pool->opts.usable(member->pooled.connection, now - member->since, pool->opts.arg))) {
             take_idle_out(member);
