@@ -4,31 +4,13 @@
 set -eu
 program=$1/tests/program-debug
 [ -x "$program" ] || exit 77
-work=$(mktemp -d)
-pid=
-trap '[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true; rm -rf "$work"' EXIT
-failures=0
-fail() {
-    echo "$*"
-    cat "$work/err"
-    failures=$((failures + 1))
-}
-
-# until COMMAND...: waits up to 10 s for it to succeed.
-until_true() {
-    tries=0
-    while ! "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 200 ] || return 1
-        sleep 0.05
-    done
-}
+. "$(dirname -- "$0")/lib/scratch.sh"
 
 start() {
     : >"$work/out"
     : >"$work/err"
     env --default-signal=QUIT "$program" "$@" >"$work/out" 2>"$work/err" & # a shell makes it ignored
-    pid=$!
+    pid=$! pids=$!
     until_true grep -q ready "$work/out" || fail "$*: does not begin"
 }
 
@@ -40,7 +22,7 @@ stop() {
     kill -0 "$pid" || fail 'SIGQUIT has ended it'
     kill "-$1" "$pid"
     wait "$pid" || true
-    pid=
+    pids=
 }
 
 for mode in 0 1; do

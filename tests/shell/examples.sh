@@ -5,13 +5,7 @@
 set -eu
 export COIR_VIRTUAL_CLOCK=1
 root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-fail() {
-    echo "$*"
-    failures=$((failures + 1))
-}
+. "$(dirname -- "$0")/lib/scratch.sh"
 
 for source in "$root"/examples/*.c; do
     [ -e "$source" ] || exit 77

@@ -4,13 +4,7 @@ set -eu
 program=$1/tests/program-parked
 command -v gdb >/dev/null || exit 77
 [ -x "$program" ] && [ "$(uname -m)" = x86_64 ] || exit 77
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-fail() {
-    echo "$*"
-    failures=$((failures + 1))
-}
+. "$(dirname -- "$0")/lib/scratch.sh"
 
 # What coir__switch_raw keeps below the stack pointer of a context that does not run.
 cat >"$work/commands" <<'END'

@@ -5,29 +5,7 @@ set -eu
 program=$1/tests/program-http
 certificates=$1/tests/certificates
 [ -x "$program" ] && command -v curl >/dev/null || exit 77
-work=$(mktemp -d)
-pids=
-stop() {
-    # shellcheck disable=SC2086 # they are words to split
-    [ -z "$pids" ] || kill $pids 2>/dev/null || :
-    rm -rf "$work"
-}
-trap stop EXIT
-failures=0
-fail() {
-    echo "$*"
-    failures=$((failures + 1))
-}
-
-# until_true COMMAND...: waits up to 10 s for it to succeed.
-until_true() {
-    tries=0
-    while ! "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 200 ] || return 1
-        sleep 0.05
-    done
-}
+. "$(dirname -- "$0")/lib/scratch.sh"
 
 # serve ARGUMENT...: a server; $port is where, $server who.
 serve() {

@@ -4,13 +4,7 @@
 set -eu
 program=$1/tests/program-main
 [ -x "$program" ] || exit 77
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-fail() {
-    echo "$*"
-    failures=$((failures + 1))
-}
+. "$(dirname -- "$0")/lib/scratch.sh"
 
 # codes WANTED ARGUMENT...: how it ends.
 codes() {
