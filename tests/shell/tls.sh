@@ -20,9 +20,16 @@ serve() {
     port=$(sed -n 's/^PORT //p' "$work/port")
 }
 
+# say LINE: a line for our server; goes on when its answer, or the end of all, is there.
+say() {
+    echo "$1"
+    until_true grep -q "^you said: $1\|^closed\|errno\|error" "$work/out" "$work/err" || :
+}
+
 # ask ARGUMENT...: a line from the openssl command to our server; it waits for the answer.
 ask() {
-    { echo hello; sleep 0.3; } | timeout 20 openssl s_client -connect "127.0.0.1:$port" -CAfile \
+    : >"$work/out" && : >"$work/err"
+    say hello | timeout 20 openssl s_client -connect "127.0.0.1:$port" -CAfile \
         "$certificates/root.pem" -verify_return_error -verify_hostname example.org "$@" >"$work/out" 2>"$work/err"
 }
 
@@ -38,10 +45,12 @@ ask -alpn echo || fail 's_client: ALPN'
 printed '^ALPN protocol: echo$' || fail 's_client: ALPN'
 if ask -alpn other; then fail 's_client: a protocol that is not ours'; fi
 if ask -tls1_1 -cipher DEFAULT@SECLEVEL=0; then fail 's_client: TLS 1.1'; fi
-{ echo hello; echo R; sleep 0.3; } | timeout 20 openssl s_client -connect "127.0.0.1:$port" -tls1_2 \
+: >"$work/out" && : >"$work/err"
+{ say hello; echo R; sleep 0.3; } | timeout 20 openssl s_client -connect "127.0.0.1:$port" -tls1_2 \
     >"$work/out" 2>"$work/err" || :
 if printed 'verify return.*verify return.*verify return'; then fail 's_client: renegotiated'; fi
-{ echo hello; echo K; sleep 0.2; echo again; sleep 0.3; } | timeout 20 openssl s_client -connect "127.0.0.1:$port" \
+: >"$work/out" && : >"$work/err"
+{ say hello; echo K; sleep 0.2; say again; } | timeout 20 openssl s_client -connect "127.0.0.1:$port" \
     -tls1_3 >"$work/out" 2>"$work/err" || :
 printed '^you said: again$' || fail 's_client: no answer after its key has changed'
 [ ! -s "$work/server.err" ] || fail "our server says: $(cat "$work/server.err")"
@@ -113,6 +122,7 @@ exec 3<>"$work/never"
 
 # begin WAY ARGUMENT...: our program, up to where it has sent everything; $closer is who it is.
 begin() {
+    : >"$work/out"
     timeout 30 "$program" "$@" <"$work/go" >"$work/out" 2>"$work/err" &
     closer=$!
     exec 4>"$work/go"
