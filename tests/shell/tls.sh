@@ -23,7 +23,7 @@ serve() {
 # say LINE: a line for our server; goes on when its answer, or the end of all, is there.
 say() {
     echo "$1"
-    until_true grep -q "^you said: $1\|^closed\|errno\|error" "$work/out" "$work/err" || :
+    until_true grep -q "^you said: $1\|errno=\|:error:" "$work/out" "$work/err" || :
 }
 
 # ask ARGUMENT...: a line from the openssl command to our server; it waits for the answer.
