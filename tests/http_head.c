@@ -166,8 +166,8 @@ COIR_TEST(transfer_codings_that_are_none)
         "identity",
         "chunked,",
         ", chunked",
-        "\x0b"
-        "chunked",
+        ("\x0b"
+         "chunked"),
         "chunked\x0b",
         "\"chunked\"",
         "chunked chunked",

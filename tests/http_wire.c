@@ -78,8 +78,9 @@ COIR_TEST(nothing_is_answered_behind_a_wrong_framing)
         answered = 0;
         COIR_EXPECT_OK(visit(app, rows[i], &text));
         const char *all = coir_buffer_text(&text);
-        bool good = COIR_EXPECT_EQ(answered, 0) & COIR_EXPECT_CONTAINS(all, "HTTP/1.1 ") &
-                    COIR_EXPECT_CONTAINS(all, "\r\nConnection: close\r\n");
+        bool good = COIR_EXPECT_EQ(answered, 0);
+        good &= COIR_EXPECT_CONTAINS(all, "HTTP/1.1 ");
+        good &= COIR_EXPECT_CONTAINS(all, "\r\nConnection: close\r\n");
         if (good) {
             good = COIR_EXPECT(all[9] == '4' || all[9] == '5');
             good &= COIR_EXPECT(strstr(all + 1, "HTTP/1.1 ") == NULL);
@@ -101,8 +102,8 @@ COIR_TEST(nothing_is_answered_behind_a_wrong_body)
         "-5\r\nhello\r\n0\r\n\r\n",
         "fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
         "5;a\nb\r\nhello\r\n0\r\n\r\n",
-        "0\r\n"
-        "X\r\n\r\n",
+        ("0\r\n"
+         "X\r\n\r\n"),
         "0\r\n X: y\r\n\r\n",
         "\r\n",
         "5\r\nhello\r\n\r\n0\r\n\r\n",
@@ -119,10 +120,9 @@ COIR_TEST(nothing_is_answered_behind_a_wrong_body)
         answered = 0;
         COIR_EXPECT_OK(visit(app, request, &text));
         const char *all = coir_buffer_text(&text);
-        bool good =
-            COIR_EXPECT_EQ(answered, 1) &
-            COIR_EXPECT_CONTAINS(all, read ? "HTTP/1.1 400 Bad Request\r\n" : "HTTP/1.1 200") &
-            COIR_EXPECT(all[0] != '\0' && strstr(all + 1, "HTTP/1.1 ") == NULL);
+        bool good = COIR_EXPECT_EQ(answered, 1);
+        good &= COIR_EXPECT_CONTAINS(all, read ? "HTTP/1.1 400 Bad Request\r\n" : "HTTP/1.1 200");
+        good &= COIR_EXPECT(all[0] != '\0' && strstr(all + 1, "HTTP/1.1 ") == NULL);
         if (!good)
             printf("    of: %s\n", request);
     }

@@ -495,7 +495,7 @@ COIR_TEST(tasks_for_idle_connections)
         char data[8];
         COIR_GROUP(group);
         COIR_REQUIRE_OK(coir_stream_write(a, "12345678", first));
-        COIR_REQUIRE_OK(coir_stream_write(a, "12345678" + first, 8 - first));
+        COIR_REQUIRE_OK(coir_stream_write(a, &"12345678"[first], 8 - first));
         COIR_REQUIRE_OK(coir_sleep(COIR_MS(20)));
         COIR_REQUIRE_OK(coir_stream_read_exactly(b, data, 4));
         COIR_REQUIRE_OK(coir_spawn_on_readable(&group, b, COIR_SEC(5), note, &started));
