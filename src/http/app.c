@@ -283,6 +283,8 @@ static int run(coir_http_app *app, coir_listener *listener)
 static int serve(coir_http_app *app, coir_listener *listener)
 {
     app->served = true;
+    if (app->begun != NULL)
+        (void)coir_event_set(app->begun);
     int r = run(app, listener);
     app->served = false;
     stop_contexts(app, app->last_context);

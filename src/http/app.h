@@ -105,6 +105,7 @@ struct coir_http_app {
     coir_http_app_stats stats;
     /* while it is served */
     bool served;              /* by a listener */
+    coir_event *begun;        /* to be set when its contexts have started; NULL: nobody waits */
     coir_http_request *spare; /* a record that nobody uses */
 };
 
