@@ -138,8 +138,8 @@ static long try_poll(struct coir__epoll_file *file, const struct coir__op *op)
         events = coir__sys_poll(file->file.fd, op->events);
     while (events == -EINTR);
     if (events == 0)
-        file->flags &= ~(uint32_t)(op == &file->file.write ? COIR__EPOLL_WRITABLE
-                                                           : COIR__EPOLL_READABLE);
+        file->flags &=
+            ~(uint32_t)(op == &file->file.write ? COIR__EPOLL_WRITABLE : COIR__EPOLL_READABLE);
     return events == 0 ? COIR__STARTED : events;
 }
 
