@@ -167,6 +167,8 @@ COIR_TEST(paths_lead_to_their_routes)
         {GET("//x"), REPLY("404 Not Found", "", "14", "404 Not Found\n")},
         {GET("/a%00b"),
          REPLY("400 Bad Request", "", "47", "400 Bad Request: a byte of value 0 in the path\n")},
+        {GET("/%zz"), REPLY("400 Bad Request", "", "63",
+                            "400 Bad Request: '%' without two hexadecimal digits, at byte 0\n")},
     };
     COIR_AUTO(coir_http_app) *app = NULL;
     COIR_REQUIRE_OK(open_app((coir_http_app_opts){0}, &app));
@@ -290,6 +292,7 @@ COIR_TEST(queries_cookies_and_headers)
                  "Cookie: cc=1; xc=2; c=\"v\" ; c=3\r\nX-H:  a b \r\nX-h: 2\r\n\r\n",
                  OK("39", "q=x y& c=\"v\" h=a b t=a=1&q=x+%79%26&q=2"));
     EXPECT_VISIT(app, GET("/?q=%zz"), OK("19", "q=- c=- h=- t=q=%zz"));
+    EXPECT_VISIT(app, GET("/?q=a%00b"), OK("21", "q=- c=- h=- t=q=a%00b"));
 }
 
 static int echo(coir_http_request *request)

@@ -218,8 +218,8 @@ COIR__PUBLIC const char *coir_http_request_param(const coir_http_request *reques
                                                  const char *name);
 
 /* The decoded value of a name in the query; of a cookie; of a header.
- * Returns a string, or NULL when there is none (or no memory, or it is wrongly encoded). Cancel
- * safety: never waits. Thread safety: the loop's thread. */
+ * Returns a string, or NULL when there is none (or no memory, or it is wrongly encoded, or has a
+ * byte of value 0). Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC const char *coir_http_request_query(coir_http_request *request, const char *name);
 COIR__PUBLIC const char *coir_http_request_cookie(coir_http_request *request, const char *name);
 COIR__PUBLIC const char *coir_http_request_header(const coir_http_request *request,

@@ -75,7 +75,11 @@ int coir__http_blame(coir_http_request *request, int status, int code)
 static int take_segment(coir_http_request *request, const char *text, size_t length)
 {
     size_t at = request->path.length;
-    COIR_TRY(coir_percent_decode(text, length, false, &request->path));
+    int r = coir_percent_decode(text, length, false, &request->path);
+    if (r == -COIR_EURL)
+        return coir__http_blame(request, 400, r);
+    if (r < 0)
+        return r;
     if (memchr(request->path.data + at, '\0', request->path.length - at) != NULL)
         return coir__http_blame(request, 400,
                                 coir_fail(-COIR_EURL, "a byte of value 0 in the path"));
@@ -144,7 +148,7 @@ const char *coir_http_request_param(const coir_http_request *request, const char
     return NULL;
 }
 
-/* The value of name in a query, or a form, that has length bytes. */
+/* The value of name in a query, or a form. As a string it would end at a byte of value 0. */
 static int find_value(coir_http_request *request, coir_bytes query, const char *name,
                       const char **ret_value)
 {
@@ -152,6 +156,8 @@ static int find_value(coir_http_request *request, coir_bytes query, const char *
     int r = coir_query_get(query, name, &value);
     if (r <= 0)
         return r;
+    if (strlen(coir_buffer_text(&value)) < value.length)
+        return coir_fail(-COIR_EURL, "a byte of value 0 in '%.40s'", name);
     *ret_value = coir__http_request_keep(request, coir_buffer_text(&value), value.length);
     return *ret_value != NULL ? 1 : -ENOMEM;
 }
