@@ -39,7 +39,8 @@ COIR__BEGIN
     X(COIR_EURL,           5040, "not a URL")                                               \
     X(COIR_EHTTP,          5041, "the peer does not keep to HTTP")                          \
     X(COIR_ESTATUS,        5042, "the server has answered with a status that is an error")  \
-    X(COIR_EREDIRECTS,     5043, "too many redirects")
+    X(COIR_EREDIRECTS,     5043, "too many redirects")                                      \
+    X(COIR_EWEBSOCKET,     5044, "the peer does not keep to WebSocket")
 /* clang-format on */
 
 /* Codes of the library. Positive here, returned negative, above every errno. */

@@ -52,11 +52,6 @@ typedef struct coir_http_session_opts {
     bool no_compression;                   /* neither ask for nor unpack compressed bodies */
     bool fail_on_status;                   /* 400 and above are -COIR_ESTATUS */
     bool no_keep_alive; /* each request has a connection of its own, and says so */
-    /* Connects to address, "example.org:443", in place of coir_tcp_connect: to a Unix socket, from
-     * a certain address, through a tunnel. https adds its TLS. It runs within connect_limit, in a
-     * task of the session's. */
-    int (*dial)(const char *address, void *arg, coir_stream **ret_stream);
-    void *dial_arg;
     size_t coir__reserved[8];
 } coir_http_session_opts;
 
@@ -94,7 +89,8 @@ typedef struct coir_http_request_opts {
     /* NULL, or where to write the certificate of the server that has answered, after redirects:
      * see <coir/tls.h>. Without TLS all of it is 0. */
     struct coir_tls_certificate *ret_certificate;
-    size_t coir__reserved[5];
+    const char *upgrade; /* asks for another protocol; see coir_http_response_upgraded */
+    size_t coir__reserved[4];
 } coir_http_request_opts;
 
 /* Sends a request and waits for the head of its response. url is absolute, or resolved against the
@@ -147,6 +143,13 @@ COIR__PUBLIC const coir_http_header *coir_http_response_headers(const coir_http_
 /* The URL that has answered, after redirects. Returns a string that lives as long as response.
  * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC const char *coir_http_response_url(const coir_http_response *response);
+
+/* Takes the connection of a response out of the session, whose status is 101: the server agrees to
+ * speak the protocol of opts.upgrade from here on.
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -EPROTO when the
+ * server has not agreed, -EINVAL. Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_http_response_upgraded(coir_http_response *response,
+                                              coir_stream **ret_stream);
 
 /* Reads what is left of the body, unpacked, as a whole, and gives the connection back. The bytes
  * are borrowed: they live as long as response, and a byte of value 0 follows them. Calling it

@@ -69,13 +69,25 @@ int coir__http_response_begin(coir_http_response *response, const char *method)
     struct coir__http_link *link = response->pooled->connection;
     coir__http_body_begin(&response->body, link->stream, &response->head, method);
     response->ended = response->body.over;
-    if (response->ended)
+    if (response->ended && response->head.status != 101)
         give_back(response);
     const char *coding = coir_http_header_get(response->head.headers, "Content-Encoding");
     if (response->session->opts.no_compression || response->ended || coding == NULL)
         return 0;
     int r = coir__unpack_open(coding, &response->unpack);
     return r < 0 ? r : 0;
+}
+
+int coir_http_response_upgraded(coir_http_response *response, coir_stream **ret_stream)
+{
+    if (response == NULL || ret_stream == NULL)
+        return -EINVAL;
+    if (response->head.status != 101 || response->pooled == NULL)
+        return coir_fail(-EPROTO, "the server has not changed the protocol");
+    struct coir__http_link *link = response->pooled->connection;
+    *ret_stream = COIR_TAKE(link->stream);
+    coir_pool_discard(COIR_TAKE(response->pooled));
+    return 0;
 }
 
 /* A short rest that is there already is read away, so that the connection can be kept. */

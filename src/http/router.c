@@ -9,6 +9,7 @@
 #include <coir/memory.h>
 
 #include "app.h"
+#include "ws.h"
 
 /* ---- the tree ---- */
 
@@ -87,6 +88,7 @@ static void free_route(struct coir__http_route *route)
         coir_free(route->files->path);
         coir_free(route->files);
     }
+    coir__ws_route_free(route->ws);
     coir_free(route->method);
     coir_free(route);
 }
@@ -125,7 +127,7 @@ static bool make_root(struct coir__http_node **root)
 
 const char *coir__http_router_add(struct coir__http_node **root, const char *method,
                                   const char *pattern, coir_http_handler handler,
-                                  struct coir__http_files *files)
+                                  struct coir__http_files *files, struct coir__ws_route *ws)
 {
     struct coir__http_route *route = coir_calloc(1, sizeof *route);
     if (route == NULL || !make_root(root)) {
@@ -134,11 +136,13 @@ const char *coir__http_router_add(struct coir__http_node **root, const char *met
     }
     route->handler = handler;
     const char *wrong = add(*root, route, method, pattern);
-    if (wrong != NULL)
+    if (wrong != NULL) {
         free_route(route);
-    else
-        route->files = files;
-    return wrong;
+        return wrong;
+    }
+    route->files = files;
+    route->ws = ws;
+    return NULL;
 }
 
 const char *coir__http_router_mount(struct coir__http_node **root, const char *prefix,

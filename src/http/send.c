@@ -175,7 +175,10 @@ static int put_head(const struct call *call, coir_buffer *out)
     COIR_TRY(coir__http_put(out, opts->no_keep_alive ? "\r\nConnection: close\r\n" : "\r\n"));
     COIR_TRY(put_headers(call, out, opts->headers, call->opts->headers));
     COIR_TRY(put_headers(call, out, call->opts->headers, NULL));
-    if (!opts->no_compression && own_header(call, "Accept-Encoding") == NULL)
+    if (call->opts->upgrade != NULL) {
+        COIR_TRY(coir__http_put(out, "Connection: Upgrade\r\n"));
+        COIR_TRY(coir__http_put_header(out, "Upgrade", call->opts->upgrade));
+    } else if (!opts->no_compression && own_header(call, "Accept-Encoding") == NULL)
         COIR_TRY(coir__http_put(out, "Accept-Encoding: gzip, deflate, br, zstd\r\n"));
     COIR_TRY(put_authorization(call, out));
     if (!opts->no_cookies && (call->foreign || own_header(call, "Cookie") == NULL))
@@ -268,13 +271,22 @@ static int read_head(struct call *call, coir_stream *stream, struct coir__http_h
     return 0;
 }
 
+static int check_upgrade(const struct call *call, const struct coir__http_head *head)
+{
+    const char *protocol = coir_http_header_get(head->headers, "Upgrade");
+    if (call->opts->upgrade == NULL || !head->upgrade || protocol == NULL ||
+        !coir__http_has_token(protocol, call->opts->upgrade))
+        return coir_fail(-COIR_EHTTP, "the server speaks another protocol, unasked");
+    return 0;
+}
+
 /* What comes before the response proper (100, 103) is passed over. */
 static int read_final_head(struct call *call, coir_stream *stream, struct coir__http_head *head)
 {
     for (int i = 0; i < INTERIM_MOST; i++) {
         COIR_TRY(read_head(call, stream, head));
         if (head->status == 101)
-            return coir_fail(-COIR_EHTTP, "the server speaks another protocol, unasked");
+            return check_upgrade(call, head);
         if (head->status >= 200)
             return 0;
     }
