@@ -1,177 +1,67 @@
 /* config.c: reads and judges the targets file, see config.h.
  *
  * The file is read whole and parsed into a tree by libyaml, which keeps the line of each node; then
- * the tree is walked and every problem is reported, not only the first. Whatever the YAML allows
- * and this file does not describe (unknown keys, a key twice, a list in the place of a text) is a
- * problem too. YAML's own limits hold: aliases are nodes of the tree that stand twice, never
- * copies, and the walk is three levels deep.
+ * the tree is walked, by keys.c where mappings are, and every problem is reported, not only the
+ * first. YAML's own limits hold: aliases are nodes of the tree that stand twice, never copies, and
+ * the walk is four levels deep.
  */
 #include "config.h"
-#include "problem.h"
+#include "keys.h"
 
 #include <coir/error.h>
 
 #include <errno.h>
+#include <malloc.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MOST = 1 << 20, TARGETS_MOST = 1000 };
+enum { FILE_MOST = 16 << 20, TARGETS_MOST = 100000 };
 
-struct loader {
-    struct problems problems;
-    yaml_document_t document;
-    struct config *config;
-    struct target defaults;
+/* --- Memory ----------------------------------------------------------------------------------- */
+
+struct text {
+    struct text *next;
+    _Alignas(max_align_t) char data[];
 };
 
-/* --- Mappings --------------------------------------------------------------------------------- */
-
-/* A key that a mapping may have. */
-struct key {
-    const char *name;
-    const char *(*read)(const char *text, size_t length,
-                        struct target *target); /* NULL, or what was expected */
-    const char *wanted; /* a key that must be there: what the message about its absence expects */
-};
-
-static size_t line_of(const yaml_node_t *node)
+void *config_keep(struct config *config, const void *data, size_t size)
 {
-    return node->start_mark.line + 1;
+    struct text *text = malloc(sizeof *text + size);
+    if (!text)
+        return NULL;
+    text->next = config->texts;
+    config->texts = text;
+    return memcpy(text->data, data, size);
 }
 
-static yaml_node_t *node_at(struct loader *loader, int index)
+void config_free(struct config *config)
 {
-    return yaml_document_get_node(&loader->document, index);
-}
-
-/* The keys by name as "a, b, c", for a message. */
-static const char *names_of(const struct key *keys, size_t count, char *text, size_t size)
-{
-    size_t used = 0;
-    text[0] = 0;
-    for (size_t i = 0; i < count && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, i ? ", %s" : "%s", keys[i].name);
-    return text;
-}
-
-static size_t index_of(const struct key *keys, size_t count, const yaml_node_t *key)
-{
-    size_t i = 0;
-    while (i < count && (key->type != YAML_SCALAR_NODE ||
-                         strcmp(keys[i].name, (const char *)key->data.scalar.value) != 0))
-        i++;
-    return i;
-}
-
-/* Reads the value of one key into target. */
-static void read_value(struct loader *loader, const struct key *key, const yaml_node_pair_t *pair,
-                       struct target *target)
-{
-    const yaml_node_t *value = node_at(loader, pair->value);
-    const char *expected = "one text or number";
-    if (value->type == YAML_SCALAR_NODE) {
-        const char *text = (const char *)value->data.scalar.value;
-        size_t length = value->data.scalar.length;
-        if (strlen(text) == length)
-            expected = key->read(text, length, target);
+    for (size_t i = 0; i < config->context_count; i++)
+        coir_tls_context_close(config->contexts[i].tls);
+    for (struct text *text = config->texts, *next; text; text = next) {
+        next = text->next;
+        free(text);
     }
-    if (expected)
-        problem(&loader->problems, line_of(node_at(loader, pair->key)), key->name, value, "%s",
-                expected);
-}
-
-/* Finds the pair of each of the keys in a mapping, NULL when it is not there, and reads its value
- * into target. Others and doubles are problems. */
-static void read_mapping(struct loader *loader, const yaml_node_t *mapping, const struct key *keys,
-                         size_t count, struct target *target, const yaml_node_pair_t **ret_pairs)
-{
-    memset(ret_pairs, 0, count * sizeof *ret_pairs);
-    const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
-    for (; pair < mapping->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *key = node_at(loader, pair->key), *value = node_at(loader, pair->value);
-        size_t i = index_of(keys, count, key);
-        const char *name = key->type == YAML_SCALAR_NODE ? (char *)key->data.scalar.value : "?";
-        char names[128];
-        if (i < count && !ret_pairs[i]) {
-            ret_pairs[i] = pair;
-            if (keys[i].read)
-                read_value(loader, &keys[i], pair, target);
-        } else if (i == count) {
-            problem(&loader->problems, line_of(key), name, value, "one of the keys %s",
-                    names_of(keys, count, names, sizeof names));
-        } else {
-            problem(&loader->problems, line_of(key), name, value,
-                    "this key once, line %zu has it already",
-                    line_of(node_at(loader, ret_pairs[i]->key)));
-        }
-    }
+    free(config->targets);
+    *config = (struct config){0};
 }
 
 /* --- Targets ---------------------------------------------------------------------------------- */
 
-static const char *read_name(const char *text, size_t length, struct target *target)
+static int compare_names(const void *a, const void *b)
 {
-    const char *expected = check_name(text, length);
-    if (!expected)
-        memcpy(target->name, text, length + 1);
-    return expected;
+    return strcmp(((const struct target *)a)->name, ((const struct target *)b)->name);
 }
-
-static const char *read_address(const char *text, size_t length, struct target *target)
-{
-    const char *expected = parse_address(text, length, &target->address);
-    if (!expected)
-        memcpy(target->label, text, length + 1);
-    return expected;
-}
-
-static const char *read_interval(const char *text, size_t length, struct target *target)
-{
-    (void)length;
-    const char *expected = parse_duration(text, &target->interval);
-    bool inside = target->interval >= COIR_MS(100) && target->interval <= COIR_SEC(86400);
-    return expected || inside ? expected : "a duration from 100ms to 24h";
-}
-
-static const char *read_timeout(const char *text, size_t length, struct target *target)
-{
-    (void)length;
-    const char *expected = parse_duration(text, &target->timeout);
-    bool inside = target->timeout >= COIR_MS(10) && target->timeout <= COIR_SEC(300);
-    return expected || inside ? expected : "a duration from 10ms to 5m";
-}
-
-static const char *read_retries(const char *text, size_t length, struct target *target)
-{
-    (void)length;
-    long value;
-    if (!parse_integer(text, &value) || value > 10)
-        return "a whole number from 0 to 10";
-    target->retries = (int)value;
-    return NULL;
-}
-
-/* The last three can be given for all targets, under 'defaults'. */
-static const struct key target_keys[] = {
-    {"name", read_name, "a name"},     {"address", read_address, "tcp://host:port or unix:path"},
-    {"interval", read_interval, NULL}, {"timeout", read_timeout, NULL},
-    {"retries", read_retries, NULL},
-};
-static const struct key *default_keys = target_keys + 2;
-enum { TARGET_KEYS = COIR_COUNT(target_keys), DEFAULT_KEYS = TARGET_KEYS - 2 };
 
 /* A name is what people and results.jsonl know a target by. */
 static void check_double(struct loader *loader, const yaml_node_pair_t *pair,
                          const struct target *target)
 {
-    for (size_t i = 0; i < loader->config->count; i++) {
-        const struct target *other = &loader->config->targets[i];
-        if (strcmp(other->name, target->name) == 0) {
-            problem(&loader->problems, (size_t)target->line, "name", node_at(loader, pair->value),
-                    "a name of its own, line %d has it already", other->line);
-            return;
-        }
-    }
+    struct target *const *found = tsearch(target, &loader->names, compare_names);
+    if (found && *found != target)
+        problem(&loader->problems, (size_t)target->line, "name", node_at(loader, pair->value),
+                "a name of its own, line %d has it already", (*found)->line);
 }
 
 static void read_target(struct loader *loader, const yaml_node_t *node)
@@ -182,17 +72,20 @@ static void read_target(struct loader *loader, const yaml_node_t *node)
         return;
     }
     const yaml_node_pair_t *pairs[TARGET_KEYS];
-    struct target target = loader->defaults;
-    read_mapping(loader, node, target_keys, TARGET_KEYS, &target, pairs);
+    struct target *target = &loader->config->targets[loader->config->count];
+    *target = loader->defaults;
+    loader->expectation = (struct expectation){0};
+    read_mapping(loader, node, target_keys, TARGET_KEYS, target, pairs);
     for (size_t i = 0; i < TARGET_KEYS; i++)
         if (!pairs[i] && target_keys[i].wanted)
             problem(&loader->problems, line_of(node), target_keys[i].name, NULL, "%s",
                     target_keys[i].wanted);
-    if (!target.name[0])
+    target->line = (int)line_of(pairs[0] ? node_at(loader, pairs[0]->key) : node);
+    complete_target(loader, pairs, target);
+    if (!target->name[0])
         return;
-    target.line = (int)line_of(node_at(loader, pairs[0]->key));
-    check_double(loader, pairs[0], &target);
-    loader->config->targets[loader->config->count++] = target;
+    check_double(loader, pairs[0], target);
+    loader->config->count++;
 }
 
 static void read_targets(struct loader *loader, size_t line, const yaml_node_t *list)
@@ -217,16 +110,16 @@ static void read_defaults(struct loader *loader, const yaml_node_t *node)
 {
     if (node->type != YAML_MAPPING_NODE) {
         problem(&loader->problems, line_of(node), "defaults", node,
-                "a mapping of interval, timeout, retries");
+                "a mapping of interval, timeout, retries, certificate_days, trust");
         return;
     }
     const yaml_node_pair_t *pairs[DEFAULT_KEYS];
-    read_mapping(loader, node, default_keys, DEFAULT_KEYS, &loader->defaults, pairs);
+    read_mapping(loader, node, target_keys + OWN_KEYS, DEFAULT_KEYS, &loader->defaults, pairs);
 }
 
 static void read_root(struct loader *loader)
 {
-    static const struct key keys[] = {{"defaults", NULL, NULL}, {"targets", NULL, NULL}};
+    static const struct key keys[] = {{.name = "defaults"}, {.name = "targets"}};
     const yaml_node_t *root = yaml_document_get_root_node(&loader->document);
     if (!root || root->type != YAML_MAPPING_NODE) {
         problem(&loader->problems, root ? line_of(root) : 1, "targets", NULL,
@@ -300,30 +193,30 @@ static int read_file(const char *path, char **ret_text, size_t *ret_length)
     return 0;
 }
 
+static void keep_name(void *target)
+{
+    (void)target;
+}
+
 int config_load(const char *path, FILE *report, struct config *ret_config)
 {
     *ret_config = (struct config){0};
     struct loader loader = {.problems = {path, report, 0}, .config = ret_config};
-    loader.defaults =
-        (struct target){.interval = COIR_SEC(5), .timeout = COIR_SEC(2), .retries = 1};
+    loader.defaults = (struct target){
+        .interval = COIR_SEC(5), .timeout = COIR_SEC(2), .retries = 1, .certificate_days = 14};
     char *text = NULL;
     size_t length = 0;
     int code = read_file(path, &text, &length);
     if (code < 0) {
-        fprintf(report, "%s: expected a readable file of at most 1 MiB: %s\n", path,
+        fprintf(report, "%s: expected a readable file of at most 16 MiB: %s\n", path,
                 coir_error_text(code));
         return 1;
     }
     parse(&loader, text, length);
     free(text);
+    tdestroy(loader.names, keep_name);
     int count = problems_end(&loader.problems);
     if (count > 0)
         config_free(ret_config);
     return count;
-}
-
-void config_free(struct config *config)
-{
-    free(config->targets);
-    *config = (struct config){0};
 }

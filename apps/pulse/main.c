@@ -6,6 +6,7 @@
  * was found still reaches the file and the view, which are shielded from the cancellation for half
  * a second.
  */
+#include "lag.h"
 #include "pulse.h"
 #include "status.h"
 #include "terminal.h"
@@ -36,9 +37,7 @@ static const char usage[] =
     "  --targets FILE   what to watch (pulse.yaml)\n"
     "  --results FILE   where every result is appended (results.jsonl)\n"
     "  --in-flight N    checks at the same time, 1 to 10000 (64)\n"
-#ifdef PULSE_WEB
     "  --listen ADDRESS serve the state by HTTP, such as 127.0.0.1:8080\n"
-#endif
     "  --once           check each target one time; exit status 1 when one is down\n"
     "  --help           this text\n"
     "  --version        the version\n";
@@ -86,8 +85,14 @@ static int run(void *arg)
     COIR_TRY(coir_channel_open(struct result, CHANNEL_ROOM, &stored, &to_show));
     store.results = to_store;
     store.stored = stored;
-    struct schedule schedule = {
-        .config = &options->config, .once = options->once, .results = results};
+    COIR_AUTO(clients) clients = {0};
+    COIR_TRY(clients_open(&options->config, (size_t)options->in_flight, &clients));
+    struct lag lag = {0};
+    struct schedule schedule = {.config = &options->config,
+                                .clients = &clients,
+                                .once = options->once,
+                                .results = results,
+                                .lag = &lag};
     schedule.slots.value = (size_t)options->in_flight;
     struct view view = {.config = &options->config,
                         .store = &store,
@@ -103,11 +108,9 @@ static int run(void *arg)
     COIR_TRY(coir_spawn(&rest, store_run, &store, &storing));
     COIR_TRY(coir_spawn(&rest, view_run, &view, &viewing));
     COIR_TRY(coir_spawn(&checks, schedule_run, &schedule, NULL));
-#ifdef PULSE_WEB
-    struct web web = {.status = status, .listener = listener};
+    struct web web = {.status = status, .lag = &lag, .listener = listener};
     if (listener)
         COIR_TRY(coir_spawn(&checks, web_run, &web, NULL));
-#endif
 
     int r = coir_group_wait(&checks);
     coir_sender_close(COIR_TAKE(results));
@@ -140,9 +143,7 @@ static void parse_options(int argc, char **argv, struct options *options)
         {"targets", required_argument, NULL, TARGETS},
         {"results", required_argument, NULL, RESULTS},
         {"in-flight", required_argument, NULL, IN_FLIGHT},
-#ifdef PULSE_WEB
         {"listen", required_argument, NULL, LISTEN},
-#endif
         {"once", no_argument, NULL, ONCE},
         {"help", no_argument, NULL, HELP},
         {"version", no_argument, NULL, SHOW_VERSION},

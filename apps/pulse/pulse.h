@@ -12,6 +12,7 @@
 #include "config.h"
 
 #include <coir/coir.h>
+#include <coir/http_session.h>
 
 /* What came of one check. */
 struct result {
@@ -19,25 +20,46 @@ struct result {
     int64_t time;      /* when the check began, in ms since 1970 */
     coir_time latency; /* of the attempt that succeeded; 0 when down */
     int attempts;
-    int code;        /* 0 when up, else why the last attempt failed */
-    char error[160]; /* the same in words, with what was tried */
+    int http_status;           /* of the last answer; 0: there was none */
+    int64_t certificate_until; /* when that of the server ends, in s since 1970; 0: it has none */
+    int code;                  /* 0 when up, else why the last attempt failed */
+    char reason[80];           /* the same in words */
+    char error[200];           /* and with what was tried */
 };
+
+/* Days for which the certificate is good, and whether those are too few. */
+int result_certificate_days(const struct result *result);
+bool result_warns(const struct result *result);
 
 enum { CHANNEL_ROOM = 64 };
 
 struct status; /* status.h */
 
-/* check.c: connects to target and closes again, with its retries, inside its deadline. Returns 0
- * with *ret_result also when the target is down; negative only when this task has to end. */
-int check_run(const struct target *target, struct result *ret_result);
+/* check.c: checks target by one attempt or more, inside its deadline. Returns 0 with *ret_result
+ * also when the target is down; negative only when this task has to end. */
+struct clients;
+int check_run(const struct clients *clients, const struct target *target,
+              struct result *ret_result);
+
+/* check_http.c: one attempt at an HTTP target: asks, and holds the answer against what is expected.
+ * The clients are a session for each of the config's contexts. */
+typedef struct clients {
+    coir_http_session *sessions[CONTEXTS_MOST];
+} clients;
+int clients_open(const struct config *config, size_t in_flight, struct clients *ret_clients);
+void clients_close(struct clients *clients);
+COIR_CLOSER_VALUE(clients, clients_close);
+int check_http(const struct clients *clients, const struct target *target, struct result *result);
 
 /* scheduler.c: checks all targets, each at its own rate and at most in_flight at once, until
  * cancelled; with once, one time. A task. */
 struct schedule {
     const struct config *config;
+    const struct clients *clients;
     bool once;
     coir_semaphore slots; /* .value is how many checks may be in flight */
     coir_sender *results;
+    struct lag *lag;
 };
 int schedule_run(void *schedule);
 
@@ -69,6 +91,7 @@ int view_run(void *view);
 /* web.c: shows the status to browsers and programs, until cancelled. A task. */
 struct web {
     const struct status *status;
+    const struct lag *lag;
     coir_listener *listener;
 };
 int web_run(void *web);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 int status_open(const struct config *config, struct status **ret_status)
 {
@@ -12,7 +13,8 @@ int status_open(const struct config *config, struct status **ret_status)
     COIR_TRY(coir_watch_open(uint64_t, &status->results, &status->changed));
     status->count = config->count;
     for (size_t i = 0; i < status->count; i++)
-        status->rows[i] = (struct row){.target = &config->targets[i], .since = coir_now()};
+        status->rows[i] = (struct row){
+            .target = &config->targets[i], .since = coir_now(), .certificate_days = -1};
     *ret_status = COIR_TAKE(status);
     return 0;
 }
@@ -31,22 +33,32 @@ static void take(struct row *row, const struct result *result)
         row->since = coir_now();
     row->state = state;
     row->history[row->count++ % HISTORY] = state == UP ? result->latency : -1;
+    row->http_status = result->http_status;
+    row->certificate_days = result->certificate_until ? result_certificate_days(result) : -1;
+    row->warns = result_warns(result);
     if (state == UP) {
         row->latency = result->latency;
         return;
     }
     row->failed = coir_now();
-    snprintf(row->error, sizeof row->error, "%s", coir_error_text(result->code));
+    memcpy(row->reason, result->reason, sizeof row->reason);
+    memcpy(row->error, result->error, sizeof row->error);
 }
 
 void status_take(struct status *status, const struct result *result)
 {
-    struct row *row = status->rows;
-    while (row->target != result->target)
-        row++;
+    struct row *row = &status->rows[result->target - status->rows[0].target];
     take(row, result);
-    status->results++;
+    row->changed = ++status->results;
     coir_watch_set(status->changed, &status->results);
+}
+
+size_t status_warnings(const struct status *status)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < status->count; i++)
+        count += status->rows[i].warns;
+    return count;
 }
 
 size_t status_count(const struct status *status, size_t first, enum state state)

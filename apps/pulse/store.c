@@ -78,6 +78,11 @@ static json_t *to_json(const struct result *result)
     if (!object)
         return NULL;
     int bad = 0;
+    if (result->http_status)
+        bad |= json_object_set_new(object, "status", json_integer(result->http_status));
+    if (result->certificate_until)
+        bad |= json_object_set_new(object, "certificate_days",
+                                   json_integer(result_certificate_days(result)));
     if (result->code == 0)
         bad |= json_object_set_new(object, "latency_ms", json_real((double)result->latency / 1e6));
     else

@@ -41,6 +41,7 @@ static const struct {
                       {"LAST ERROR", LEFT}};
 
 static const char normal[] = "0", dim[] = "0;2", bold[] = "0;1", green[] = "0;32", red[] = "0;31";
+static const char yellow[] = "0;33";
 static const char *const state_colours[] = {dim, green, red};
 
 /* --- Opening and closing ---------------------------------------------------------------------- */
@@ -99,7 +100,7 @@ static void wish(struct table *table, int *widths)
         const struct row *row = &table->status->rows[i];
         widths[NAME] = larger(widths[NAME], text_width(row->target->name));
         widths[ADDRESS] = larger(widths[ADDRESS], text_width(row->target->label));
-        table->error_width = larger(table->error_width, text_width(row->error));
+        table->error_width = larger(table->error_width, text_width(row->reason));
     }
     widths[ERROR] = table->error_width + AGO;
 }
@@ -156,10 +157,11 @@ static void put(struct frame *frame, const char *colour, const char *text, int w
     text_cell(frame->out, text, width, align);
 }
 
-static const char *mark_of(enum state state)
+static const char *mark_of(const struct row *row)
 {
-    static const char *const pretty[] = {"○", "●", "✗"}, *const ascii[] = {"?", "+", "x"};
-    return text_is_utf8() ? pretty[state] : ascii[state];
+    static const char *const pretty[] = {"○", "●", "✗", "▲"}, *const ascii[] = {"?", "+", "x", "!"};
+    int mark = row->warns ? 3 : (int)row->state;
+    return text_is_utf8() ? pretty[mark] : ascii[mark];
 }
 
 /* One bar for one check; each height is about three times as long as the one before. */
@@ -209,9 +211,11 @@ static void describe(const struct row *row, enum column column, char *text, size
         break;
     case ERROR:
         if (row->state == DOWN)
-            snprintf(text, size, "%s", row->error);
+            snprintf(text, size, "%s", row->reason);
+        else if (row->warns)
+            text_warning(row->certificate_days, text, size);
         else if (row->failed)
-            snprintf(text, size, "%s, %s ago", row->error,
+            snprintf(text, size, "%s, %s ago", row->reason,
                      text_age(coir_now() - row->failed, age, sizeof age));
         break;
     default: break;
@@ -220,6 +224,8 @@ static void describe(const struct row *row, enum column column, char *text, size
 
 static const char *colour_of(const struct row *row, enum column column)
 {
+    if (row->warns && (column == STATE || column == ERROR))
+        return yellow;
     if (column == STATE)
         return state_colours[row->state];
     if (column == NAME)
@@ -231,7 +237,7 @@ static void draw_row(struct frame *frame, const struct row *row)
 {
     if (!begin_line(frame))
         return;
-    put(frame, state_colours[row->state], mark_of(row->state), MARK, LEFT);
+    put(frame, colour_of(row, STATE), mark_of(row), MARK, LEFT);
     for (int i = 0; i < COLUMNS; i++) {
         char text[ADDRESS_MOST + 1];
         int width = frame->widths[i];
@@ -259,7 +265,7 @@ static void draw_titles(struct frame *frame)
 static void draw_head(struct frame *frame)
 {
     const struct table *table = frame->table;
-    char text[3][32], clock[16];
+    char text[4][32], clock[16];
     time_t now = time(NULL);
     struct tm parts;
     localtime_r(&now, &parts);
@@ -269,14 +275,16 @@ static void draw_head(struct frame *frame)
     size_t up = status_count(table->status, 0, UP), down = status_count(table->status, 0, DOWN);
     snprintf(text[1], sizeof text[1], "%zu up", up);
     snprintf(text[2], sizeof text[2], "%zu down", down);
-    const char *const colours[] = {normal, up ? green : dim, down ? red : dim};
+    size_t warnings = status_warnings(table->status);
+    snprintf(text[3], sizeof text[3], "%zu warning%s", warnings, warnings == 1 ? "" : "s");
+    const char *const colours[] = {normal, up ? green : dim, down ? red : dim, yellow};
 
     if (!begin_line(frame))
         return;
     int left = frame->width - 8, wanted = 0;
     put(frame, bold, "Pulse", 5, LEFT);
     left -= 5;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < (warnings ? 4 : 3); i++) {
         wanted = text_width(text[i]) + 3;
         if (left <= wanted)
             break;

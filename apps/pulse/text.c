@@ -138,3 +138,12 @@ const char *text_stamp(int64_t time, char *text, size_t size)
     snprintf(text, size, "%s.%03dZ", date, (int)(time % 1000));
     return text;
 }
+
+const char *text_warning(int days, char *text, size_t size)
+{
+    if (days < 1)
+        snprintf(text, size, "certificate ends within a day");
+    else
+        snprintf(text, size, "certificate ends in %d day%s", days, days == 1 ? "" : "s");
+    return text;
+}

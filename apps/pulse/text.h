@@ -33,4 +33,7 @@ const char *text_age(coir_time duration, char *text, size_t size);
 enum { STAMP_SIZE = 32 };
 const char *text_stamp(int64_t time, char *text, size_t size);
 
+/* What is told of a certificate that is good for so many days: "certificate ends in 3 days". */
+const char *text_warning(int days, char *text, size_t size);
+
 #endif

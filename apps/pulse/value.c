@@ -6,12 +6,14 @@
 #include "value.h"
 
 #include <coir/name.h>
+#include <coir/url.h>
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct {
     const char *name;
@@ -19,7 +21,8 @@ static const struct {
 } units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
 
 static const char *wants_duration = "a duration such as 500ms, 2s or 1m";
-static const char *wants_address = "tcp://host:port or unix:path";
+static const char *wants_address =
+    "tcp://host:port, unix:path, http://host/path or https://host/path";
 
 static double unit_seconds(const char *name)
 {
@@ -119,13 +122,93 @@ static const char *parse_unix(const char *path, struct address *address)
     return NULL;
 }
 
+/* Users and passwords would be seen by everybody who looks at the table. */
+static const char *parse_url(const char *text)
+{
+    COIR_AUTO(coir_url) url = {0};
+    if (coir_url_parse(text, &url) < 0 || !url.host || !url.host[0])
+        return "a URL such as https://host:8443/path, with a port from 1 to 65535, special "
+               "characters percent-encoded";
+    if (url.user)
+        return "a URL without a user; a header can say who asks";
+    if (url.fragment)
+        return "a URL without a fragment, '#' and what is behind it";
+    bool known = url.ipv6 || coir_name_check(url.host, strlen(url.host)) >= 0;
+    char place[HOST_MOST + 8];
+    coir_address address;
+    int length = snprintf(place, sizeof place, "%s:%d", url.host, url.port);
+    known = known || (length < (int)sizeof place && coir_address_parse(place, &address) >= 0);
+    return known ? NULL : "a URL with a host name, an IPv4 address or an IPv6 address in brackets";
+}
+
 const char *parse_address(const char *text, size_t length, struct address *ret_address)
 {
+    static const struct {
+        const char *prefix;
+        enum scheme scheme;
+    } schemes[] = {{"tcp://", TCP}, {"unix:", UNIX}, {"http://", HTTP}, {"https://", HTTPS}};
     *ret_address = (struct address){0};
     if (length > ADDRESS_MOST || !is_plain_text(text, length))
         return wants_address;
-    if (strncmp(text, "tcp://", 6) == 0)
-        return parse_tcp(text + 6, ret_address);
-    ret_address->is_unix = strncmp(text, "unix:", 5) == 0;
-    return ret_address->is_unix ? parse_unix(text + 5, ret_address) : wants_address;
+    for (size_t i = 0; i < COIR_COUNT(schemes); i++)
+        if (strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)) == 0) {
+            const char *rest = text + strlen(schemes[i].prefix);
+            ret_address->scheme = schemes[i].scheme;
+            return schemes[i].scheme == TCP    ? parse_tcp(rest, ret_address)
+                   : schemes[i].scheme == UNIX ? parse_unix(rest, ret_address)
+                                               : parse_url(text);
+        }
+    return wants_address;
+}
+
+/* --- HTTP ------------------------------------------------------------------------------------- */
+
+const char *parse_statuses(const char *text, struct status_range *ret_range)
+{
+    static const char *wanted = "a status from 100 to 599, or a range such as 200-299";
+    char first[4] = "";
+    size_t length = strcspn(text, "-");
+    long from, to;
+    if (length > 3)
+        return wanted;
+    memcpy(first, text, length);
+    if (!parse_integer(first, &from) || from < 100 || from > 599)
+        return wanted;
+    to = from;
+    if (text[length] == '-' && !parse_integer(text + length + 1, &to))
+        return wanted;
+    if (to < from || to > 599)
+        return wanted;
+    *ret_range = (struct status_range){(int)from, (int)to};
+    return NULL;
+}
+
+const char *check_method(const char *text, size_t length)
+{
+    static const char capitals[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    if (length < 1 || length > 16 || strspn(text, capitals) != length ||
+        strcmp(text, "CONNECT") == 0)
+        return "a method such as GET, HEAD or POST";
+    return NULL;
+}
+
+const char *check_header_name(const char *text, size_t length)
+{
+    static const char *const ours[] = {"Connection", "Content-Length", "Host", "Transfer-Encoding"};
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < COIR_COUNT(ours); i++)
+        if (strcasecmp(text, ours[i]) == 0)
+            return "a header that is not Connection, Content-Length, Host or Transfer-Encoding";
+    bool token = length > 0 && length <= 64;
+    for (size_t i = 0; i < length && token; i++)
+        token = isalnum((unsigned char)text[i]) || strchr(others, text[i]);
+    return token ? NULL : "the name of a header: letters, digits and hyphens, at most 64";
+}
+
+const char *check_header_value(const char *text, size_t length)
+{
+    bool good = length <= 1024 && text[0] != ' ' && (length == 0 || text[length - 1] != ' ');
+    for (size_t i = 0; i < length && good; i++)
+        good = text[i] >= ' ' && text[i] <= '~';
+    return good ? NULL : "at most 1024 printable ASCII characters, no blank around them";
 }

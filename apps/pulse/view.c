@@ -29,13 +29,15 @@ static int name_width(const struct config *config)
 
 static int show_line(const struct result *result, int width)
 {
-    char stamp[STAMP_SIZE], latency[32], line[512];
+    char stamp[STAMP_SIZE], latency[32], warning[48], line[512];
     const char *name = result->target->name;
-    int length = snprintf(line, sizeof line, "%s  %-4s  %s%*s  %s",
-                          text_stamp(result->time, stamp, sizeof stamp),
-                          result->code ? "down" : "up", name, width - text_width(name), "",
-                          result->code ? coir_error_text(result->code)
-                                       : text_latency(result->latency, latency, sizeof latency));
+    int length = snprintf(
+        line, sizeof line, "%s  %-4s  %s%*s  %s", text_stamp(result->time, stamp, sizeof stamp),
+        result->code ? "down" : "up", name, width - text_width(name), "",
+        result->code ? result->reason : text_latency(result->latency, latency, sizeof latency));
+    if (result_warns(result))
+        length += snprintf(line + length, sizeof line - (size_t)length, "  %s",
+                           text_warning(result_certificate_days(result), warning, sizeof warning));
     if (result->attempts > 1)
         length += snprintf(line + length, sizeof line - (size_t)length, " (%d attempts)",
                            result->attempts);

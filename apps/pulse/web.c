@@ -7,6 +7,7 @@
  */
 #include "pages.h"
 #include "status.h"
+#include "text.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -37,10 +38,17 @@ static json_t *history_of(const struct row *row)
 
 static json_t *row_of(const struct row *row, coir_time now)
 {
-    return json_pack("{ss ss ss so so* ss* so* so}", "name", row->target->name, "address",
-                     row->target->label, "state", state_name(row->state), "since_s",
+    bool up = row->state == UP, certified = row->certificate_days >= 0;
+    char warning[48];
+    return json_pack("{ss ss ss so so* so* so* ss* ss* ss* so* so}", "name", row->target->name,
+                     "address", row->target->label, "state", state_name(row->state), "since_s",
                      json_real((double)(now - row->since) / 1e9), "latency_ms",
-                     row->state == UP ? milliseconds(row->latency) : NULL, "last_error",
+                     up ? milliseconds(row->latency) : NULL, "status",
+                     row->http_status ? json_integer(row->http_status) : NULL, "certificate_days",
+                     certified ? json_integer(row->certificate_days) : NULL, "warning",
+                     row->warns ? text_warning(row->certificate_days, warning, sizeof warning)
+                                : NULL,
+                     "last_error", row->failed ? row->reason : NULL, "last_error_detail",
                      row->failed ? row->error : NULL, "failed_s",
                      row->failed ? json_real((double)(now - row->failed) / 1e9) : NULL, "history",
                      history_of(row));

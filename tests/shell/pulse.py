@@ -5,6 +5,7 @@ of it, except where Pulse promises a second. Exit status 0 passed, 1 failed, 77 
 """
 import contextlib
 import fcntl
+import gzip
 import json
 import os
 import pathlib
@@ -12,7 +13,9 @@ import pty
 import re
 import select
 import signal
+import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -81,6 +84,61 @@ def silent_service():
         yield "tcp://%s:%d" % listener.getsockname()
 
 
+def reply(status, body=b"", **headers):
+    """The bytes of an answer; "_" in the name of a header is a hyphen."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@contextlib.contextmanager
+def site(answers, certificate=None):
+    """Answers each request for a path by those bytes, and closes, or not at all when there are none for it. Yields the
+    URL and the list of the heads that have come; with a certificate (its file and that of its key) it is HTTPS."""
+    heads = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        context = None
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+
+        def answer(connection):
+            with contextlib.suppress(OSError):
+                if context:
+                    connection = context.wrap_socket(connection, server_side=True)
+                head = b""
+                while b"\r\n\r\n" not in head and (data := connection.recv(4096)):
+                    head += data
+                    if head[0] == 0x16:  # TLS, where there is none
+                        head = b"TLS /tls \r\n\r\n"
+                heads.append(head.decode())
+                path = head.split(b" ")[1].decode() if head else ""
+                if path in answers:
+                    connection.sendall(answers[path])
+                else:
+                    connection.recv(1)
+                connection.close()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        scheme, host = ("https", "localhost") if certificate else ("http", "127.0.0.1")
+        yield f"{scheme}://{host}:{listener.getsockname()[1]}", heads
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def make_certificate(name, days, host="localhost"):
+    """One that signs itself; returns the files of it and of its key."""
+    files = f"{name}.pem", f"{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                    str(days), "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}", "-out", files[0],
+                    "-keyout", files[1]], check=True, capture_output=True)
+    return files
+
+
 def closed_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -88,8 +146,8 @@ def closed_port():
 
 
 def write_targets(targets, **defaults):
-    """A targets file from name=address; JSON is YAML."""
-    items = [{"name": name, "address": address} for name, address in targets.items()]
+    """A targets file from name: address, or name: all keys but that; JSON is YAML."""
+    items = [{"name": name, **(keys if isinstance(keys, dict) else {"address": keys})} for name, keys in targets.items()]
     pathlib.Path("targets.yaml").write_text(json.dumps({"defaults": defaults, "targets": items}))
 
 
@@ -146,7 +204,7 @@ def check_stored(lines, results):
     for result in results:
         up = result["state"] == "up"
         wanted = {"time", "target", "address", "state", "attempts"} | ({"latency_ms"} if up else {"code", "error"})
-        equal(set(result), wanted, "keys of a result")
+        equal(set(result) - {"status", "certificate_days"}, wanted, "keys of a result")
 
 
 def end(process, number, status):
@@ -280,6 +338,86 @@ def once():
         expect(0.3 <= took[0] and 1.2 <= took[1], "four checks at once and one by one took", took)
 
 
+def check_http(url, **keys):
+    """The result of one check of an HTTP target."""
+    pathlib.Path("results.jsonl").unlink(missing_ok=True)
+    write_targets({"it": {"address": url, "retries": 0, "timeout": "20s", **keys}})
+    process = start(PULSE, "--targets", "targets.yaml", "--once")
+    out, err = process.communicate(timeout=PATIENCE)
+    result = stored()[0]
+    equal(process.returncode, 0 if result["state"] == "up" else 1, f"exit status for {url} {keys}, {err!r}")
+    check_stored(shown(out), [result])
+    return result
+
+
+def http():
+    """What an HTTP target is asked, and which answers are good: statuses, bodies, redirects; and no answers at all."""
+    page = b"x" * 4090 + b"all is well" + b"y" * 9000
+    answers = {
+        "/": reply("200 OK", page), "/none": reply("204 No Content"), "/busy": reply("503 Service Unavailable"),
+        "/to": reply("302 Found", Location="/"), "/round": reply("302 Found", Location="/round"),
+        "/cut": reply("200 OK", page)[:-1], "/noise": b"220 mail.example.org ESMTP\r\n",
+        "/long": reply("200 OK", b"x" * (1 << 20) + b"all is well"), "/empty": b"",
+        "/chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nall i\r\n6\r\ns well\r\n0\r\n\r\n",
+        "/bomb": reply("200 OK", gzip.compress(b"x" * (64 << 20)), Content_Encoding="gzip"),
+    }
+    up = lambda *arguments, **keys: equal(check_http(*arguments, **keys)["state"], "up", f"{arguments} {keys}")
+
+    def down(codes, words, *arguments, **keys):
+        result = check_http(*arguments, **keys)
+        expect(result.get("code") in codes.split(), f"{arguments} {keys} is {result}, expected {codes}")
+        expect(words in result["error"], f"{arguments}: {result['error']!r} has no {words!r}")
+
+    with site(answers) as (url, heads):
+        up(f"{url}/")
+        up(f"{url}/none", status=204)
+        up(f"{url}/busy", status=[200, "500-599"])
+        down("COIR_ESTATUS", "status 503 Service Unavailable", f"{url}/busy")
+        down("COIR_ESTATUS", "status 200", f"{url}/", status="201-599")
+        for text in "all is well", "wellyyy", "y" * 256:
+            up(f"{url}/", body=text)
+        up(f"{url}/chunks", body="all is well")
+        up(f"{url}/long")
+        up(f"{url}/bomb", body="xxx")
+        down("EBADMSG", f"body without 'all is bad' in {len(page)} bytes", f"{url}/", body="all is bad")
+        down("EBADMSG", "in its first 1048576 bytes", f"{url}/long", body="well")
+        equal(check_http(f"{url}/to")["status"], 200, "a redirect")
+        equal(check_http(f"{url}/to", status=302)["status"], 302, "a redirect that is expected")
+        down("COIR_EREDIRECTS", "redirects", f"{url}/round")
+        down("COIR_EEOF", "", f"{url}/cut")
+        down("COIR_EEOF", "closed", f"{url}/empty")
+        down("COIR_EHTTP", "no response of HTTP", f"{url}/noise")
+        down("ETIMEDOUT", "", f"{url}/silence", timeout="200ms")
+        heads.clear()
+        check_http(f"{url}/?a=b", method="OPTIONS", headers={"X-Trace": "7", "User-Agent": "me"}, timeout="50ms")
+        lines = heads[0].split("\r\n")
+        equal(lines[0], "OPTIONS /?a=b HTTP/1.1", "request line")
+        expect({"X-Trace: 7", "User-Agent: me", "Connection: close"} <= set(lines), "headers:", lines)
+        expect(not any(line.startswith("User-Agent: pulse") for line in lines), "two User-Agents:", lines)
+    down("ECONNREFUSED", "connection refused", f"{url}/")
+    secure_sites(answers, up, down)
+
+
+def secure_sites(answers, up, down):
+    """Whom HTTPS trusts, and how long."""
+    if not shutil.which("openssl"):
+        return
+    files = make_certificate("mine", 9)
+    with site(answers, files) as (url, _):
+        down("COIR_ECERTIFICATE", "certificate", f"{url}/")
+        for days, warning in (8, ""), (10, "  certificate ends in [89] days"):
+            result = check_http(f"{url}/", trust="mine.pem", certificate_days=days, body="all is well")
+            expect(result["state"] == "up" and result["certificate_days"] in (8, 9), "certificate:", result)
+            out, _ = pulse("--targets", "targets.yaml", "--once")
+            expect(re.search(f" ms{warning}\n$", out), out)
+        down("COIR_ECERTIFICATE", "it is for localhost", url.replace("localhost", "127.0.0.1"), trust="mine.pem")
+        down("COIR_EEOF ECONNRESET", "", url.replace("https", "http"))
+        with site({"/": reply("301 Moved", Location=f"{url}/")}) as (plain, _):
+            expect(check_http(f"{plain}/", trust="mine.pem")["certificate_days"] in (8, 9), "behind a redirect")
+    with site({"/tls": reply("400 Bad Request")}) as (url, _):
+        down("COIR_ETLS", "", url.replace("http", "https"))
+
+
 def wrong():
     """Each wrong file of tests/data/pulse/wrong.txt gets its messages, exit status 2, and nothing is started."""
     text = (ROOT / "tests/data/pulse/wrong.txt").read_text(encoding="utf-8")
@@ -294,8 +432,8 @@ def wrong():
     expect("nowhere.yaml: expected a readable file" in pulse("--targets", "nowhere.yaml", status=2)[1], "no file")
     pathlib.Path("bytes.yaml").write_bytes(b"targets:\n  - name: \xff\x9b2J\n")
     expect(pulse("--targets", "bytes.yaml", status=2)[1].startswith("bytes.yaml:2: line "), "bytes")
-    pathlib.Path("big.yaml").write_bytes(b"#" * (1 << 20) + b"\n")
-    expect("1 MiB" in pulse("--targets", "big.yaml", status=2)[1], "a big file")
+    pathlib.Path("big.yaml").write_bytes(b"#" * (16 << 20) + b"\n")
+    expect("16 MiB" in pulse("--targets", "big.yaml", status=2)[1], "a big file")
     for options in ["--in-flight", "0"], ["--in-flight", "many"], ["--unknown"], ["word"], ["--targets"]:
         pulse(*options, status=2)
     equal(sorted(os.listdir()), ["big.yaml", "bytes.yaml", "wrong.yaml"], "files")
@@ -419,8 +557,6 @@ def keys():
 
 def web():
     """The page, its events and the JSON say the same; names are data; SIGTERM ends it with a client that listens."""
-    if "--listen" not in pulse("--help")[0]:
-        skip("Pulse is built without HTTP")
     nasty = "<script>alert(1)</script> & \"co\""
     with service(("127.0.0.1", 0)) as tcp:
         write_targets({nasty: tcp, "gone": closed_port()}, interval="200ms", retries=0)
@@ -455,7 +591,7 @@ def web():
 
 
 def main():
-    cases = demo, killed, signals, stuck, once, wrong, results, terminal, keys, web
+    cases = demo, killed, signals, stuck, once, http, wrong, results, terminal, keys, web
     case = {f.__name__: f for f in cases}[sys.argv[1]]
     if not PULSE.exists():
         skip("Pulse is not built")
