@@ -1,4 +1,5 @@
-/* check.c: one check of one target: an attempt, and again after a pause while there are retries left.
+/* check.c: one check of one target: an attempt, and again after a pause while there are retries
+ * left.
  *
  * The deadline is of the whole check, with all attempts and pauses. What is remembered of a failed
  * check is its last failure: why the last attempt failed, or that the first one took all of the

@@ -1,101 +1,62 @@
 /* web.c: the status for browsers and programs: a page, its events, and the same as JSON.
  *
  * The page is three files of web/, which are part of the program. It draws itself from the JSON
- * that /events sends whenever something has changed, at most ten times a second; /api/status is
- * that JSON by itself. Names, addresses and errors are data all the way: the page puts them in as
- * text, and its policy lets no other script run.
+ * that /events sends: all targets first, and then those that have changed, whenever some have, at
+ * most ten times a second. /api/status is that JSON by itself. Names, addresses and errors are data
+ * all the way: the page puts them in as text, and its policy lets no other script run.
  */
+#include "json.h"
 #include "pages.h"
-#include "status.h"
-#include "text.h"
 
-#include <jansson.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include <coir/http_app.h>
 
 static const coir_time frame_time = COIR_MS(100);
 
-/* --- JSON ------------------------------------------------------------------------------------- */
-
-static json_t *milliseconds(coir_time duration)
-{
-    return json_real((double)duration / 1e6);
-}
-
-/* The latencies of the last checks, the newest last; null for one that failed. */
-static json_t *history_of(const struct row *row)
-{
-    json_t *list = json_array();
-    unsigned first = row->count > HISTORY ? row->count - HISTORY : 0;
-    for (unsigned i = first; list && i < row->count; i++) {
-        coir_time latency = row->history[i % HISTORY];
-        if (json_array_append_new(list, latency < 0 ? json_null() : milliseconds(latency)) < 0)
-            return json_decref(list), NULL;
-    }
-    return list;
-}
-
-static json_t *row_of(const struct row *row, coir_time now)
-{
-    bool up = row->state == UP, certified = row->certificate_days >= 0;
-    char warning[48];
-    return json_pack("{ss ss ss so so* so* so* ss* ss* ss* so* so}", "name", row->target->name,
-                     "address", row->target->label, "state", state_name(row->state), "since_s",
-                     json_real((double)(now - row->since) / 1e9), "latency_ms",
-                     up ? milliseconds(row->latency) : NULL, "status",
-                     row->http_status ? json_integer(row->http_status) : NULL, "certificate_days",
-                     certified ? json_integer(row->certificate_days) : NULL, "warning",
-                     row->warns ? text_warning(row->certificate_days, warning, sizeof warning)
-                                : NULL,
-                     "last_error", row->failed ? row->reason : NULL, "last_error_detail",
-                     row->failed ? row->error : NULL, "failed_s",
-                     row->failed ? json_real((double)(now - row->failed) / 1e9) : NULL, "history",
-                     history_of(row));
-}
-
-static json_t *status_json(const struct status *status)
-{
-    coir_time now = coir_now();
-    json_t *rows = json_array();
-    for (size_t i = 0; rows && i < status->count; i++)
-        if (json_array_append_new(rows, row_of(&status->rows[i], now)) < 0)
-            return json_decref(rows), NULL;
-    return json_pack("{sI si si si so}", "results", (json_int_t)status->results, "up",
-                     (int)status_count(status, 0, UP), "down", (int)status_count(status, 0, DOWN),
-                     "unknown", (int)status_count(status, 0, UNKNOWN), "targets", rows);
-}
-
-/* --- Answers ---------------------------------------------------------------------------------- */
+/* --- The state -------------------------------------------------------------------------------- */
 
 static int answer_status(coir_http_request *request)
 {
+    const struct web *web = coir_http_request_state(request);
     COIR_TRY(coir_http_reply_header(request, "Cache-Control", "no-store"));
-    return coir_http_reply_json(request, 200, status_json(coir_http_request_state(request)));
+    return coir_http_reply_json(request, 200, status_json(web->status, web->lag, 0));
 }
 
-static int send_status(coir_http_request *request, const struct status *status)
+/* What has changed since that many results, as text that is to be freed. */
+static int changes(const struct web *web, uint64_t *since, char **ret_text)
 {
-    json_t *json = status_json(status);
-    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    json_t *json = status_json(web->status, web->lag, *since);
+    *since = web->status->results;
+    *ret_text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
     json_decref(json);
-    int r = text ? coir_http_reply_event(request, NULL, NULL, text) : -ENOMEM;
+    return *ret_text ? 0 : -ENOMEM;
+}
+
+static int send_event(coir_http_request *request, const struct web *web, uint64_t *since)
+{
+    char *text;
+    COIR_TRY(changes(web, since, &text));
+    int r = coir_http_reply_event(request, NULL, NULL, text);
     free(text);
     return r;
 }
 
 static int answer_events(coir_http_request *request)
 {
-    const struct status *status = coir_http_request_state(request);
+    const struct web *web = coir_http_request_state(request);
     COIR_AUTO(coir_watcher) *watcher = NULL;
-    COIR_TRY(coir_watch_subscribe(status->changed, &watcher));
-    uint64_t results;
+    COIR_TRY(coir_watch_subscribe(web->status->changed, &watcher));
+    uint64_t results, since = 0;
     while (COIR_TRY(coir_watcher_next(watcher, &results)) > 0) {
-        COIR_TRY(send_status(request, status));
+        COIR_TRY(send_event(request, web, &since));
         COIR_TRY(coir_sleep(frame_time));
     }
     return 0;
 }
+
+/* --- The page --------------------------------------------------------------------------------- */
 
 static int answer_html(coir_http_request *request)
 {
@@ -118,15 +79,17 @@ static int protect(coir_http_request *request, void *arg)
     (void)arg;
     COIR_TRY(coir_http_reply_header(request, "Content-Security-Policy",
                                     "default-src 'none'; style-src 'self'; script-src 'self'; "
-                                    "connect-src 'self'; img-src data:; frame-ancestors 'none'"));
+                                    "connect-src 'self'; img-src data:; frame-ancestors 'none'; "
+                                    "base-uri 'none'; form-action 'none'"));
     COIR_TRY(coir_http_reply_header(request, "X-Content-Type-Options", "nosniff"));
+    COIR_TRY(coir_http_reply_header(request, "Referrer-Policy", "no-referrer"));
     return coir_http_next(request);
 }
 
 int web_run(void *arg)
 {
     struct web *web = arg;
-    coir_http_app_opts opts = {.state = (void *)(uintptr_t)web->status,
+    coir_http_app_opts opts = {.state = web,
                                .connections = 1000,
                                .grace = COIR_MS(100), /* events never end by themselves */
                                .cancel_on_disconnect = true};

@@ -26,10 +26,13 @@ import time
 import urllib.error
 import urllib.request
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
+import browser
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(sys.argv[2]).resolve()
 PULSE = BUILD / "apps/pulse/pulse"
-RUN = [ROOT / "apps/pulse/run.sh", BUILD]
+RUN = [ROOT / "apps/pulse/run.sh", BUILD, "--listen=127.0.0.1:0"]
 DEMO = ("127.0.0.1", 7801)
 LINE = re.compile(r"(\S+Z)  (up|down) +(\S+) +(.+)")
 PATIENCE = 30
@@ -227,18 +230,19 @@ def refuses(address):
 
 
 def demo():
-    """The demo in lines: the flapping service goes and comes, SIGTERM ends everything, a second demo says why not."""
+    """The demo in lines: services go and come, SIGTERM ends everything, a second demo says why not."""
     if not refuses(DEMO):
         skip("something listens where the demo's service would")
     process = start(*RUN)
-    lines, states, begin = [], [], time.monotonic()
-    while not any(states[i : i + 3] == ["up", "down", "up"] for i in range(len(states))):
-        expect(time.monotonic() - begin < PATIENCE, "the flapping service did not go and come:", lines)
+    lines, states, begin = [], {name: [] for name in ("flapper", "checkout", "orders")}, time.monotonic()
+    while not all({"up down up", "down up down"} & {" ".join(s[i : i + 3]) for i in range(len(s))} for s in states.values()):
+        expect(time.monotonic() - begin < PATIENCE, "services did not go and come:", lines)
         line = process.stdout.readline()
         expect(line, "Pulse has ended:", line or process.stderr.read())
         lines += shown(line)
-        if lines[-1][2] == "flapper" and states[-1:] != [lines[-1][1]]:
-            states.append(lines[-1][1])
+        _, state, name, _ = lines[-1]
+        if name in states and states[name][-1:] != [state]:
+            states[name].append(state)
 
     second = start(*RUN, "--results", "second.jsonl")
     _, err = second.communicate(timeout=PATIENCE)
@@ -247,6 +251,8 @@ def demo():
     lines += shown(end(process, signal.SIGTERM, 0))
     check_stored(lines, stored())
     equal({state for _, state, name, _ in lines if name == "greeter"}, {"up"}, "states of the greeter")
+    expect(any(state == "up" for _, state, name, _ in lines if name == "shop"), "the shop is never up:", lines)
+    expect(any("certificate ends in" in words for *_, name, words in lines if name == "vault"), "no warning:", lines)
     services_end()
 
 
@@ -255,7 +261,10 @@ def services_end():
     while not refuses(DEMO):
         expect(time.monotonic() < deadline, "the demo's services outlive Pulse")
         time.sleep(0.01)
-    expect(not os.path.exists("/tmp/pulse-demo.sock"), "the flapping service left its socket")
+    for file in "/tmp/pulse-demo.sock", "/tmp/pulse-demo.pem":
+        while os.path.exists(file):
+            expect(time.monotonic() < deadline, "the demo's services left", file)
+            time.sleep(0.01)
 
 
 def killed():
@@ -590,8 +599,66 @@ def web():
         events.close()
 
 
+# The least contrast of a text with what is behind it, as WCAG 2.1 counts it.
+CONTRAST = """(() => {
+    const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, i) =>
+        sum + weight * (c[i] / 255 <= 0.03928 ? c[i] / 255 / 12.92 : ((c[i] / 255 + 0.055) / 1.055) ** 2.4), 0);
+    const behind = (element) => {
+        for (; element; element = element.parentElement) {
+            const colour = numbers(getComputedStyle(element).backgroundColor);
+            if (colour.length == 3 || colour[3] > 0) return light(colour);
+        }
+    };
+    return Math.min(...[...document.querySelectorAll("h1, p, strong, span, a, label")]
+        .filter((element) => element.textContent && !element.closest("[hidden]"))
+        .map((element) => [light(numbers(getComputedStyle(element).color)), behind(element)].sort((a, b) => b - a))
+        .map(([bright, dark]) => (bright + 0.05) / (dark + 0.05)));
+})()"""
+
+
+def page():
+    """The page in Chromium: drawn, alive, searched, in the light and the dark, at 400 pixels, and when Pulse has gone."""
+    if not browser.find():
+        skip("no Chromium is installed")
+    names = ["<b>bold</b>", "other", *(f"target {i}" for i in range(8))]
+    with site({"/": reply("200 OK")}) as (url, _), browser.Browser() as chromium:
+        targets = {name: f"{url}/" for name in names}
+        targets["other"] = closed_port()
+        write_targets(targets, interval="200ms", retries=0, timeout="5s")
+        process = start(PULSE, "--targets", "targets.yaml", "--listen", "127.0.0.1:0")
+        base = re.fullmatch(r"pulse: (http://\S+)\n", process.stderr.readline())[1]
+        page = chromium.open(base)
+        page.wait("document.querySelectorAll('.target.up').length == 9")
+        page.wait("document.getElementById('connection').textContent == 'live'")
+        shown = lambda selector: page.evaluate(f"[...document.querySelectorAll('{selector}')]"
+                                               ".filter((e) => !e.closest('[hidden]')).map((e) => e.textContent)")
+        equal(shown(".name"), names, "names")
+        equal(shown(".down .note"), ["connect " + targets["other"][6:] + ": connection refused"], "what is wrong")
+        equal(shown("#summary"), ["1 of 10 targets is down"], "summary")
+        equal(page.evaluate("document.title"), "1 down · Pulse", "title")
+        was = page.evaluate("document.getElementById('footer').textContent")
+        page.wait(f"document.getElementById('footer').textContent != {json.dumps(was)}")
+        with service((("127.0.0.1", int(targets["other"].rpartition(":")[2])))):
+            page.wait("document.getElementById('summary').textContent == 'All 10 targets are up'")
+        page.wait("document.getElementById('summary').textContent == '1 of 10 targets is down'")
+        page.type("#filter", "TARGET 7")
+        equal(shown(".name"), ["target 7"], "what is found")
+        page.evaluate("filter.value = ''; problems.click()")
+        equal(shown(".name"), ["other"], "problems")
+        page.evaluate("problems.click()")
+        for dark in False, True:
+            page.size(400, 800, dark)
+            expect(page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it is wider than 400 pixels")
+            contrast = page.evaluate(CONTRAST)
+            expect(contrast >= 4.5, "contrast in the", "dark" if dark else "light", contrast)
+        end(process, signal.SIGTERM, 0)
+        page.wait("document.body.classList.contains('lost')")
+        expect("does not answer" in shown("#connection")[0], "it says nothing of its end")
+
+
 def main():
-    cases = demo, killed, signals, stuck, once, http, wrong, results, terminal, keys, web
+    cases = demo, killed, signals, stuck, once, http, wrong, results, terminal, keys, web, page
     case = {f.__name__: f for f in cases}[sys.argv[1]]
     if not PULSE.exists():
         skip("Pulse is not built")

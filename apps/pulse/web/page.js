@@ -1,9 +1,20 @@
-// Draws what /events sends. Everything that comes is put in as text, never as markup.
+// Draws what Pulse sends: all targets first, then those that have changed. Everything that comes is put in as text,
+// never as markup.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
+const rows = []; // of targets by their index: what was sent, when it came, and the element
 let status = null;
-let came = 0;
+
+const SHAPES = {
+  up: "M8 1.5a6.5 6.5 0 1 0 0 13a6.5 6.5 0 1 0 0-13z",
+  warns: "M8 1.5L15.5 14.5H.5z",
+  down: "M3.2 1L8 5.8L12.8 1L15 3.2L10.2 8L15 12.8L12.8 15L8 10.2L3.2 15L1 12.8L5.8 8L1 3.2z",
+  unknown: "M8 2a6 6 0 1 0 0 12a6 6 0 1 0 0-12zM8 5a3 3 0 1 1 0 6a3 3 0 1 1 0-6z",
+};
+const COLOURS = { up: "#149160", warns: "#c98a14", down: "#d33a36", unknown: "#7d8794" };
+
+// --- Texts ---
 
 function age(seconds) {
   if (seconds < 60) return `${Math.floor(seconds)} s`;
@@ -17,56 +28,148 @@ function duration(ms) {
   return `${ms.toFixed(ms < 9.995 ? 2 : ms < 99.95 ? 1 : 0)} ms`;
 }
 
-// Each height is about three times the one before, from 0.3 ms on.
-function bar(latency) {
-  const element = document.createElement("i");
-  const height = Math.floor(Math.log(latency / 0.3) / Math.log(3)) + 2;
-  element.className = latency === null ? "failed" : `h${Math.min(8, Math.max(1, height))}`;
-  element.title = latency === null ? "failed" : duration(latency);
+function count(number, what) {
+  return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
+}
+
+function note(target, late) {
+  if (target.state === "down") return target.last_error_detail.replace(/^[A-Z]+ https?:\/\/\S+: /, "");
+  const failed = target.last_error ? `${target.last_error}, ${age(target.failed_s + late)} ago` : "";
+  return [target.warning, failed].filter(Boolean).join(" · ");
+}
+
+function summary() {
+  const all = rows.length;
+  if (status.down) return `${status.down} of ${count(all, "target")} ${status.down === 1 ? "is" : "are"} down`;
+  if (status.unknown) return `Checking ${count(all, "target")}`;
+  if (all === 1) return "The target is up";
+  return `All ${count(all, "target")} are up`;
+}
+
+// --- Drawing ---
+
+function svg(name, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const key in attributes) element.setAttribute(key, attributes[key]);
   return element;
 }
 
-function draw(element, target, late) {
-  const set = (name, text) => { element.querySelector(name).textContent = text; };
-  const failures = target.history.filter((latency) => latency === null).length;
-  element.className = `target ${target.state}`;
-  set(".name", target.name);
-  set(".address", target.address);
-  set(".latency", target.state === "up" ? duration(target.latency_ms) : target.state);
-  set(".state", target.state === "unknown" ? "" : `${target.state} for ${age(target.since_s + late)}`);
-  set(".error", !target.last_error ? "" : target.state === "down" ? target.last_error
-    : `${target.last_error}, ${age(target.failed_s + late)} ago`);
-  const bars = element.querySelector(".bars");
-  bars.replaceChildren(...target.history.map(bar));
-  bars.setAttribute("aria-label", `of the last ${target.history.length} checks ${failures} failed`);
+// One bar for one check, the newest on the right; each height is about three times the latency of the one before, from
+// 0.3 ms on.
+function bars(history) {
+  const MOST = 20;
+  return Array.from({ length: MOST }, (_, place) => {
+    const i = place - MOST + history.length;
+    const latency = history[i];
+    const step = latency > 0 ? Math.floor(Math.log(latency / 0.3) / Math.log(3)) + 2 : 1;
+    const height = i < 0 ? 2 : latency === null ? 32 : 4 * Math.min(8, Math.max(1, step));
+    const bar = svg("rect", { x: place * 8, y: 32 - height, width: 6, height, rx: 1 });
+    bar.setAttribute("class", i < 0 ? "none" : latency === null ? "failed" : "");
+    const title = svg("title", {});
+    title.textContent = i < 0 ? "no check" : latency === null ? "failed" : duration(latency);
+    bar.append(title);
+    return bar;
+  });
 }
 
-function show() {
-  if (!status) return;
-  const list = byId("targets");
-  const late = (performance.now() - came) / 1000;
-  while (list.children.length < status.targets.length)
-    list.append(byId("target").content.firstElementChild.cloneNode(true));
-  status.targets.forEach((target, i) => draw(list.children[i], target, late));
+function set(row, name, text) {
+  const element = row.element.querySelector(name);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function drawAge(row) {
+  const target = row.target, late = (performance.now() - row.came) / 1000;
+  const words = { up: "up for ", down: "for " }[target.state]; // "down" stands in the place of the latency
+  set(row, ".state", words ? words + age(target.since_s + late) : "");
+  set(row, ".note", note(target, late));
+}
+
+function draw(row) {
+  const target = row.target;
+  const look = target.warning ? "warns" : target.state;
+  const failures = target.history.filter((latency) => latency === null).length;
+  row.element.className = `target ${target.state} ${look}`;
+  row.element.querySelector(".mark path").setAttribute("d", SHAPES[look]);
+  set(row, ".name", target.name);
+  set(row, ".address", target.address);
+  row.element.querySelector(".address").title = target.address;
+  set(row, ".latency", target.state === "up" ? duration(target.latency_ms) : target.state);
+  const chart = row.element.querySelector(".bars");
+  chart.setAttribute("aria-label", `${failures} of the last ${count(target.history.length, "check")} failed`);
+  chart.replaceChildren(...bars(target.history));
+  drawAge(row);
+}
+
+function choose() {
+  const words = byId("filter").value.trim().toLowerCase();
+  const problems = byId("problems").checked;
+  let shown = 0;
+  for (const { target, element } of rows) {
+    const fits = (!problems || target.state === "down" || target.warning)
+      && `${target.name} ${target.address}`.toLowerCase().includes(words);
+    element.hidden = !fits;
+    shown += fits;
+  }
+  byId("nothing").hidden = shown > 0 || rows.length === 0;
+}
+
+let icon = "";
+function drawIcon(look) {
+  if (icon === look) return;
+  icon = look;
+  const picture = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="${COLOURS[look]}" d="${SHAPES[look]}"/></svg>`;
+  document.querySelector("link[rel=icon]").href = `data:image/svg+xml,${encodeURIComponent(picture)}`;
+}
+
+function drawSummary() {
   const parts = [`${status.up} up`];
   if (status.down) parts.push(`${status.down} down`);
   if (status.unknown) parts.push(`${status.unknown} not known yet`);
+  if (status.warnings) parts.push(count(status.warnings, "warning"));
+  parts.push(count(status.results, "result"));
+  const text = summary();
+  if (byId("summary").textContent !== text) byId("summary").textContent = text; // else it would be read out again
+  byId("footer").textContent = parts.join(" · ");
+  byId("tools").hidden = rows.length < 8;
+  document.body.classList.toggle("has-down", status.down > 0);
   document.title = status.down ? `${status.down} down · Pulse` : "Pulse";
-  byId("summary").textContent = parts.join(", ");
-  byId("summary").className = status.down ? "bad" : "";
-  byId("footer").textContent = `${status.results} results`;
+  drawIcon(status.down ? "down" : status.warnings ? "warns" : status.unknown ? "unknown" : "up");
 }
 
-const events = new EventSource("events");
-events.onmessage = (event) => {
-  status = JSON.parse(event.data);
-  came = performance.now();
-  document.body.className = "";
-  show();
-};
-events.onerror = () => {
-  document.body.className = "lost";
-  byId("summary").textContent = "Pulse does not answer; trying again";
-  byId("summary").className = "bad";
-};
-setInterval(() => { if (!document.body.className) show(); }, 1000);
+// --- What comes ---
+
+function take(message) {
+  status = JSON.parse(message);
+  const fresh = document.createDocumentFragment();
+  for (const target of status.targets) {
+    let row = rows[target.index];
+    if (!row) {
+      row = rows[target.index] = { element: byId("target").content.firstElementChild.cloneNode(true) };
+      fresh.append(row.element);
+    }
+    row.target = target;
+    row.came = performance.now();
+    draw(row);
+  }
+  byId("targets").append(fresh);
+  drawSummary();
+  choose();
+}
+
+function tell(words, lost) {
+  byId("connection").textContent = words;
+  document.body.classList.toggle("lost", lost);
+}
+
+function listen() {
+  const events = new EventSource("events");
+  events.onopen = () => tell("live", false);
+  events.onmessage = (event) => take(event.data);
+  events.onerror = () => tell("Pulse does not answer; trying again", true);
+}
+
+byId("tools").onsubmit = (event) => event.preventDefault();
+byId("filter").oninput = choose;
+byId("problems").onchange = choose;
+setInterval(() => { if (!document.hidden && !document.body.classList.contains("lost")) rows.forEach(drawAge); }, 1000);
+listen();
