@@ -4,6 +4,7 @@
  * Each test of the tag meta has one bug that shows only when a certain thing fails; the inner
  * runner must find it, by that kind of torture, at the right point.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/core.h"
@@ -242,9 +243,14 @@ COIR_TEST(an_item_gets_through_whole)
     pass_item(true);
 }
 
-COIR_TEST_TAGGED(a_sample_takes_64_points, "own_loop,no_torture")
+COIR_TEST_TAGGED(a_sample_takes_32_points_at_most, "own_loop,no_torture")
 {
     static struct nested nested;
     NESTED_RUN(&nested, "a_sound_test_survives_torture", "--torture", "--torture-kind=timeout");
-    COIR_EXPECT_CONTAINS(nested.output, "64 points of torture\n1 passed, 0 failed\n");
+    const char *said = strstr(nested.output, " points of torture\n1 passed, 0 failed\n");
+    COIR_REQUIRE(said != NULL);
+    while (said > nested.output && said[-1] >= '0' && said[-1] <= '9')
+        said--;
+    long points = strtol(said, NULL, 10); /* fewer when the test takes long, as on a busy machine */
+    COIR_EXPECT(points >= 8 && points <= 32);
 }
