@@ -237,7 +237,8 @@ static unsigned mode_of(const char *path)
 }
 
 static struct {
-    int calls, when;
+    _Atomic int calls; /* by the task, and by a thread for it */
+    int when;
     const char *name; /* that becomes a link to "two" */
 } swap;
 
