@@ -41,7 +41,8 @@ static int app(void *arg)
     COIR_AUTO(coir_tls_context) *context = NULL;
     if (strcmp(arg, "https") == 0)
         COIR_TRY(open_context(&context));
-    const coir_http_app_opts opts = {.tls = context, .connections = 65536, .requests = UINT_MAX};
+    const coir_http_app_opts opts = {
+        .tls = context, .connections = 65536, .client_connections = SIZE_MAX, .requests = UINT_MAX};
     COIR_AUTO(coir_http_app) *app = NULL;
     COIR_TRY(coir_http_app_open(&opts, &app));
     coir_http_app_get(app, "/", hello);

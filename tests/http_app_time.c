@@ -1,7 +1,7 @@
 /* http_app_time.c: tests of what a server bounds in time, in virtual time: slow heads, bodies and
  * readers, silence, the end of the server, clients that leave.
  */
-#include "http_kit.h"
+#include "http_town.h"
 #include "net_pair.h"
 
 static int hello(coir_http_request *request)
@@ -213,42 +213,6 @@ COIR_TEST(who_reads_slowly_gets_it_all)
 }
 
 /* ---- the end of the server ---- */
-
-struct host {
-    coir_http_app *app;
-    coir_listener *listener;
-    int result;
-};
-
-static int host_it(void *arg)
-{
-    struct host *host = arg;
-    host->result = coir_http_app_serve_listener(host->app, host->listener);
-    return 0;
-}
-
-/* A server that runs as a task, and clients that are connected to it. */
-struct town {
-    char address[COIR_ADDRESS_TEXT];
-    struct host host;
-    coir_task *task;
-};
-
-static int build(struct town *town, coir_http_app *app, coir_listener *listener, coir_group *group)
-{
-    COIR_TRY(coir_listener_address(listener, town->address, sizeof town->address));
-    town->host = (struct host){app, listener, 1};
-    return coir_spawn(group, host_it, &town->host, &town->task);
-}
-
-static int ask(struct town *town, const char *text, coir_stream **ret_client)
-{
-    COIR_AUTO(coir_stream) *client = NULL;
-    COIR_TRY(coir_tcp_connect(town->address, NULL, &client));
-    COIR_TRY(coir_stream_write(client, text, strlen(text)));
-    *ret_client = COIR_TAKE(client);
-    return 0;
-}
 
 static int take_long(coir_http_request *request)
 {

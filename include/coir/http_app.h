@@ -54,11 +54,15 @@ typedef enum coir_http_log {
 typedef struct coir_http_app_opts {
     void *state;                  /* for handlers: coir_http_request_state */
     struct coir_tls_context *tls; /* serve HTTPS; NULL: HTTP */
-    size_t connections;           /* at once, others wait to be accepted; 0: 10000 */
-    size_t requests;              /* of one connection, which is closed then; 0: 1000 */
-    size_t body_limit;            /* of what coir_http_request_body reads; 0: 1 MiB */
-    coir_time head_limit;  /* a head must be there, from its first byte to its last; 0: 10 s */
-    coir_time idle_limit;  /* a connection without a request is closed; 0: 75 s */
+    size_t connections; /* at once; for one more, that which has had no request for longest is
+                           closed, or it waits while all have one; 0: 10000 */
+    size_t client_connections; /* of them from one address of IPv4, or network of 64 bits of IPv6:
+                                  more are refused; SIZE_MAX: no limit, as behind a proxy; 0: a
+                                  tenth of connections, at least 100 */
+    size_t requests;           /* of one connection, which is closed then; 0: 1000 */
+    size_t body_limit;         /* of what coir_http_request_body reads; 0: 1 MiB */
+    coir_time head_limit;      /* a head must be there, from its first byte to its last; 0: 10 s */
+    coir_time idle_limit;      /* a connection without a request is closed; 0: 75 s */
     coir_time stall_limit; /* after so long a body must have come at 1 KiB/s, and each 128 KiB of a
                               reply must have been taken; 0: 30 s */
     coir_time grace;       /* requests may end so long after the server was cancelled; 0: 10 s */
@@ -67,7 +71,7 @@ typedef struct coir_http_app_opts {
     void (*log)(const char *line, void *arg); /* of the access log, without newline; NULL: none */
     void *log_arg;
     coir_http_log log_format;
-    size_t coir__reserved[8];
+    size_t coir__reserved[7];
 } coir_http_app_opts;
 
 /* Opens an application without routes. opts may be NULL.
@@ -189,7 +193,9 @@ typedef struct coir_http_app_stats {
     uint64_t accepted;         /* connections */
     size_t connections, idle;  /* now; of them without a request */
     uint64_t refused;          /* requests that were none */
-    uint64_t coir__reserved[4];
+    uint64_t evicted;          /* connections that had to make room for others */
+    uint64_t rejected;         /* connections beyond client_connections */
+    uint64_t coir__reserved[2];
 } coir_http_app_stats;
 
 /* Writes what app does and did. Cancel safety: never waits. Thread safety: the loop's thread. */

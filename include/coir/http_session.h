@@ -52,6 +52,11 @@ typedef struct coir_http_session_opts {
     bool no_compression;                   /* neither ask for nor unpack compressed bodies */
     bool fail_on_status;                   /* 400 and above are -COIR_ESTATUS */
     bool no_keep_alive; /* each request has a connection of its own, and says so */
+    /* Connects to address, "example.org:443", in place of coir_tcp_connect: to a Unix socket, from
+     * a certain address, through a tunnel. https adds its TLS. It runs within connect_limit, in a
+     * task of the session's. */
+    int (*dial)(const char *address, void *arg, coir_stream **ret_stream);
+    void *dial_arg;
     size_t coir__reserved[8];
 } coir_http_session_opts;
 

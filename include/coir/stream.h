@@ -119,6 +119,34 @@ COIR__CHECKED int coir_stream_write_vectors(coir_stream *stream, const struct io
  * happened. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_stream_shutdown(coir_stream *stream);
 
+/* ---- from one stream to another ---- */
+
+/* As the length of coir_stream_splice: to the end of the stream. */
+#define COIR_STREAM_REST UINT64_MAX
+
+/* Moves bytes from one stream to another, length of them or all until the end of from. They are
+ * passed on as they come; from and to may be the same. A proxy is two of these:
+ *
+ *     static int forward(coir_stream *from, coir_stream *to)
+ *     {
+ *         COIR_TRY(coir_stream_splice(from, to, COIR_STREAM_REST, NULL));
+ *         return coir_stream_shutdown(to);
+ *     }
+ *
+ * Where both are sockets or pipes of the kernel, much that comes is moved by the kernel, without a
+ * copy here (splice(2)), through a pipe that is taken while bytes are in it: two descriptors, and
+ * 64 KiB at most unless the kernel's pages are large. Without those, with little that comes, and
+ * through filters it is copied.
+ * Returns 0, and in any case writes the number of bytes that to has taken to *ret_moved (may be
+ * NULL): less than length means that from has ended. Errors: those of coir_stream_read for from,
+ * of coir_stream_write for to, -EBUSY while another task reads from or writes to, -COIR_ECLOSED
+ * when either is closed meanwhile; the peer of to is reset by that. Cancel safety: exact, as with
+ * each error: what was not moved can still be read from from (-COIR_EBROKENSTREAM when there is no
+ * memory for it), and to is not broken; only a filter that had begun with a piece may be. Thread
+ * safety: the loop's thread. */
+COIR__CHECKED int coir_stream_splice(coir_stream *from, coir_stream *to, uint64_t length,
+                                     uint64_t *ret_moved);
+
 /* Closes stream and frees it; NULL is accepted. When the task is cancelled or its deadline has
  * passed, or when the stream is broken, the peer is reset (coir_stream_abort). Otherwise it sees
  * the end of the stream after all that was written; if it is still sending, that is read and

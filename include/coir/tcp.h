@@ -1,4 +1,5 @@
-/* coir/tcp.h: connections: connecting to a server, and being one, by TCP and by Unix sockets.
+/* coir/tcp.h: connections: connecting to a server, and being one, by TCP and by Unix sockets, and
+ * for tests in memory.
  *
  *     static int talk(coir_stream *stream, void *arg)
  *     {
@@ -134,6 +135,26 @@ COIR__CHECKED int coir_unix_listen(const char *path, const coir_listen_opts *opt
 COIR__CHECKED int coir_listener_adopt(int fd, const coir_listen_opts *opts,
                                       coir_listener **ret_listener);
 
+/* Makes a listener in memory, for the tests of a server: who connects to it, by
+ * coir_memory_connect, gets one end of a coir_stream_pair, and who accepts the other. There is no
+ * descriptor and no kernel, so a server runs in virtual time on every backend.
+ *
+ *     COIR_TRY(coir_memory_listen(&listener));
+ *     COIR_TRY(coir_spawn(&group, serve, listener, NULL));
+ *     COIR_TRY(coir_memory_connect(listener, &stream));
+ *
+ * Returns 0, and writes *ret_listener, which is the caller's to close. Errors: -ENOMEM, -EINVAL,
+ * -COIR_ENOTASK where no loop runs. Cancel safety: never waits. Thread safety: the loop's thread.
+ */
+COIR__CHECKED int coir_memory_listen(coir_listener **ret_listener);
+
+/* Connects to a listener in memory. While 128 connections wait to be accepted it waits.
+ * Returns 0, and writes *ret_stream, which is the caller's to close. Errors: -ECONNREFUSED when the
+ * listener is closed meanwhile, -EINVAL for another kind of listener, -ENOMEM, -COIR_EWRONGLOOP,
+ * -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: no connection is left. Thread safety: the
+ * loop's thread. */
+COIR__CHECKED int coir_memory_connect(coir_listener *listener, coir_stream **ret_stream);
+
 /* Waits for a connection. One that was given up before it could be accepted is passed over. While
  * the process has no descriptor left for it, that is reported (COIR_REPORT_OVERLOAD, once) and
  * tried again after pauses of 5 ms up to 1 s; connections wait meanwhile. After a second they are
@@ -156,7 +177,8 @@ COIR__CHECKED int coir_listener_accept(coir_listener *listener, coir_stream **re
 COIR__CHECKED int coir_listener_serve(coir_listener *listener,
                                       int (*handler)(coir_stream *stream, void *arg), void *arg);
 
-/* Writes the address that a listener has as text: "127.0.0.1:40123", or a path.
+/* Writes the address that a listener has as text: "127.0.0.1:40123", or a path; of
+ * one in memory: "memory".
  * Returns 0. Errors: -ENOSPC when size is too small (COIR_ADDRESS_TEXT is enough),
  * -COIR_EWRONGLOOP. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_listener_address(coir_listener *listener, char *text, size_t size);

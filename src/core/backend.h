@@ -27,7 +27,7 @@ enum coir__op_kind {
     COIR__OP_ACCEPT,  /* result: 0, and accepted holds the new file */
     COIR__OP_CONNECT, /* result: 0 */
     COIR__OP_POLL,    /* wait until it is ready for events (POLLIN, POLLOUT…); result: the events
-                         that are; with a file by its read */
+                         that are; with a file by its read, or for POLLOUT by its write */
     COIR__OP_RECEIVE, /* receive up to count messages, with addresses and descriptors; result: how
                          many, at least 1, each with its length (0: the end of a stream) */
     COIR__OP_SEND,    /* send count messages; result: how many were sent, at least 1 */
@@ -162,6 +162,9 @@ struct coir__backend {
     /* Others will know the descriptor of file, and may read from it: from now on the backend does
      * so only for reads that are under way. NULL: it never does anything else. */
     void (*file_show)(struct coir_loop *loop, struct coir__file *file);
+    /* Whether it has received something of file that was not read, or is about to: then nobody may
+     * read from the descriptor. NULL: never. */
+    bool (*file_holds)(struct coir_loop *loop, struct coir__file *file);
     /* Closes and frees file; no operation of it is under way. abrupt: reset the peer instead of a
      * goodbye. */
     void (*file_close)(struct coir_loop *loop, struct coir__file *file, bool abrupt);

@@ -157,6 +157,8 @@ struct coir__callbacks;
 struct coir__errors;
 struct coir__debug;
 
+#define COIR__PIPES_KEPT 8
+
 struct coir_loop {
     struct coir__context context; /* the thread's own stack, while a task runs */
     struct coir_task *current;
@@ -179,6 +181,8 @@ struct coir_loop {
     void *backend_state;
     void *buffers; /* that are kept, each holds the address of the next one (memory.c) */
     int buffers_kept;
+    int pipes_kept; /* empty ones, for the kernel to move bytes through (pipe.c) */
+    int pipes[COIR__PIPES_KEPT][2];
     char backend_why[256];
     _Atomic(coir_post_node *) inbox;
     uint64_t operations;  /* under way in the backend */

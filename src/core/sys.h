@@ -80,6 +80,7 @@
     X(SIGACTION,    false, EINVAL)                                                                 \
     X(SOCKET,       false, EMFILE, ENFILE, ENOBUFS, ENOMEM)                                        \
     X(SOCKETPAIR,   false, EMFILE, ENFILE, ENOMEM)                                                 \
+    X(SPLICE,       true,  EINTR, EINVAL, ECONNRESET, ENOMEM)                                      \
     X(STATX,        false, EACCES, ENOENT, ENOMEM)                                                 \
     X(SYMLINK,      false, ENOSPC, EIO)                                                            \
     X(TERMIOS,      false, EINTR, EIO)                                                             \
@@ -276,6 +277,14 @@ static inline int coir__sys_pipe(int ret_fds[2])
 {
     COIR__SYS_FAULT(COIR__SYS_PIPE, NULL);
     return pipe2(ret_fds, O_NONBLOCK | O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+/* Moves bytes from or to a pipe, without waiting. */
+static inline long coir__sys_splice(int from, int to, size_t length)
+{
+    COIR__SYS_FAULT(COIR__SYS_SPLICE, &length);
+    ssize_t n = splice(from, NULL, to, NULL, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    return n < 0 ? -errno : n;
 }
 
 /* A duplicate for ourselves alone. */

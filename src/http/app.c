@@ -31,6 +31,8 @@ int coir_http_app_open(const coir_http_app_opts *opts, coir_http_app **ret_app)
         return -ENOMEM;
     app->opts = *opts;
     app->opts.connections = OR(opts->connections, 10000);
+    size_t tenth = app->opts.connections / 10;
+    app->opts.client_connections = OR(opts->client_connections, tenth > 100 ? tenth : 100);
     app->opts.requests = OR(opts->requests, 1000);
     app->opts.body_limit = OR(opts->body_limit, (size_t)1 << 20);
     app->opts.head_limit = OR(opts->head_limit, COIR_SEC(10));
@@ -203,7 +205,6 @@ struct door {
     coir_listener *listener;
 };
 
-/* Accepts connections as long as there is room for more. */
 static int accept_all(void *arg)
 {
     const struct door *door = arg;
@@ -211,12 +212,9 @@ static int accept_all(void *arg)
     coir_task_set_name(NULL, "http accept");
     for (;;) {
         coir_stream *stream;
-        COIR_TRY(coir_semaphore_acquire(&door->serving->places));
-        int r = coir_listener_accept(door->listener, &stream);
-        if (r < 0)
-            return r;
+        COIR_TRY(coir_listener_accept(door->listener, &stream));
         app->stats.accepted++;
-        /* it is closed when there is no memory for it */
+        /* it is closed when there is no memory for it, or its client has too many */
         (void)coir__http_connect(app, door->serving, stream);
     }
 }
@@ -226,7 +224,7 @@ static void drain(coir_http_app *app, struct coir__http_serving *serving)
 {
     COIR_DEADLINE(app->opts.grace);
     serving->draining = true;
-    coir__http_close_idle(app, serving);
+    coir__http_close_idle(serving);
     if (coir_group_wait(&serving->requests) < 0)
         coir_group_cancel(&serving->requests, "the server's grace is over");
     (void)coir_group_close(&serving->requests);
@@ -285,6 +283,8 @@ static int run(coir_http_app *app, coir_listener *listener)
 static int serve(coir_http_app *app, coir_listener *listener)
 {
     app->served = true;
+    if (app->begun != NULL)
+        (void)coir_event_set(app->begun);
     int r = run(app, listener);
     app->served = false;
     stop_contexts(app, app->last_context);

@@ -9,6 +9,7 @@
 #ifndef COIR_HTTP_APP_INTERNAL_H
 #define COIR_HTTP_APP_INTERNAL_H
 
+#include <coir/event.h>
 #include <coir/file.h>
 #include <coir/group.h>
 #include <coir/http_app.h>
@@ -107,41 +108,68 @@ struct coir_http_app {
     char wrong_text[140];
     coir_http_app_stats stats;
     /* while it is served */
-    bool served; /* by a listener */
-    struct coir__http_connection *connections;
+    bool served;              /* by a listener */
+    coir_event *begun;        /* to be set when its contexts have started; NULL: nobody waits */
     coir_http_request *spare; /* a record that nobody uses */
 };
 
 /* ---- connections (connection.c) ---- */
 
+struct coir__http_list {
+    struct coir__http_connection *first, *last; /* the one that entered last is the first */
+};
+
 /* One call that serves: what a listener accepts, or one stream. */
 struct coir__http_serving {
-    coir_group requests;   /* the tasks of its connections */
-    coir_semaphore places; /* for connections, if limited */
+    coir_group requests;                 /* the tasks of its connections */
+    coir_semaphore places;               /* for connections, if limited */
+    struct coir__http_list active, idle; /* connections with a task, and without */
+    size_t connections;                  /* in both */
+    struct coir__http_clients *clients;  /* NULL: they are not counted */
     bool limited, draining;
+    bool crowded; /* somebody waits for a place: no connection stays without a request */
 };
 
 struct coir__http_connection {
-    struct coir__http_connection *next, *previous;
+    struct coir__http_connection *next, *previous; /* in its list */
     coir_http_app *app;
     struct coir__http_serving *serving;
-    coir_stream *stream; /* NULL: it was closed while nobody was there */
-    unsigned requests;   /* that were answered */
-    coir_time patience;  /* how long it may be without a request */
-    coir_ws *ws;         /* that it has become; NULL: it speaks HTTP */
-    bool secured;        /* its TLS handshake is done, or it has none */
-    bool idle;
+    struct coir__http_client *client; /* NULL: it is not counted */
+    coir_stream *stream;              /* NULL: it was closed while nobody was there */
+    unsigned requests;                /* that were answered */
+    coir_time patience;               /* how long it may be without a request */
+    coir_ws *ws;                      /* that it has become; NULL: it speaks HTTP */
+    bool secured;                     /* its TLS handshake is done, or it has none */
+    bool placed;                      /* it has one of the places */
+    bool idle;                        /* it is in that list */
 };
 
-/* Takes over a connection, and with it a place if serving is limited; the task that serves it
- * belongs to serving. When it fails the stream is closed. */
+/* Takes over a connection; if serving is limited, when its client may have one more and there is a
+ * place for it. The task that serves it belongs to serving. When it fails the stream is closed. */
 int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, coir_stream *stream);
 
 /* Closes what is left of a connection, and frees it. */
 void coir__http_close_connection(struct coir__http_connection *connection);
 
 /* Closes those of serving without a request, and says goodbye to WebSockets. */
-void coir__http_close_idle(coir_http_app *app, struct coir__http_serving *serving);
+void coir__http_close_idle(struct coir__http_serving *serving);
+
+/* ---- clients (clients.c) ---- */
+
+/* An address of IPv6; those of IPv4 are mapped. */
+struct coir__http_key {
+    unsigned char bytes[16];
+};
+
+/* Whose address stream is connected to. Returns false for one without an address. */
+bool coir__http_peer_key(coir_stream *stream, struct coir__http_key *ret_key);
+
+/* Counts a connection, which is in its list already, among those of its client. Returns whether
+ * there may be so many. */
+bool coir__http_client_enters(struct coir__http_connection *connection);
+
+/* The same for one that has left its list. */
+void coir__http_client_leaves(struct coir__http_connection *connection);
 
 /* ---- requests (request.c) ---- */
 
@@ -180,6 +208,8 @@ struct coir_http_request {
     coir_buffer entity;                             /* the body, when it was read */
     coir_buffer headers;                            /* of the reply, as lines */
     coir_buffer out;                                /* what is to be sent */
+    coir_group flushing; /* the task that sends it when nobody else does */
+    coir_event flushed;  /* it has sent what it took */
     struct coir__http_text *texts;
     coir_task *watcher; /* reads ahead to see the client leave; NULL: nobody does */
     enum coir__http_reply_state state;
@@ -198,6 +228,10 @@ struct coir_http_request {
     bool late;             /* the client was too slow, with its body or in taking the reply */
     bool cut;              /* a part of the reply was lost */
     bool gone;             /* the client has */
+    bool behind;           /* the task that flushes is there, and has not begun */
+    bool taken;            /* it sends what it took of out */
+    bool held;             /* out is being filled, and not to be taken */
+    bool grouped;          /* flushing is open */
 };
 
 /* Splits the path of request into segments. Returns 0, -COIR_EURL, -ENOMEM. */
@@ -222,6 +256,11 @@ bool coir__http_request_finish(coir_http_request *request);
 
 /* Sends what was gathered. Returns 0 or a code. */
 int coir__http_flush(coir_http_request *request);
+
+/* The same, but not before the task of the connection waits for something. That this is so ends
+ * with the other call, at the latest. */
+int coir__http_flush_behind(coir_http_request *request);
+void coir__http_end_flushing(coir_http_request *request);
 
 /* Sends what was gathered and length bytes of file from offset on. Returns 0 or a code. */
 int coir__http_send_file(coir_http_request *request, coir_file *file, uint64_t offset,

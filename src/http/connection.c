@@ -20,19 +20,41 @@
 
 /* ---- records ---- */
 
+static struct coir__http_list *list_of(const struct coir__http_connection *connection)
+{
+    return connection->idle ? &connection->serving->idle : &connection->serving->active;
+}
+
+static void enter_list(struct coir__http_connection *connection, bool idle)
+{
+    connection->idle = idle;
+    connection->app->stats.idle += idle;
+    struct coir__http_list *list = list_of(connection);
+    connection->previous = NULL;
+    connection->next = list->first;
+    *(list->first != NULL ? &list->first->previous : &list->last) = connection;
+    list->first = connection;
+}
+
+static void leave_list(struct coir__http_connection *connection)
+{
+    struct coir__http_list *list = list_of(connection);
+    connection->app->stats.idle -= connection->idle;
+    *(connection->previous != NULL ? &connection->previous->next : &list->first) = connection->next;
+    *(connection->next != NULL ? &connection->next->previous : &list->last) = connection->previous;
+}
+
 void coir__http_close_connection(struct coir__http_connection *connection)
 {
-    coir_http_app *app = connection->app;
-    if (connection->idle)
-        app->stats.idle--;
-    *(connection->previous != NULL ? &connection->previous->next : &app->connections) =
-        connection->next;
-    if (connection->next != NULL)
-        connection->next->previous = connection->previous;
-    app->stats.connections--;
+    struct coir__http_serving *serving = connection->serving;
+    leave_list(connection);
+    serving->connections--;
+    connection->app->stats.connections--;
+    if (connection->client != NULL || serving->clients != NULL)
+        coir__http_client_leaves(connection);
     coir_stream_close(connection->stream);
-    if (connection->serving->limited)
-        (void)coir_semaphore_release(&connection->serving->places);
+    if (connection->placed)
+        (void)coir_semaphore_release(&serving->places);
     coir_free(connection);
 }
 
@@ -212,7 +234,9 @@ static bool answer(coir_http_request *request)
     connection->requests++;
     request->keep = request->head.keep_alive && connection->requests < app->opts.requests;
     coir__http_body_begin(&request->body, connection->stream, &request->head, "");
-    int r = handle_watched(request);
+    int r = request->out.length > 0 ? coir__http_flush_behind(request) : 0;
+    if (r >= 0)
+        r = handle_watched(request);
     if (r >= 0 && request->state == COIR__HTTP_FRESH)
         r = coir_fail(-EPROTO, "the handler has not replied");
     if (r >= 0)
@@ -242,6 +266,32 @@ static int wait_for(coir_http_request *request, size_t least, coir_time limit,
     return r == -ETIME && coir_scope_expired(&scope) ? -ETIMEDOUT : r;
 }
 
+/* Whether the first length bytes at data are to be parsed, although the first seen were no whole
+ * head: when the end of one has come, a line that ends in LF alone, twice as much, or more than a
+ * head may have. So a head that comes byte by byte is not read again for each. */
+static bool is_due(const char *data, size_t seen, size_t parsed, size_t length)
+{
+    if (length >= 2 * parsed || length > coir__http_limits.line + coir__http_limits.headers)
+        return true;
+    for (const char *at = data + seen, *end = data + length, *lf;
+         (lf = memchr(at, '\n', (size_t)(end - at))) != NULL; at = lf + 1)
+        if (lf[-1] != '\r' || lf[-2] == '\n') /* seen is 2 at least, or it is due */
+            return true;
+    return false;
+}
+
+/* Waits for more of a head, of which the bytes have been parsed, until it is to be parsed again. */
+static int wait_for_more(coir_http_request *request, coir_time until, coir_bytes *bytes)
+{
+    size_t parsed = bytes->length, seen;
+    int r;
+    do {
+        seen = bytes->length;
+        r = wait_for(request, seen + 1, until - coir_now(), bytes);
+    } while (r > 0 && !is_due(bytes->data, seen, parsed, bytes->length));
+    return r;
+}
+
 /* Reads the head of the next request. left is how many bytes of it are known to be there. Returns
  * 1; 0 when nothing has come; a code when the connection is at its end. */
 static int read_head(coir_http_request *request, bool first, size_t *left)
@@ -267,8 +317,8 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
         if (until == 0)
             until = coir_now() + app->opts.head_limit;
         COIR_TRY(coir__http_flush(request));
+        r = wait_for_more(request, until, &bytes);
         bool asked = bytes.length > 2; /* or it is the end of a line behind the last body */
-        r = wait_for(request, bytes.length + 1, until - coir_now(), &bytes);
         if (asked && (r == -ETIMEDOUT || r == -COIR_ETOOLONG))
             status = r == -ETIMEDOUT ? 408 : 431;
     }
@@ -326,8 +376,8 @@ static int go_idle(struct coir__http_connection *connection, coir_time limit)
     COIR_TRY(coir_spawn_on_readable_with(&connection->serving->requests, connection->stream, limit,
                                          serve_connection, connection, &opts));
     connection->patience = limit;
-    connection->idle = true;
-    connection->app->stats.idle++;
+    leave_list(connection);
+    enter_list(connection, true);
     return 0;
 }
 
@@ -336,8 +386,8 @@ static int serve_connection(void *arg)
 {
     struct coir__http_connection *connection = arg;
     coir_http_app *app = connection->app;
-    connection->idle = false;
-    app->stats.idle--;
+    leave_list(connection);
+    enter_list(connection, false);
     bool kept = false;
     bool awaited = connection->secured; /* what has come was no handshake */
     coir_http_request *request = NULL;
@@ -346,6 +396,7 @@ static int serve_connection(void *arg)
         request = take_request(connection);
     if (request != NULL) {
         kept = answer_all(request, awaited);
+        coir__http_end_flushing(request);
         give_request(app, request);
     }
     if (connection->ws != NULL) {
@@ -353,10 +404,47 @@ static int serve_connection(void *arg)
         return 0;
     }
     coir_time limit = connection->requests > 0 ? app->opts.idle_limit : app->opts.head_limit;
-    if (kept && !connection->serving->draining && go_idle(connection, limit) == 0)
+    bool wanted = !connection->serving->draining && !connection->serving->crowded;
+    if (kept && wanted && go_idle(connection, limit) == 0)
         return 0;
     coir__http_close_connection(connection);
     return 0;
+}
+
+/* Without a goodbye, during which it would still hold its descriptor. */
+static void evict(struct coir__http_connection *connection)
+{
+    leave_list(connection);
+    enter_list(connection, false);
+    connection->app->stats.evicted++;
+    coir_stream_abort(COIR_TAKE(connection->stream)); /* its task starts, and frees the record */
+}
+
+/* Takes a place: when there is none, that of the connection which has been without a request for
+ * longest, or waits until one has been answered. */
+static int take_place(struct coir__http_connection *connection)
+{
+    struct coir__http_serving *serving = connection->serving;
+    int r = coir_semaphore_try(&serving->places);
+    if (r < 0) {
+        serving->crowded = true;
+        if (serving->idle.last != NULL)
+            evict(serving->idle.last);
+        r = coir_semaphore_acquire(&serving->places);
+        serving->crowded = false;
+    }
+    connection->placed = r == 0;
+    return r;
+}
+
+static int admit(struct coir__http_connection *connection)
+{
+    if (!connection->serving->limited)
+        return 0;
+    if (coir__http_client_enters(connection))
+        return take_place(connection);
+    connection->app->stats.rejected++;
+    return -EBUSY;
 }
 
 int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, coir_stream *stream)
@@ -364,22 +452,22 @@ int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, c
     struct coir__http_connection *connection = coir_calloc(1, sizeof *connection);
     if (connection == NULL) {
         coir_stream_abort(stream);
-        if (serving->limited)
-            (void)coir_semaphore_release(&serving->places);
         return -ENOMEM;
     }
     connection->app = app;
     connection->serving = serving;
     connection->stream = stream;
     connection->secured = app->opts.tls == NULL;
-    connection->next = app->connections;
-    if (connection->next != NULL)
-        connection->next->previous = connection;
-    app->connections = connection;
+    enter_list(connection, false);
+    serving->connections++;
     app->stats.connections++;
-    int r = go_idle(connection, app->opts.head_limit);
-    if (r < 0)
+    int r = admit(connection);
+    if (r == 0)
+        r = go_idle(connection, app->opts.head_limit);
+    if (r < 0) {
+        coir_stream_abort(COIR_TAKE(connection->stream));
         coir__http_close_connection(connection);
+    }
     return r;
 }
 
@@ -391,15 +479,14 @@ static int close_stream(void *arg)
 
 /* Each in a task of its own, since a goodbye may take a while. The close starts the task of the
  * connection, which frees what is left of it. */
-void coir__http_close_idle(coir_http_app *app, struct coir__http_serving *serving)
+void coir__http_close_idle(struct coir__http_serving *serving)
 {
-    for (struct coir__http_connection *at = app->connections; at != NULL; at = at->next) {
-        if (at->serving == serving && at->ws != NULL)
+    for (struct coir__http_connection *at = serving->active.first; at != NULL; at = at->next)
+        if (at->ws != NULL)
             coir__ws_drain(at->ws);
-        if (at->serving != serving || !at->idle || at->stream == NULL)
-            continue;
+    for (struct coir__http_connection *at = serving->idle.first; at != NULL; at = at->next) {
         coir_stream *stream = COIR_TAKE(at->stream);
-        if (coir_spawn(&serving->requests, close_stream, stream, NULL) < 0)
+        if (stream != NULL && coir_spawn(&serving->requests, close_stream, stream, NULL) < 0)
             coir_stream_abort(stream);
     }
 }

@@ -240,7 +240,11 @@ static int put_part(coir_http_request *request, coir_file *file, uint64_t first,
     size_t n = 0;
     coir_buffer *out = &request->out;
     COIR_TRY(coir_buffer_reserve(out, length));
-    COIR_TRY(coir_file_read(file, out->data + out->length, length, first, &n));
+    request->held = true;
+    int r = coir_file_read(file, out->data + out->length, length, first, &n);
+    request->held = false;
+    if (r < 0)
+        return r;
     if (n < length)
         return coir_fail(-EIO, "the file has become shorter");
     out->length += length;
@@ -253,6 +257,8 @@ static int send_part(coir_http_request *request, const struct found *found, int 
 {
     if (found->coding != NULL)
         COIR_TRY(coir_http_reply_header(request, "Content-Encoding", found->coding));
+    if (request->grouped) /* replies before it do not wait for the disk */
+        COIR_TRY(coir__http_flush(request));
     size_t before = request->out.length;
     COIR_TRY(coir__http_put_head(request, status, type, length));
     request->state = COIR__HTTP_REPLIED;

@@ -49,11 +49,20 @@ static size_t add_vector(struct iovec *vectors, size_t count, const void *data, 
     return count + (size > 0);
 }
 
+/* Waits until the task that flushes has sent what it has taken. */
+static int settle(coir_http_request *request)
+{
+    if (request->taken)
+        COIR_TRY(coir_event_wait(&request->flushed));
+    return request->cut ? -COIR_EBROKENSTREAM : 0;
+}
+
 /* Sends what was gathered, size bytes at data, and end. Each piece has the time of a stall to be
  * taken. */
 static int flush_with(coir_http_request *request, const char *data, size_t size, const char *end)
 {
     coir_buffer *out = &request->out;
+    COIR_TRY(settle(request));
     request->mark = 0; /* from here on something of this reply may be sent */
     for (;;) {
         size_t piece = size < PIECE ? size : PIECE;
@@ -72,7 +81,47 @@ static int flush_with(coir_http_request *request, const char *data, size_t size,
 
 int coir__http_flush(coir_http_request *request)
 {
-    return request->out.length > 0 ? flush_with(request, NULL, 0, "") : 0;
+    return request->out.length > 0 ? flush_with(request, NULL, 0, "") : settle(request);
+}
+
+/* It takes the buffer, so that the handler can go on to reply meanwhile. */
+static int flush_taken(void *arg)
+{
+    coir_http_request *request = arg;
+    request->behind = false;
+    if (request->out.length == 0 || request->held || request->connection->stream == NULL)
+        return 0;
+    coir_buffer out = request->out;
+    struct iovec vector = {out.data, out.length};
+    request->out = (coir_buffer){0};
+    request->mark = 0;
+    request->taken = true;
+    (void)coir_event_clear(&request->flushed);
+    (void)write_bounded(request, &vector, 1); /* a failure is remembered as a cut */
+    request->taken = false;
+    (void)coir_event_set(&request->flushed);
+    coir_buffer_close(&out);
+    return 0;
+}
+
+int coir__http_flush_behind(coir_http_request *request)
+{
+    if (request->behind || request->taken)
+        return 0;
+    int r = request->grouped ? 0 : coir_group_init(&request->flushing, COIR_REPORT);
+    if (r == 0) {
+        request->grouped = true;
+        r = coir_spawn(&request->flushing, flush_taken, request, NULL);
+    }
+    request->behind = r == 0;
+    return r == 0 ? 0 : coir__http_flush(request);
+}
+
+void coir__http_end_flushing(coir_http_request *request)
+{
+    if (request->grouped)
+        (void)coir_group_close(&request->flushing);
+    request->grouped = request->behind = false;
 }
 
 int coir__http_send_file(coir_http_request *request, coir_file *file, uint64_t offset,

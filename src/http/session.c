@@ -13,6 +13,7 @@
 
 #include <coir/limiter.h>
 #include <coir/memory.h>
+#include <coir/name.h>
 #include <coir/tcp.h>
 #include <coir/tls.h>
 
@@ -31,14 +32,37 @@ static int secure(coir_http_session *session, coir_tls_context **ret_context)
     return 0;
 }
 
+static int dial(const coir_http_session *session, const char *address, coir_stream **ret_stream)
+{
+    const coir_http_session_opts *opts = &session->opts;
+    return opts->dial != NULL ? opts->dial(address, opts->dial_arg, ret_stream)
+                              : coir_tcp_connect(address, NULL, ret_stream);
+}
+
+/* The host of "host:port" or "[::1]:port". */
+static int host_of(const char *address, char ret_host[COIR_NAME_TEXT])
+{
+    bool bracket = *address == '[';
+    size_t length = (size_t)(strrchr(address, ':') - address) - 2 * bracket;
+    if (length >= COIR_NAME_TEXT)
+        return coir_fail(-COIR_EADDRESS, "'%.100s' is too long for the name of a host", address);
+    memcpy(ret_host, address + bracket, length);
+    ret_host[length] = '\0';
+    return 0;
+}
+
 static int connect_to(coir_http_session *session, const char *origin, coir_stream **ret_stream)
 {
     const char *address = strstr(origin, "://") + 3;
-    if (strncmp(origin, "https", 5) != 0)
-        return coir_tcp_connect(address, NULL, ret_stream);
+    char host[COIR_NAME_TEXT]; /* that the certificate must be for */
     coir_tls_context *context;
+    coir_stream *lower;
+    if (strncmp(origin, "https", 5) != 0)
+        return dial(session, address, ret_stream);
+    COIR_TRY(host_of(address, host));
     COIR_TRY(secure(session, &context));
-    return coir_tls_dial(context, address, NULL, ret_stream);
+    COIR_TRY(dial(session, address, &lower));
+    return coir_tls_connect(context, host, lower, NULL, ret_stream);
 }
 
 static int open_link(const char *origin, void *arg, void **ret_connection)

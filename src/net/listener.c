@@ -1,22 +1,26 @@
-/* listener.c: accepting connections, by TCP and by Unix sockets.
+/* listener.c: accepting connections, by TCP and by Unix sockets, and in memory.
  *
- * A listener is a socket and the path that it must remove. Accepting passes over what is only the
- * peer's trouble and pauses where trying again at once would spin. Only public calls are used, as
- * everywhere in net. Called by programs.
+ * A listener is a socket and the path that it must remove; one in memory is a channel of streams.
+ * Accepting passes over what is only the peer's trouble and pauses where trying again at once would
+ * spin. Only public calls are used, as everywhere in net. Called by programs.
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
+#include <coir/channel.h>
 #include <coir/group.h>
 #include <coir/memory.h>
 #include <coir/semaphore.h>
 #include <coir/socket.h>
+#include <coir/stream_pair.h>
 #include <coir/tcp.h>
 
 #include "net.h"
 
 #define BACKLOG 1024
+#define BACKLOG_IN_MEMORY 128
 #define SHORTEST_PAUSE COIR_MS(5)
 #define LONGEST_PAUSE COIR_SEC(1)
 #define MEMORY_TRIES 7       /* 635 ms */
@@ -29,6 +33,8 @@ struct coir_listener {
     coir_socket *reserve;  /* a descriptor to refuse connections with; NULL: none could be had */
     coir_time short_since; /* descriptors have run out; 0: they have not */
     char *path;            /* to be removed; NULL: none */
+    coir_sender *knock;    /* of one in memory, which has no socket: connections that wait, */
+    coir_receiver *door;   /* and where they are accepted */
     size_t limit;
     unsigned users; /* calls that are waiting: the last one frees it when it is closed */
     bool accepting;
@@ -153,6 +159,51 @@ int coir_unix_listen(const char *path, const coir_listen_opts *opts, coir_listen
     return 0;
 }
 
+/* ---- in memory ---- */
+
+int coir_memory_listen(coir_listener **ret_listener)
+{
+    static const coir_listen_opts defaults;
+    if (ret_listener == NULL)
+        return -EINVAL;
+    COIR_AUTO(coir_listener) *listener = NULL;
+    COIR_TRY(listener_new(&defaults, &listener));
+    COIR_TRY(
+        coir_channel_open(coir_stream *, BACKLOG_IN_MEMORY, &listener->knock, &listener->door));
+    *ret_listener = COIR_TAKE(listener);
+    return 0;
+}
+
+int coir_memory_connect(coir_listener *listener, coir_stream **ret_stream)
+{
+    if (listener == NULL || ret_stream == NULL || listener->door == NULL)
+        return -EINVAL;
+    COIR_AUTO(coir_stream) *ours = NULL;
+    coir_stream *theirs;
+    COIR_AUTO(coir_sender) *knock = NULL; /* the listener may be closed meanwhile */
+    COIR_TRY(coir_sender_clone(listener->knock, &knock));
+    COIR_TRY(coir_stream_pair(0, &ours, &theirs));
+    int r = coir_send(knock, &theirs);
+    if (r < 0) {
+        coir_stream_abort(theirs);
+        return r == -COIR_ECLOSED ? -ECONNREFUSED : r;
+    }
+    *ret_stream = COIR_TAKE(ours);
+    return 0;
+}
+
+/* Resets what nobody has accepted. */
+static void close_door(coir_listener *listener)
+{
+    coir_stream *stream;
+    if (listener->door == NULL)
+        return;
+    while (coir_try_receive(listener->door, &stream) > 0)
+        coir_stream_abort(stream);
+    coir_receiver_close(COIR_TAKE(listener->door));
+    coir_sender_close(COIR_TAKE(listener->knock));
+}
+
 /* ---- inherited ones ---- */
 
 /* Once the descriptor is taken over it cannot be given back any more, so nothing may fail then:
@@ -187,6 +238,8 @@ int coir_listener_address(coir_listener *listener, char *text, size_t size)
     coir_address address = {.length = sizeof address.storage};
     if (listener == NULL)
         return -EINVAL;
+    if (listener->door != NULL)
+        return snprintf(text, size, "memory") < (int)size ? 0 : -ENOSPC;
     COIR_TRY(coir_socket_address(listener->socket, false, (struct sockaddr *)&address.storage,
                                  &address.length));
     return coir__address_text(&address, text, size);
@@ -211,6 +264,7 @@ void coir_listener_close(coir_listener *listener)
         return;
     if (listener->path != NULL)
         (void)coir_socket_remove_path(listener->socket, listener->path);
+    close_door(listener);
     coir_socket_close(COIR_TAKE(listener->socket));
     coir_socket_close(COIR_TAKE(listener->waiting));
     coir_socket_close(COIR_TAKE(listener->reserve));
@@ -251,6 +305,10 @@ static int accept_once(coir_listener *listener, coir_stream **ret_stream)
 {
     if (listener->closed)
         return -COIR_ECLOSED;
+    if (listener->door != NULL) {
+        int r = coir_receive(listener->door, ret_stream);
+        return r > 0 ? 0 : r;
+    }
     if (listener->waiting == NULL)
         COIR_TRY(coir_socket_accept(listener->socket, &listener->waiting, NULL, NULL));
     int r = coir_stream_from_socket(listener->waiting, ret_stream);

@@ -179,8 +179,12 @@ bool coir__test_ok(int64_t result, const coir__test_check *check)
 {
     if (result >= 0)
         return true;
-    if (unmet(check))
-        print_code("failed", result);
+    if (!unmet(check))
+        return false;
+    print_code("failed", result);
+    const char *said = coir_last_message((int)result);
+    if (strcmp(said, coir_error_text((int)result)) != 0)
+        fprintf(stderr, "    %s\n", said);
     return false;
 }
 

@@ -51,20 +51,34 @@ long coir__native_read(int fd, uint32_t kind, const struct coir__op *op)
     return n;
 }
 
-/* Writes to what is no socket without a SIGPIPE: the signal is held off, and taken back. */
-static long write_quietly(int fd, const struct iovec *vectors, int count)
+/* Around a call that may raise SIGPIPE: the signal is held off, and taken back. */
+static void hold_sigpipe(sigset_t *ret_old)
 {
-    sigset_t pipe, old;
+    sigset_t pipe;
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe, &old);
-    long n = coir__sys_writev(fd, vectors, count);
-    if (n == -EPIPE && !sigismember(&old, SIGPIPE)) {
+    pthread_sigmask(SIG_BLOCK, &pipe, ret_old);
+}
+
+static void let_sigpipe(const sigset_t *old, long result)
+{
+    if (result == -EPIPE && !sigismember(old, SIGPIPE)) {
+        sigset_t pipe;
         struct timespec now = {0, 0};
+        sigemptyset(&pipe);
+        sigaddset(&pipe, SIGPIPE);
         while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
             ;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+static long write_quietly(int fd, const struct iovec *vectors, int count)
+{
+    sigset_t old;
+    hold_sigpipe(&old);
+    long n = coir__sys_writev(fd, vectors, count);
+    let_sigpipe(&old, n);
     return n;
 }
 
@@ -85,6 +99,24 @@ long coir__native_write(int fd, uint32_t kind, const struct coir__op *op)
     do
         n = write_once(fd, kind, op);
     while (coir__unlikely(n == -EINTR));
+    return n;
+}
+
+long coir__native_splice_in(int fd, int pipe, size_t length)
+{
+    long n;
+    do
+        n = coir__sys_splice(fd, pipe, length);
+    while (coir__unlikely(n == -EINTR));
+    return n;
+}
+
+long coir__native_splice_out(int pipe, int fd, size_t length)
+{
+    sigset_t old;
+    hold_sigpipe(&old);
+    long n = coir__native_splice_in(pipe, fd, length);
+    let_sigpipe(&old, n);
     return n;
 }
 

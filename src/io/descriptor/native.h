@@ -21,6 +21,9 @@ int coir__native_look(int fd, uint32_t *ret_kind);
 /* One attempt, again after each EINTR: the result, or -EAGAIN. */
 long coir__native_read(int fd, uint32_t kind, const struct coir__op *op);
 long coir__native_write(int fd, uint32_t kind, const struct coir__op *op);
+/* From a descriptor to a pipe that is never full, and from a pipe to a descriptor: bytes. */
+long coir__native_splice_in(int fd, int pipe, size_t length);
+long coir__native_splice_out(int pipe, int fd, size_t length);
 /* Messages: how many. */
 long coir__native_receive(int fd, const struct coir__op *op);
 long coir__native_send(int fd, const struct coir__op *op);

@@ -11,6 +11,7 @@
 #include "io/epoll/epoll.h"
 #include "io/process/process.h"
 #include "io/process/signal.h"
+#include "io/stream/pipe.h"
 
 static int epoll_open(struct coir_loop *loop, char *why, size_t size)
 {
@@ -52,6 +53,7 @@ static void epoll_close(struct coir_loop *loop)
     struct coir__epoll *epoll = coir__epoll_of(loop);
     coir__process_loop_closes(loop);
     coir__signal_loop_closes(loop);
+    coir__pipe_loop_closes(loop);
     free_dead(epoll);
     coir__epoll_file_free(epoll->spare);
     coir__sys_close(epoll->wakefd);
@@ -136,7 +138,8 @@ static long try_poll(struct coir__epoll_file *file, const struct coir__op *op)
         events = coir__sys_poll(file->file.fd, op->events);
     while (events == -EINTR);
     if (events == 0)
-        file->flags &= ~(uint32_t)COIR__EPOLL_READABLE;
+        file->flags &=
+            ~(uint32_t)(op == &file->file.write ? COIR__EPOLL_WRITABLE : COIR__EPOLL_READABLE);
     return events == 0 ? COIR__STARTED : events;
 }
 

@@ -14,6 +14,7 @@
  */
 #include <string.h>
 
+#include "core/sys.h"
 #include "io/stream/stream.h"
 
 #define FIRST_CAPACITY 4096
@@ -171,6 +172,31 @@ static int fill(struct coir_stream *stream, struct coir_task *self, const struct
     if (r > 0)
         stream->count += n;
     return r;
+}
+
+int coir__stream_fill(struct coir_stream *stream, struct coir_task *self, size_t size)
+{
+    struct goal goal = {.size = size};
+    int r = fill(stream, self, &goal);
+    if (r <= 0)
+        coir__stream_free_buffer(stream);
+    return r;
+}
+
+int coir__stream_put_back(struct coir_stream *stream, int pipe, size_t size)
+{
+    long n = make_room(stream, size);
+    while (n >= 0 && stream->count < size) {
+        do
+            n = coir__sys_read(pipe, stream->buffer + stream->count, size - stream->count);
+        while (n == -EINTR);
+        stream->count += n > 0 ? (size_t)n : 0;
+    }
+    if (n >= 0)
+        return 0;
+    coir__stream_free_buffer(stream);
+    stream->torn = true;
+    return (int)n;
 }
 
 /* As fill, for each but the first time: others may run before it. */

@@ -508,15 +508,21 @@ void coir__stream_closed(struct coir_stream *stream)
     coir__stream_gone(stream);
 }
 
+/* Ends the waits for something else that calls which use stream are in. */
+static void interrupt(struct coir_stream *stream)
+{
+    for (size_t i = 0; i < COIR_COUNT(stream->inside); i++)
+        if (coir__unlikely(stream->inside[i] != NULL))
+            coir__scope_cancel(stream->inside[i], NULL);
+}
+
 /* Closes a stream without a file: now, or when those that are inside have been told and left. */
 static void close_ops(struct coir_stream *stream, bool abrupt)
 {
     assert(!stream->closed && "closed twice");
     stream->closed = true;
     stream->abrupt = abrupt || stream->writing;
-    for (size_t i = 0; i < COIR_COUNT(stream->inside); i++)
-        if (stream->inside[i] != NULL)
-            coir__scope_cancel(stream->inside[i], NULL);
+    interrupt(stream);
     if (stream->holds == 0)
         coir__stream_closed(stream);
 }
@@ -530,10 +536,12 @@ static void tell_awaiting(coir_stream *stream)
 
 static void close_stream(coir_stream *stream, bool abrupt)
 {
-    if (stream->file != NULL)
-        coir__file_release(stream->file, abrupt);
-    else
+    if (stream->file == NULL) {
         close_ops(stream, abrupt);
+        return;
+    }
+    interrupt(stream);
+    coir__file_release(stream->file, abrupt);
 }
 
 void coir_stream_close(coir_stream *stream)

@@ -34,10 +34,12 @@ struct coir_stream {
     bool reading, writing;          /* a call is in between operations, or in ops */
     bool idle;                      /* coir_spawn_on_readable waited as long as it may */
     struct coir__readable *awaited; /* it waits for bytes; NULL: nobody does */
+    /* Of the calls that wait for something else than the file, in ops or for another stream: to
+     * read, to write. */
+    struct coir_scope *inside[2];
     /* without a file */
     bool closed, abrupt;
-    uint32_t holds;               /* calls that are under way; the last one closes */
-    struct coir_scope *inside[2]; /* of the calls that are in ops: to read, to write */
+    uint32_t holds; /* calls that are under way; the last one closes */
 };
 
 /* Ends a stream without a file, which was closed, when the last call has left it. */
@@ -53,6 +55,12 @@ int coir__stream_read_below(struct coir_stream *stream, struct coir_task *self, 
 /* Takes up to size bytes, at least one, out of a buffer that has some. Returns 1. */
 int coir__stream_take(struct coir_stream *stream, void *data, size_t size, size_t *ret_n);
 void coir__stream_free_buffer(struct coir_stream *stream);
+/* Waits for some bytes in the buffer, which is empty, for a call that holds the stream and has set
+ * `reading`; without a file at most size. Returns 1, 0 at the end, or a code. */
+int coir__stream_fill(struct coir_stream *stream, struct coir_task *self, size_t size);
+/* Puts size bytes that were taken past the buffer, which is empty, back: they are in a pipe.
+ * Returns 0, or a code: then they are lost, and stream says so. */
+int coir__stream_put_back(struct coir_stream *stream, int pipe, size_t size);
 /* What keeps self from writing; 0: nothing. */
 int coir__stream_check_write(struct coir_stream *stream, struct coir_task *self);
 /* Writes as coir_stream_write, for a call that holds the stream and has set `writing`. */

@@ -401,6 +401,12 @@ void coir__uring_show(struct coir_loop *loop, struct coir__file *file)
         end_now(coir__uring_of(loop), record->receive);
 }
 
+bool coir__uring_holds(struct coir_loop *loop, struct coir__file *file)
+{
+    (void)loop;
+    return coir__uring_receives(coir__uring_file_of(file));
+}
+
 bool coir__uring_receive_close(struct coir__uring *uring, struct coir__uring_file *file)
 {
     struct coir__uring_receive *receive = file->receive;

@@ -10,6 +10,7 @@
 
 #include "io/process/process.h"
 #include "io/process/signal.h"
+#include "io/stream/pipe.h"
 #include "io/uring/uring.h"
 
 #if __has_include(<valgrind/valgrind.h>)
@@ -116,6 +117,7 @@ static void uring_close(struct coir_loop *loop)
     struct coir__uring *uring = coir__uring_of(loop);
     coir__process_loop_closes(loop);
     coir__signal_loop_closes(loop);
+    coir__pipe_loop_closes(loop);
     if (coir__uring_is_copy(uring)) {
         if (!uring->broken)
             coir__sys_close(uring->ring.ring_fd); /* the rest is not mapped here */
@@ -197,6 +199,7 @@ const struct coir__backend coir__backend_uring = {
     .file_name = coir__native_name,
     .file_unread = coir__uring_unread,
     .file_show = coir__uring_show,
+    .file_holds = coir__uring_holds,
     .file_close = coir__uring_close,
     .path_mode = coir__native_path_mode,
     .path_remove = coir__native_path_remove,

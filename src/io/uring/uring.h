@@ -235,7 +235,8 @@ static inline bool coir__uring_receives(const struct coir__uring_file *file)
 /* Whether what op waits for comes by the receive of its file. */
 static inline bool coir__uring_is_received(const struct coir__op *op)
 {
-    bool reads = op->kind == COIR__OP_READ || (op->kind == COIR__OP_POLL && op->file != NULL);
+    bool polls = op->kind == COIR__OP_POLL && op->file != NULL && op == &op->file->read;
+    bool reads = op->kind == COIR__OP_READ || polls;
     return reads && coir__uring_receives(coir__uring_file_of(op->file));
 }
 /* The read or poll that waits for what a receive brings, or NULL. */
@@ -266,6 +267,7 @@ void coir__uring_receive_lose(struct coir__uring *uring, struct coir__uring_slot
 bool coir__uring_receive_close(struct coir__uring *uring, struct coir__uring_file *file);
 /* Ends it, and begins none any more. */
 void coir__uring_show(struct coir_loop *loop, struct coir__file *file);
+bool coir__uring_holds(struct coir_loop *loop, struct coir__file *file);
 int coir__uring_unread(struct coir_loop *loop, struct coir__file *file);
 void coir__uring_pool_close(struct coir__uring *uring);
 
