@@ -82,6 +82,14 @@ COIR_TEST(request_lines)
         {400, "GET ftp://a/ HTTP/1.1\r\n" HOST "\r\n"},
         {400, "GET / HTTP/1.1\n" HOST "\r\n"},
         {400, "GET / HTTP/1.1\r\n\r\n"},
+        {0, "\r"},
+        {400, "\rGET"},
+        {0, "GET / HTTP"},
+        {400, "GET / HTTP\r\n"},
+        {400, "GET / HTTP/1.1\rx"},
+        {0, GET "\r"},
+        {400, GET "\rx"},
+        {400, "\x16\x03\x01"},
     };
     check_rows(rows, COIR_COUNT(rows), false);
 }
@@ -350,6 +358,9 @@ COIR_TEST(responses)
         {200, OK "Transfer-Encoding: chunked\r\n\r\n"},
         {400, "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"},
         {0, "HTTP/1.1 200 OK\r\n"},
+        {0, "HTTP/1.1 20"},
+        {400, "HTTP/1.1 20\n"},
+        {400, "HTTP/1.1 200x"},
     };
     check_rows(rows, COIR_COUNT(rows), true);
     COIR_REQUIRE_EQ(verdict_of("HTTP/1.1 503 Come back later\r\na: b\r\n\r\n", 38, true), 200);

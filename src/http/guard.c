@@ -29,35 +29,35 @@ static const unsigned char places[256] = {
     ['~'] = B,  [128 ... 255] = V,
 };
 
-static bool are(const char *text, size_t length, unsigned char place)
+/* Behind the bytes from at on, as far as end, that may stand in a place. */
+static inline const char *skip(const char *at, const char *end, unsigned char place)
 {
-    for (size_t i = 0; i < length; i++)
-        if ((places[(unsigned char)text[i]] & place) == 0)
-            return false;
-    return true;
+    while (at < end && (places[(unsigned char)*at] & place) != 0)
+        at++;
+    return at;
 }
 
-/* Whether 8 bytes at text are all in ' ' .. '~', as nearly all bytes of values are: taken as a
- * number, none has its high bit, nor gets it when 32 is taken away or 1 is added. */
-static bool are_plain(const char *text)
+/* The same for values, eight bytes at a time as long as all are in ' ' .. '~', as nearly all are:
+ * taken as a number, none has its high bit, nor gets it when 32 is taken away or 1 is added. */
+static const char *skip_value(const char *at, const char *end)
 {
     const uint64_t ones = UINT64_MAX / 255;
-    uint64_t bytes;
-    memcpy(&bytes, text, sizeof bytes);
-    return ((bytes | (bytes - ones * ' ') | (bytes + ones)) & ones << 7) == 0;
+    for (uint64_t bytes; end - at >= 8; at += 8) {
+        memcpy(&bytes, at, sizeof bytes);
+        if (((bytes | (bytes - ones * ' ') | (bytes + ones)) & ones << 7) != 0)
+            break;
+    }
+    return skip(at, end, VALUE);
 }
 
 bool coir__http_is_token(const char *text, size_t length)
 {
-    return length > 0 && are(text, length, TOKEN);
+    return length > 0 && skip(text, text + length, TOKEN) == text + length;
 }
 
 bool coir__http_is_value(const char *text, size_t length)
 {
-    size_t plain = 0;
-    while (length - plain >= 8 && are_plain(text + plain))
-        plain += 8;
-    return are(text + plain, length - plain, VALUE);
+    return skip_value(text, text + length) == text + length;
 }
 
 bool coir__http_has_token(const char *text, const char *token)
@@ -76,77 +76,104 @@ bool coir__http_has_token(const char *text, const char *token)
     return false;
 }
 
-/* The line from data to its LF, and its length without CR and LF. */
-static const char *check_line(const char *data, const char *lf, size_t *ret_length)
+/* ---- lines ---- */
+
+/* Each of these takes what begins at a line, and returns where the next one does. NULL: it is not
+ * there as a whole, or *ret_wrong says what is wrong with it. */
+
+static const char *refuse(const char *wrong, const char **ret_wrong)
 {
-    if (lf == data || lf[-1] != '\r')
-        return "a line ends without CR and LF";
-    *ret_length = (size_t)(lf - 1 - data);
+    *ret_wrong = wrong;
     return NULL;
 }
 
-/* "HTTP/1.1", whatever the digits are. */
-static bool is_version(const char *text, size_t length)
+/* What is left of a line is too short for what must be there: it comes, or the line has ended. */
+static const char *take_less(const char *at, const char *end, const char *wrong,
+                             const char **ret_wrong)
 {
-    return length == 8 && memcmp(text, "HTTP/", 5) == 0 && text[5] >= '0' && text[5] <= '9' &&
-           text[6] == '.' && text[7] >= '0' && text[7] <= '9';
+    return memchr(at, '\n', (size_t)(end - at)) != NULL ? refuse(wrong, ret_wrong) : NULL;
+}
+
+/* CR and LF; where something else is, that is wrong. */
+static const char *take_end(const char *at, const char *end, const char *wrong,
+                            const char **ret_wrong)
+{
+    if (end - at >= 2 && at[0] == '\r' && at[1] == '\n')
+        return at + 2;
+    if (at == end || (at[0] == '\r' && end - at == 1))
+        return NULL;
+    return refuse(at[0] == '\n' ? "a line ends without CR and LF" : wrong, ret_wrong);
+}
+
+/* "HTTP/1.1", whatever the digits are. */
+static bool is_version(const char *text)
+{
+    return memcmp(text, "HTTP/", 5) == 0 && text[5] >= '0' && text[5] <= '9' && text[6] == '.' &&
+           text[7] >= '0' && text[7] <= '9';
 }
 
 /* A method, a target and a version, with one blank between. */
-static const char *check_request_line(const char *line, size_t length)
+static const char *take_request_line(const char *line, const char *end, const char **ret_wrong)
 {
-    const char *end = line + length;
-    const char *first = memchr(line, ' ', length);
-    const char *second = first != NULL ? memchr(first + 1, ' ', (size_t)(end - first - 1)) : NULL;
-    bool good = second != NULL && coir__http_is_token(line, (size_t)(first - line)) &&
-                second > first + 1 && are(first + 1, (size_t)(second - first - 1), TARGET) &&
-                is_version(second + 1, (size_t)(end - second - 1));
-    return good ? NULL : "a request line that is none";
+    static const char wrong[] = "a request line that is none";
+    const char *at = line;
+    static const unsigned char parts[] = {TOKEN, TARGET};
+    for (size_t i = 0; i < sizeof parts; i++) {
+        const char *part = at;
+        at = skip(part, end, parts[i]);
+        if (at == end)
+            return NULL;
+        if (at == part || *at++ != ' ')
+            return refuse(wrong, ret_wrong);
+    }
+    if (end - at < 8)
+        return take_less(at, end, wrong, ret_wrong);
+    return is_version(at) ? take_end(at + 8, end, wrong, ret_wrong) : refuse(wrong, ret_wrong);
 }
 
 /* A version, a status of three digits, and perhaps a reason. */
-static const char *check_status_line(const char *line, size_t length)
+static const char *take_status_line(const char *line, const char *end, const char **ret_wrong)
 {
-    bool good =
-        length >= 12 && is_version(line, 8) && line[8] == ' ' && (length == 12 || line[12] == ' ');
-    for (size_t i = 9; i < 12 && good; i++)
-        good = line[i] >= (i == 9 ? '1' : '0') && line[i] <= (i == 9 ? '5' : '9');
-    good = good && coir__http_is_value(line + 12, length - 12);
-    return good ? NULL : "a status line that is none";
+    static const char wrong[] = "a status line that is none";
+    if (end - line < 12)
+        return take_less(line, end, wrong, ret_wrong);
+    bool good = is_version(line) && line[8] == ' ' && line[9] >= '1' && line[9] <= '5' &&
+                line[10] >= '0' && line[10] <= '9' && line[11] >= '0' && line[11] <= '9';
+    const char *at = line + 12;
+    if (good && at < end && *at == ' ')
+        at = skip_value(at, end);
+    return good ? take_end(at, end, wrong, ret_wrong) : refuse(wrong, ret_wrong);
 }
 
-static const char *check_header(const char *line, size_t length)
+static const char *take_header(const char *line, const char *end, const char **ret_wrong)
 {
-    if (line[0] == ' ' || line[0] == '\t')
-        return "a header line that continues the one before";
-    const char *colon = memchr(line, ':', length);
-    if (colon == NULL)
-        return "a header line without a colon";
-    if (!coir__http_is_token(line, (size_t)(colon - line)))
-        return "a header name that is none";
-    bool good = coir__http_is_value(colon + 1, (size_t)(line + length - colon - 1));
-    return good ? NULL : "a control character in a header";
+    const char *at = skip(line, end, TOKEN);
+    if (at == end)
+        return NULL;
+    if (*at == ':' && at > line)
+        return take_end(skip_value(at + 1, end), end, "a control character in a header", ret_wrong);
+    if (at == line && (*at == ' ' || *at == '\t'))
+        return refuse("a header line that continues the one before", ret_wrong);
+    bool ended = *at == '\r' || *at == '\n';
+    return refuse(ended ? "a header line without a colon" : "a header name that is none",
+                  ret_wrong);
 }
 
 const char *coir__http_guard(const char *data, size_t length, bool response, size_t *ret_size)
 {
-    const char *begin = data, *end = data + length, *lf;
+    const char *at = data, *end = data + length, *wrong = NULL;
     *ret_size = 0;
-    for (bool first = true; (lf = memchr(data, '\n', (size_t)(end - data))) != NULL;
-         first = false) {
-        size_t line;
-        const char *wrong = check_line(data, lf, &line);
-        if (wrong == NULL && line == 0) {
-            *ret_size = (size_t)(lf + 1 - begin);
-            return first ? "an empty line instead of a message" : NULL;
-        }
-        if (wrong == NULL && first)
-            wrong = response ? check_status_line(data, line) : check_request_line(data, line);
-        else if (wrong == NULL)
-            wrong = check_header(data, line);
-        if (wrong != NULL)
-            return wrong;
-        data += line + 2;
-    }
-    return NULL;
+    if (at < end && *at != '\r')
+        at = response ? take_status_line(at, end, &wrong) : take_request_line(at, end, &wrong);
+    while (at != NULL && at < end && *at != '\r')
+        at = take_header(at, end, &wrong);
+    if (at == NULL || at == end)
+        return wrong;
+    bool empty = at == data;
+    at = take_end(at, end, "a CR without LF", &wrong);
+    if (at != NULL && empty)
+        wrong = "an empty line instead of a message";
+    else if (at != NULL)
+        *ret_size = (size_t)(at - data);
+    return wrong;
 }

@@ -96,6 +96,8 @@ static int refuse(int *ret_status, const char **ret_wrong, int status, const cha
 static int check_limits(const char *data, size_t length, const struct coir__http_limits *limits,
                         int *ret_status, const char **ret_wrong)
 {
+    if (length <= limits->line && length <= limits->headers)
+        return 0;
     const char *line_end = memchr(data, '\n', length);
     size_t line = line_end != NULL ? (size_t)(line_end + 1 - data) : length;
     if (line > limits->line + 2)
