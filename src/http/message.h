@@ -126,13 +126,32 @@ int coir__http_put_header(coir_buffer *out, const char *name, const char *value)
 /* The same for a name that is known to be one. */
 int coir__http_put_value(coir_buffer *out, const char *name, const char *value);
 
-/* Adds size bytes at data; most of the time there is room. Returns 0 or -ENOMEM. */
+/* Makes room for more bytes; most of the time there is. Returns 0 or -ENOMEM. */
+static inline int coir__http_reserve(coir_buffer *out, size_t more)
+{
+    bool there = more <= out->capacity - out->length && out->data != NULL;
+    return there ? 0 : coir_buffer_reserve(out, more);
+}
+
+/* Writes size bytes at data, or a number, to where there is room. Return the place behind. */
+static inline char *coir__http_add(char *to, const void *data, size_t size)
+{
+    memcpy(to, data, size);
+    return to + size;
+}
+char *coir__http_add_number(char *to, uint64_t number);
+
+/* The same for "Date: …\r\n" with the time of now, of which the text is made once in a second. */
+enum { COIR__HTTP_DATE_LINE = 6 + COIR_HTTP_DATE_TEXT - 1 + 2 };
+char *coir__http_add_date(char *to);
+
+/* Adds size bytes at data. Returns 0 or -ENOMEM. */
 static inline int coir__http_put_bytes(coir_buffer *out, const void *data, size_t size)
 {
-    if (size > out->capacity - out->length || out->data == NULL)
-        return coir_buffer_append(out, data, size);
-    memcpy(out->data + out->length, data, size);
-    out->length += size;
+    int r = coir__http_reserve(out, size);
+    if (r < 0)
+        return r;
+    out->length = (size_t)(coir__http_add(out->data + out->length, data, size) - out->data);
     out->data[out->length] = '\0';
     return 0;
 }
@@ -143,8 +162,5 @@ static inline int coir__http_put(coir_buffer *out, const char *text)
     return coir__http_put_bytes(out, text, strlen(text));
 }
 int coir__http_put_number(coir_buffer *out, uint64_t number);
-
-/* Adds "Date: …\r\n" for now; the text is made once in a second. */
-int coir__http_put_date(coir_buffer *out);
 
 #endif

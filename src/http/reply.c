@@ -21,7 +21,7 @@
 #define LARGE ((size_t)16 << 10)  /* a body that is not copied */
 #define PIECE ((size_t)128 << 10) /* of what is sent at once */
 #define CHUNKS UINT64_MAX
-#define USUAL_HEAD 256 /* bytes that most heads fit in, with a little body */
+#define USUAL_HEAD 256 /* bytes of a head but for what handlers set, and a little body */
 
 /* ---- sending ---- */
 
@@ -253,16 +253,21 @@ int coir_http_reply_cookie(coir_http_request *request, const char *name, const c
 
 /* ---- heads ---- */
 
-static int put_status(coir_buffer *out, int status)
+/* Writes a literal to where there is room, and returns the place behind. */
+#define ADD(to, text) coir__http_add(to, text, sizeof(text) - 1)
+
+static char *add_text(char *to, const char *text)
 {
-    static const char usual[] = "HTTP/1.1 200 OK\r\n";
+    return coir__http_add(to, text, strlen(text));
+}
+
+static char *add_status(char *to, int status)
+{
     if (status == 200)
-        return coir__http_put_bytes(out, usual, sizeof usual - 1);
-    COIR_TRY(coir__http_put(out, "HTTP/1.1 "));
-    COIR_TRY(coir__http_put_number(out, (uint64_t)status));
-    COIR_TRY(coir__http_put(out, " "));
-    COIR_TRY(coir__http_put(out, coir_http_status_text(status)));
-    return coir__http_put(out, "\r\n");
+        return ADD(to, "HTTP/1.1 200 OK\r\n");
+    to = coir__http_add_number(ADD(to, "HTTP/1.1 "), (uint64_t)status);
+    to = add_text(ADD(to, " "), coir_http_status_text(status));
+    return ADD(to, "\r\n");
 }
 
 static bool has_no_body(int status)
@@ -270,41 +275,44 @@ static bool has_no_body(int status)
     return status / 100 == 1 || status == 204 || status == 304;
 }
 
-static int put_framing(coir_http_request *request, int status, uint64_t length)
+static char *add_framing(char *to, coir_http_request *request, int status, uint64_t length)
 {
-    coir_buffer *out = &request->out;
     request->chunked = length == CHUNKS && request->head.minor > 0;
     if (length == CHUNKS && !request->chunked)
         request->keep = false; /* its end is that of the connection */
     if (request->chunked)
-        COIR_TRY(coir__http_put(out, "Transfer-Encoding: chunked\r\n"));
-    if (length != CHUNKS && !has_no_body(status)) {
-        COIR_TRY(coir__http_put(out, "Content-Length: "));
-        COIR_TRY(coir__http_put_number(out, length));
-        COIR_TRY(coir__http_put(out, "\r\n"));
-    }
+        to = ADD(to, "Transfer-Encoding: chunked\r\n");
+    if (length != CHUNKS && !has_no_body(status))
+        to = ADD(coir__http_add_number(ADD(to, "Content-Length: "), length), "\r\n");
     if (status == 101)
-        return coir__http_put(out, "Connection: Upgrade\r\n");
+        return ADD(to, "Connection: Upgrade\r\n");
     if (!request->keep)
-        return coir__http_put(out, "Connection: close\r\n");
-    return request->head.minor > 0 ? 0 : coir__http_put(out, "Connection: keep-alive\r\n");
+        return ADD(to, "Connection: close\r\n");
+    return request->head.minor > 0 ? to : ADD(to, "Connection: keep-alive\r\n");
 }
 
 static int put_head(coir_http_request *request, int status, const char *type, uint64_t length)
 {
     coir_buffer *out = &request->out;
+    const coir_buffer *set = &request->headers;
     size_t unused;
-    COIR_TRY(coir_buffer_reserve(out, USUAL_HEAD));
-    COIR_TRY(put_status(out, status));
+    if (type != NULL && set->length > 0 && find_line(request, "Content-Type", &unused) != NULL)
+        type = NULL;
+    size_t type_length = type != NULL ? strlen(type) : 0;
+    if (!coir__http_is_value(type, type_length))
+        return -EINVAL;
+    COIR_TRY(coir__http_reserve(out, USUAL_HEAD + type_length + set->length));
+    char *to = add_status(out->data + out->length, status);
     if (!request->connection->app->opts.no_date)
-        COIR_TRY(coir__http_put_date(out));
-    bool typed = request->headers.length > 0 && find_line(request, "Content-Type", &unused) != NULL;
-    if (type != NULL && !typed)
-        COIR_TRY(coir__http_put_value(out, "Content-Type", type));
-    if (request->headers.length > 0)
-        COIR_TRY(coir__http_put_bytes(out, request->headers.data, request->headers.length));
-    COIR_TRY(put_framing(request, status, length));
-    return coir__http_put(out, "\r\n");
+        to = coir__http_add_date(to);
+    if (type != NULL)
+        to = ADD(coir__http_add(ADD(to, "Content-Type: "), type, type_length), "\r\n");
+    if (set->length > 0)
+        to = coir__http_add(to, set->data, set->length);
+    to = ADD(add_framing(to, request, status, length), "\r\n");
+    *to = '\0';
+    out->length = (size_t)(to - out->data);
+    return 0;
 }
 
 int coir__http_put_head(coir_http_request *request, int status, const char *type, uint64_t length)

@@ -9,26 +9,24 @@
 
 #include "message.h"
 
-int coir__http_put_number(coir_buffer *out, uint64_t number)
+#define DIGITS 20 /* of the largest number */
+
+char *coir__http_add_number(char *to, uint64_t number)
 {
-    size_t digits = 1;
-    for (uint64_t rest = number; rest >= 10; rest /= 10)
-        digits++;
-    COIR_TRY(coir_buffer_reserve(out, digits));
-    out->length += digits;
-    char *to = out->data + out->length;
-    *to = '\0';
+    char digits[DIGITS], *first = digits + DIGITS;
     do
-        *--to = (char)('0' + number % 10);
+        *--first = (char)('0' + number % 10);
     while ((number /= 10) > 0);
-    return 0;
+    return coir__http_add(to, first, (size_t)(digits + DIGITS - first));
 }
 
-/* Adds size bytes at data, for which there is room. */
-static char *add(char *to, const void *data, size_t size)
+int coir__http_put_number(coir_buffer *out, uint64_t number)
 {
-    memcpy(to, data, size);
-    return to + size;
+    COIR_TRY(coir__http_reserve(out, DIGITS));
+    char *end = coir__http_add_number(out->data + out->length, number);
+    *end = '\0';
+    out->length = (size_t)(end - out->data);
+    return 0;
 }
 
 int coir__http_put_header(coir_buffer *out, const char *name, const char *value)
@@ -42,25 +40,25 @@ int coir__http_put_value(coir_buffer *out, const char *name, const char *value)
     size_t name_length = strlen(name), value_length = strlen(value);
     if (!coir__http_is_value(value, value_length))
         return -EINVAL;
-    int r = coir_buffer_reserve(out, name_length + value_length + 4);
+    int r = coir__http_reserve(out, name_length + value_length + 4);
     if (r < 0)
         return r;
     char *to = out->data + out->length;
-    to = add(to, name, name_length);
-    to = add(to, ": ", 2);
-    to = add(to, value, value_length);
-    to = add(to, "\r\n", 2);
+    to = coir__http_add(to, name, name_length);
+    to = coir__http_add(to, ": ", 2);
+    to = coir__http_add(to, value, value_length);
+    to = coir__http_add(to, "\r\n", 2);
     *to = '\0';
     out->length += name_length + value_length + 4;
     return 0;
 }
 
-int coir__http_put_date(coir_buffer *out)
+char *coir__http_add_date(char *to)
 {
-    enum { BEFORE = 6, LENGTH = BEFORE + COIR_HTTP_DATE_TEXT - 1 + 2 };
+    enum { BEFORE = 6 };
     static _Thread_local struct {
         int64_t second;
-        char line[LENGTH + 1];
+        char line[COIR__HTTP_DATE_LINE + 1];
     } last = {.second = -1};
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
@@ -68,7 +66,7 @@ int coir__http_put_date(coir_buffer *out)
         last.second = now.tv_sec;
         memcpy(last.line, "Date: ", BEFORE);
         coir_http_date_format(now.tv_sec, last.line + BEFORE);
-        memcpy(last.line + LENGTH - 2, "\r\n", 3);
+        memcpy(last.line + COIR__HTTP_DATE_LINE - 2, "\r\n", 3);
     }
-    return coir__http_put_bytes(out, last.line, LENGTH);
+    return coir__http_add(to, last.line, COIR__HTTP_DATE_LINE);
 }
