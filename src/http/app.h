@@ -63,7 +63,8 @@ const char *coir__http_router_mount(struct coir__http_node **root, const char *p
                                     coir_http_app *child);
 
 /* Finds the route of request below root, from its segment at on. Returns NULL when there is none;
- * then *ret_allowed lists the methods of other routes, as Allow does, or is empty. */
+ * then *ret_allowed, unless it is NULL, lists the methods of other routes, as Allow does, or is
+ * empty. */
 const struct coir__http_route *coir__http_router_find(coir_http_request *request,
                                                       const struct coir__http_node *root,
                                                       coir_buffer *ret_allowed);

@@ -152,11 +152,21 @@ int coir_http_next(coir_http_request *request)
     return r;
 }
 
+/* There is no such path, or it is there for other methods. */
+static int refuse_route(coir_http_request *request)
+{
+    COIR_AUTO(coir_buffer) allowed = {0};
+    (void)coir__http_router_find(request, request->app->root, &allowed);
+    if (allowed.length == 0)
+        return coir__http_refuse(request, 404, NULL, false);
+    COIR_TRY(coir_http_reply_header(request, "Allow", coir_buffer_text(&allowed)));
+    return coir__http_refuse(request, 405, NULL, false);
+}
+
 /* Finds out who answers, and lets him. */
 static int handle(coir_http_request *request)
 {
     coir_http_app *app = request->connection->app;
-    COIR_AUTO(coir_buffer) allowed = {0};
     int r = coir__http_request_split(request);
     if (r < 0)
         return r;
@@ -165,13 +175,9 @@ static int handle(coir_http_request *request)
     request->levels[0] = (struct coir__http_level){app, 0};
     request->depth = 1;
     request->level = 0;
-    request->route = coir__http_router_find(request, app->root, &allowed);
-    if (request->route == NULL && allowed.length == 0)
-        return coir__http_refuse(request, 404, NULL, false);
-    if (request->route == NULL) {
-        COIR_TRY(coir_http_reply_header(request, "Allow", coir_buffer_text(&allowed)));
-        return coir__http_refuse(request, 405, NULL, false);
-    }
+    request->route = coir__http_router_find(request, app->root, NULL);
+    if (request->route == NULL)
+        return refuse_route(request);
     request->middleware = app->middleware;
     return coir_http_next(request);
 }
@@ -229,7 +235,7 @@ static bool answer(coir_http_request *request)
     struct coir__http_connection *connection = request->connection;
     coir_http_app *app = connection->app;
     request->began = app->opts.log != NULL ? coir_now() : 0; /* a look at the clock is not free */
-    request->head_only = strcmp(request->head.method, "HEAD") == 0;
+    request->head_only = coir__http_is_method(request->head.method, "HEAD");
     request->mark = request->out.length;
     connection->requests++;
     request->keep = request->head.keep_alive && connection->requests < app->opts.requests;

@@ -238,12 +238,12 @@ static const char *take_absolute(struct coir__http_head *head, const char *host)
 static const char *check_target(struct coir__http_head *head, const char *host)
 {
     const char *target = head->target;
-    if (strcmp(head->method, "CONNECT") == 0)
+    if (coir__http_is_method(head->method, "CONNECT"))
         return is_host(target) && target[0] != '\0' ? NULL : "a target that is none";
     if (target[0] == '/')
         return NULL;
     if (strcmp(target, "*") == 0)
-        return strcmp(head->method, "OPTIONS") == 0 ? NULL : "a target that is none";
+        return coir__http_is_method(head->method, "OPTIONS") ? NULL : "a target that is none";
     return take_absolute(head, host);
 }
 

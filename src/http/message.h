@@ -66,6 +66,12 @@ const char *coir__http_guard(const char *data, size_t length, bool response, siz
 bool coir__http_is_token(const char *text, size_t length);
 bool coir__http_is_value(const char *text, size_t length);
 
+/* Whether two methods are the same; most are not, which one byte tells. */
+static inline bool coir__http_is_method(const char *method, const char *name)
+{
+    return method[0] == name[0] && strcmp(method, name) == 0;
+}
+
 /* Whether the header value text, a list with commas, has that token, whatever its letters' case. */
 bool coir__http_has_token(const char *text, const char *token);
 

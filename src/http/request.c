@@ -71,8 +71,8 @@ int coir__http_blame(coir_http_request *request, int status, int code)
     return code;
 }
 
-/* Decodes one segment into the path's buffer, which has room. */
-static int take_segment(coir_http_request *request, const char *text, size_t length)
+/* Decodes one segment, in which there is a '%', into the path's buffer, which has room. */
+static int decode_segment(coir_http_request *request, const char *text, size_t length)
 {
     size_t at = request->path.length;
     int r = coir_percent_decode(text, length, false, &request->path);
@@ -83,6 +83,15 @@ static int take_segment(coir_http_request *request, const char *text, size_t len
     if (memchr(request->path.data + at, '\0', request->path.length - at) != NULL)
         return coir__http_blame(request, 400,
                                 coir_fail(-COIR_EURL, "a byte of value 0 in the path"));
+    return 0;
+}
+
+static int take_segment(coir_http_request *request, const char *text, size_t length)
+{
+    size_t at = request->path.length;
+    COIR_TRY(memchr(text, '%', length) != NULL
+                 ? decode_segment(request, text, length)
+                 : coir__http_put_bytes(&request->path, text, length));
     COIR_TRY(coir__http_put_bytes(&request->path, "", 1));
     request->segments[request->count++] = request->path.data + at;
     return 0;
@@ -93,7 +102,7 @@ int coir__http_request_split(coir_http_request *request)
     const char *at = request->head.target, *end = strchrnul(at, '?');
     request->count = request->path.length = 0;
     /* it does not move from here on */
-    COIR_TRY(coir_buffer_reserve(&request->path, (size_t)(end - at) + 3));
+    COIR_TRY(coir__http_reserve(&request->path, (size_t)(end - at) + 3));
     COIR_TRY(coir__http_put(&request->path, "/"));
     if (at[0] != '/')
         return 0; /* "*", or an authority: no pattern has it */

@@ -183,7 +183,7 @@ struct search {
     coir_http_request *request;
     const char *values[COIR__HTTP_PARAMS];
     size_t count;
-    coir_buffer *allowed;
+    coir_buffer *allowed; /* NULL: nobody asks */
 };
 
 static bool allow(coir_buffer *allowed, const char *method)
@@ -204,11 +204,11 @@ static const struct coir__http_route *route_of(struct search *search,
     for (const struct coir__http_route *route = node->routes; route != NULL; route = route->next) {
         if (route->method == NULL)
             any = route;
-        else if (strcmp(route->method, method) == 0)
+        else if (coir__http_is_method(route->method, method))
             return route;
-        else if (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0)
+        else if (coir__http_is_method(route->method, "GET") && coir__http_is_method(method, "HEAD"))
             get = route;
-        else if (!allow(search->allowed, route->method))
+        else if (search->allowed != NULL && !allow(search->allowed, route->method))
             return NULL;
     }
     return get != NULL ? get : any;
@@ -305,6 +305,9 @@ const struct coir__http_route *coir__http_router_find(coir_http_request *request
                                                       const struct coir__http_node *root,
                                                       coir_buffer *ret_allowed)
 {
-    struct search search = {.request = request, .allowed = ret_allowed};
+    struct search search; /* whose values are not read before they are written */
+    search.request = request;
+    search.count = 0;
+    search.allowed = ret_allowed;
     return root != NULL ? find(&search, root, 0) : NULL;
 }

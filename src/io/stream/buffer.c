@@ -289,7 +289,7 @@ int coir_stream_peek(coir_stream *stream, size_t least, coir_bytes *ret_bytes)
     if (least == 1 && stream->count == 0 && stream->file != NULL)
         return peek_first(stream, self, ret_bytes);
     struct goal goal = {.size = least};
-    r = reach(stream, self, &goal);
+    r = stream->count >= least ? 1 : wait_for(stream, self, &goal);
     if (r > 0)
         *ret_bytes = (coir_bytes){stream->buffer + stream->first, stream->count};
     return r;
