@@ -588,6 +588,13 @@ def web():
         equal(set(state["targets"][1]["history"]), {None}, "history of what is down")
         with urllib.request.urlopen(base + "api/status", timeout=PATIENCE) as answer:
             equal(json.load(answer).keys(), state.keys(), "keys")
+        socket = browser.Socket(base.replace("http", "ws") + "live")
+        first = json.loads(socket.receive())
+        equal([(t["index"], t["name"]) for t in first["targets"]], [(0, nasty), (1, "gone")], "what comes first")
+        while len(state["targets"]) != 1:  # then only what has changed
+            state = json.loads(socket.receive())
+            expect(state["results"] >= first["results"], "results go back:", state)
+        equal(state.keys(), first.keys(), "keys by WebSocket")
         try:
             urllib.request.urlopen(base + "nothing", timeout=PATIENCE)
             raise AssertionError("/nothing is there")
@@ -597,6 +604,7 @@ def web():
         expect("address already in use" in err.lower(), "a second one at the same address:", err)
         end(process, signal.SIGTERM, 0)
         events.close()
+        socket.close()
 
 
 # The least contrast of a text with what is behind it, as WCAG 2.1 counts it.
@@ -652,9 +660,16 @@ def page():
             expect(page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it is wider than 400 pixels")
             contrast = page.evaluate(CONTRAST)
             expect(contrast >= 4.5, "contrast in the", "dark" if dark else "light", contrast)
+        other = chromium.open(base, before="window.WebSocket = function () { setTimeout(() => this.onclose()); };")
+        other.wait("document.getElementById('connection').textContent == 'live, by events'")
+        other.wait("document.querySelectorAll('.target.up').length == 9")
         end(process, signal.SIGTERM, 0)
-        page.wait("document.body.classList.contains('lost')")
-        expect("does not answer" in shown("#connection")[0], "it says nothing of its end")
+        for each in page, other:
+            each.wait("document.getElementById('connection').textContent.includes('does not answer')")
+        process = start(PULSE, "--targets", "targets.yaml", "--listen", base.split("/")[2])
+        for each, words in (page, "live"), (other, "live, by events"):
+            each.wait(f"document.getElementById('connection').textContent == '{words}'")
+        end(process, signal.SIGTERM, 0)
 
 
 def main():

@@ -161,11 +161,26 @@ function tell(words, lost) {
   document.body.classList.toggle("lost", lost);
 }
 
+const LOST = "Pulse does not answer; trying again";
+
+// By WebSocket; where that was never possible, by server-sent events, which come through any proxy.
+let opened = false, failures = 0;
 function listen() {
+  const socket = new WebSocket(new URL("live", location.href.replace(/^http/, "ws")));
+  socket.onopen = () => { opened = true; failures = 0; tell("live", false); };
+  socket.onmessage = (event) => take(event.data);
+  socket.onclose = () => {
+    if (!opened) return listenToEvents();
+    tell(LOST, true);
+    setTimeout(listen, Math.min(10000, 250 * 2 ** failures++));
+  };
+}
+
+function listenToEvents() {
   const events = new EventSource("events");
-  events.onopen = () => tell("live", false);
+  events.onopen = () => tell("live, by events", false);
   events.onmessage = (event) => take(event.data);
-  events.onerror = () => tell("Pulse does not answer; trying again", true);
+  events.onerror = () => tell(LOST, true);
 }
 
 byId("tools").onsubmit = (event) => event.preventDefault();

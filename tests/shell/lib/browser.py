@@ -155,11 +155,13 @@ class Browser:
             time.sleep(0.05)
         return int(file.read_text().split("\n")[0])
 
-    def open(self, url):
+    def open(self, url, before=""):
+        """A tab with a page; before is a script that runs before those of the page."""
         request = urllib.request.Request(f"{self.base}/json/new?about:blank", method="PUT")
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             page = Page(json.load(answer)["webSocketDebuggerUrl"])
         self.pages.append(page)
+        page.call("Page.addScriptToEvaluateOnNewDocument", source=before)
         page.call("Page.navigate", url=url)
         page.wait("document.readyState == 'complete'")
         return page
