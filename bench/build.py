@@ -16,7 +16,7 @@ BIN = OUT / "bin"
 FLOORS = ("switch_floor", "chan_floor", "job_floor", "process_floor", "timer_floor", "sleep_floor", "startup_floor")
 OURS = ("coir-bench-core", "coir-bench-startup", "coir-bench-echo", "coir-bench-files", "coir-bench-tls",
         "coir-bench-udp_echo", "coir-bench-workers", "coir-bench-http", "coir-bench-core-static",
-        "coir-bench-startup-static")
+        "coir-bench-startup-static", "pulse")
 PACKAGES = {
     "echo_uring": ["liburing-dev"],
     "go": ["golang-go"],
@@ -133,11 +133,12 @@ def build_ours(directory):
             return {}
     built = {}
     for name in OURS:
-        error = run(["ninja", "-C", directory, f"bench/{name}"])
+        target = pathlib.Path("apps/pulse" if name == "pulse" else "bench", name)
+        error = run(["ninja", "-C", directory, target])
         if error:
             missing[name] = error
         else:
-            built[name] = directory / "bench" / name
+            built[name] = directory / target
     return built
 
 

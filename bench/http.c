@@ -50,7 +50,8 @@ static int app(void *arg)
     if (getenv("COIR_BENCH_HTTP_FILES") != NULL)
         coir_http_app_static(app, "/files", getenv("COIR_BENCH_HTTP_FILES"));
     COIR_AUTO(coir_listener) *listener = NULL;
-    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, &listener));
+    COIR_TRY(coir_tcp_listen(strcmp(arg, "http_everywhere") == 0 ? "0.0.0.0:0" : "127.0.0.1:0",
+                             NULL, &listener));
     COIR_TRY(coir_listener_address(listener, address, sizeof address));
     printf("PORT %s\n", strrchr(address, ':') + 1);
     (void)fflush(stdout);

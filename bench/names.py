@@ -39,7 +39,8 @@ class Case:
     floor: str | None = None  # program in bench/floors
     sets: tuple = ("core",)
     rounds: int = 5
-    kind: str = "run"  # run; launch: started by bench/launch.c, which prints the result; size: of the library; serve
+    kind: str = "run"  # run; launch: started by bench/launch.c, which prints the result; size: of the library; serve;
+    # pulse: bench/pulse.py runs Pulse
     per_backend: bool = False  # one row for each backend, because it matters; {backend} stands in its floor's name
     load: Load | None = None  # what a server gets to do
     server: str = ""  # what servers are called with instead of call
@@ -131,6 +132,11 @@ CASES = (
     http("file10k/64/cpu_ns", "cpu_ns", 64, "/files/10k", floor=None),
     http("https/64/cpu_ns", "cpu_ns", 64, "tls", server="https", floor="tls_epoll", floor_ratio=1.05),
     http("idle/http_b", "idle_b", 8000, "idle", floor=None, target=300),
+    Case("pulse/10k", (
+        Metric("pulse/10k/lag_p99_ms", "ms", target=20),
+        Metric("pulse/10k/cpu_pct", "%"),
+        Metric("pulse/10k/rss_mb", "MB", target=100),
+    ), sets=("pulse",), rounds=3, kind="pulse", per_backend=True, program="pulse"),
     Case("workers/2/speedup", (Metric("workers/2/speedup", "x", "higher", target=1.9),), "workers_floor", ("io",),
          per_backend=True, program="workers"),
 )

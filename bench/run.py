@@ -123,10 +123,13 @@ def command_of(case, program):
 
 
 def ours_for(case, ours, backend):
-    """coir's own program, and its twin on the static library."""
+    """coir's own program, and its twin on the static library; or the script that runs Pulse."""
     program = "coir-bench-" + (case.program or {"launch": "startup", "serve": case.server}.get(case.kind, "core"))
     env = {"COIR_BACKEND": backend} if backend else {}
-    if program in ours:
+    if case.kind == "pulse" and {"pulse", "coir-bench-http"} <= ours.keys():
+        command = ["/usr/bin/python3", BENCH / "pulse.py", ours["pulse"], ours["coir-bench-http"], case.call]
+        yield Program("coir", "coir", command, env, backend=backend)
+    elif program in ours:
         yield Program("coir", "coir", command_of(case, [ours[program]]), env, backend=backend)
         static = f"{program}-static"
         if case.kind == "run" and not case.warm_mib and static in ours:

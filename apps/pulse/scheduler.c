@@ -68,14 +68,15 @@ static void on_time(void *seat)
     push_due(seat);
 }
 
-/* Waits for the first of its fixed times that is not over. */
+/* Waits for the first of its fixed times that is not over. The one after the beginning is at least
+ * half an interval away: what begins together is past then, however much it is. */
 static void wait_for_next_time(struct seat *seat)
 {
     struct plan *plan = seat->plan;
     coir_time interval = seat->target->interval;
     size_t count = plan->schedule->config->count, place = (size_t)(seat - plan->seats);
     coir_time first = plan->start + (coir_time)((double)interval * (double)place / (double)count);
-    coir_time passed = coir_now() - first;
+    coir_time passed = coir_now() + (seat->due == 0 ? interval / 2 : 0) - first;
     seat->due = passed < 0 ? first : first + (passed / interval + 1) * interval;
     coir_timer_start(coir_loop_current(), &seat->timer, seat->due, on_time, seat);
 }
