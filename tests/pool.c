@@ -10,18 +10,18 @@
 
 /* A world of connections that are numbers. */
 struct world {
-    coir_time takes;  /* to open one */
-    coir_time leaves; /* to close one politely */
-    int fail;         /* what opening gives */
-    bool bad;         /* unused ones are no longer good */
-    int opened, open, politely, abruptly;
-    int numbers[64];
+    coir_time takes;                            /* to open one */
+    coir_time leaves;                           /* to close one politely */
+    int fail;                                   /* what opening gives */
+    bool bad;                                   /* unused ones are no longer good */
+    int opened, open, most, politely, abruptly; /* most: open at once */
+    int numbers[512];
 };
 
 static int open_number(const char *key, void *arg, void **ret_connection)
 {
     struct world *world = arg;
-    int *number = &world->numbers[world->opened++ % 64];
+    int *number = &world->numbers[world->opened++ % 512];
     if (world->takes > 0)
         COIR_TRY(coir_sleep(world->takes));
     if (world->fail < 0)
@@ -29,6 +29,8 @@ static int open_number(const char *key, void *arg, void **ret_connection)
     *number = world->opened;
     *ret_connection = number;
     world->open++;
+    if (world->open > world->most)
+        world->most = world->open;
     return 0;
 }
 
@@ -216,6 +218,49 @@ COIR_TEST(unused_connections_make_room)
     }
     COIR_EXPECT_EQ(world.opened, 5);
     COIR_EXPECT_EQ(stats_of(pool).retired, 3);
+}
+
+/* What is being closed still counts: its place is free when it is gone, and no sooner. */
+COIR_TEST_TAGGED(a_place_is_free_when_its_connection_is_closed, "fifo")
+{
+    struct world world = {.leaves = COIR_MS(100)};
+    COIR_AUTO(coir_pool) *pool = NULL;
+    COIR_REQUIRE_OK(open_pool(&world, (coir_pool_opts){.max = 2}, &pool));
+    struct user a = {.pool = pool, .key = "a:1"}, others[2];
+    COIR_EXPECT_OK(use(&a));
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, use, &a, NULL));
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+    static const char *const keys[] = {"b:1", "c:1"};
+    for (int i = 0; i < 2; i++) {
+        others[i] = (struct user){.pool = pool, .key = keys[i], .holds = COIR_SEC(1)};
+        COIR_REQUIRE_OK(coir_spawn(&group, use, &others[i], NULL));
+    }
+    coir_time start = coir_now();
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(50))); /* b has the free place, c that of a */
+    COIR_EXPECT_EQ(world.opened, 2);
+    COIR_EXPECT_EQ(stats_of(pool).waiting, 1);
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ(coir_now() - start, COIR_MS(1100));
+    COIR_EXPECT_EQ(world.most, 2);
+}
+
+COIR_TEST(many_keys)
+{
+    char key[16];
+    struct world world = {0};
+    COIR_AUTO(coir_pool) *pool = NULL;
+    COIR_REQUIRE_OK(open_pool(&world, (coir_pool_opts){.max = 400, .idle = COIR_SEC(5)}, &pool));
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 300; i++) {
+            (void)snprintf(key, sizeof key, "host%d:1", i);
+            struct user user = {.pool = pool, .key = key};
+            COIR_REQUIRE_OK(use(&user));
+        }
+    COIR_EXPECT_EQ(world.opened, 300);
+    COIR_EXPECT_EQ(stats_of(pool).reused, 300);
+    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(6)));
+    COIR_EXPECT_EQ(world.open, 0);
 }
 
 COIR_TEST(a_key_has_a_limit_of_its_own)

@@ -50,7 +50,7 @@ typedef struct coir_pool_opts {
     /* Whether one that nobody has used for so long is still good. It must not wait. NULL: it is. */
     bool (*usable)(void *connection, coir_time unused, void *arg);
     void *arg;
-    size_t max;         /* connections at once; 0: 100 */
+    size_t max;         /* connections at once, those being closed too; 0: 100 */
     size_t max_per_key; /* of one key; 0: no other than max */
     size_t min;         /* so many stay, however long nobody uses them */
     size_t waiting;     /* tasks that may wait for a place; 0: any number */
@@ -97,7 +97,7 @@ COIR_CLOSER(coir_pooled, coir_pool_discard);
 
 /* What a pool does and did. */
 typedef struct coir_pool_stats {
-    size_t open, idle, used; /* connections: all, unused, acquired */
+    size_t open, idle, used; /* connections: all but those being closed, unused, acquired */
     size_t opening;          /* that are being opened */
     size_t waiting;          /* tasks */
     uint64_t acquired, reused, opened;

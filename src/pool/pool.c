@@ -1,6 +1,6 @@
 /* pool.c: the pool of connections: places, who waits for them, and who is served first.
  *
- * A connection has a place from the moment its opening begins until it is given up. Places are
+ * A connection has a place from the moment its opening begins until it is closed. Places are
  * bounded, in all and for a key. A key whose waiting tasks are more than its openings, and that may
  * have another place, is hungry; hungry keys stand in a queue, and whenever there is room, or an
  * unused connection can make some, the first of them begins an opening and goes to the end. What is
@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <coir/error.h>
 #include <coir/event.h>
@@ -26,7 +27,7 @@
 #include <coir/loop.h>
 #include <coir/memory.h>
 
-enum { BUCKETS = 64, MAX = 100 };
+enum { BUCKETS = 64, MAX = 100 }; /* at first; by default */
 
 #define IDLE COIR_SEC(15)
 
@@ -36,10 +37,11 @@ struct node {
 
 struct key {
     struct key *next;    /* in its bucket */
+    struct node of_pool; /* in pool->keys */
     struct node hungry;  /* in pool->hungry; alone: it is not */
     struct node idle;    /* members, the one that was used last first */
     struct node waiters; /* first come first */
-    size_t places;       /* taken by connections and openings */
+    size_t places;       /* taken by connections, openings and closings */
     size_t opening, waiting;
     uint64_t hungry_since; /* as tickets of waiters */
     char text[];
@@ -67,10 +69,13 @@ struct coir_pool {
     coir_pool_opts opts;
     struct coir_loop *loop;        /* that used it first */
     coir_group openings, closings; /* tasks */
-    struct key *keys[BUCKETS];     /* by their hash */
+    struct node keys;              /* in the order of their first use */
+    struct key **buckets;          /* of keys, by their hash; a power of two of them */
+    size_t mask, count;            /* of buckets; of keys */
+    uint64_t seed;                 /* of the hash: nobody outside can fill one bucket */
     struct node idle;              /* members, the one that is unused for longest first */
     struct node hungry;            /* keys */
-    size_t places, used, opening, waiting, unused;
+    size_t places, used, opening, closing, waiting, unused;
     uint64_t tickets;
     coir_timer timer;
     coir_event returned; /* the last used connection is */
@@ -110,19 +115,37 @@ static void take_out(struct node *node)
 
 /* ---- keys ---- */
 
-/* FNV-1a. */
-static size_t bucket_of(const char *text)
+static struct key **bucket_of(const coir_pool *pool, const char *text)
 {
-    uint32_t hash = 2166136261U;
+    uint64_t hash = pool->seed;
     for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619U;
-    return (hash ^ hash >> 16) % BUCKETS;
+        hash = (hash ^ (unsigned char)*text) * 0x9e3779b97f4a7c15U;
+    return &pool->buckets[(hash >> 32) & pool->mask];
+}
+
+static void put_in_bucket(coir_pool *pool, struct key *key)
+{
+    struct key **bucket = bucket_of(pool, key->text);
+    key->next = *bucket;
+    *bucket = key;
+}
+
+static int make_buckets(coir_pool *pool, size_t count)
+{
+    struct key **buckets = coir_calloc(count, sizeof(struct key *));
+    if (buckets == NULL)
+        return -ENOMEM;
+    coir_free(pool->buckets);
+    pool->buckets = buckets;
+    pool->mask = count - 1;
+    for (struct node *at = pool->keys.next; at != &pool->keys; at = at->next)
+        put_in_bucket(pool, OF(at, struct key, of_pool));
+    return 0;
 }
 
 static struct key *find_key(coir_pool *pool, const char *text)
 {
-    struct key **bucket = &pool->keys[bucket_of(text)];
-    for (struct key *key = *bucket; key != NULL; key = key->next)
+    for (struct key *key = *bucket_of(pool, text); key != NULL; key = key->next)
         if (strcmp(key->text, text) == 0)
             return key;
     size_t length = strlen(text);
@@ -133,24 +156,34 @@ static struct key *find_key(coir_pool *pool, const char *text)
     make_ring(&key->hungry);
     make_ring(&key->idle);
     make_ring(&key->waiters);
-    key->next = *bucket;
-    *bucket = key;
+    if (pool->count > pool->mask)
+        (void)!make_buckets(pool, 2 * (pool->mask + 1)); /* without memory they stay fuller */
+    insert_before(&pool->keys, &key->of_pool);
+    pool->count++;
+    put_in_bucket(pool, key);
     return key;
+}
+
+static void drop_key(coir_pool *pool, struct key *key)
+{
+    struct key **at = bucket_of(pool, key->text);
+    while (*at != key)
+        at = &(*at)->next;
+    *at = key->next;
+    take_out(&key->of_pool);
+    take_out(&key->hungry);
+    pool->count--;
+    coir_free(key);
 }
 
 static void sweep_keys(coir_pool *pool)
 {
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (struct key **at = &pool->keys[i]; *at != NULL;) {
-            struct key *key = *at;
-            if (key->places > 0 || key->waiting > 0) {
-                at = &key->next;
-                continue;
-            }
-            *at = key->next;
-            take_out(&key->hungry);
-            coir_free(key);
-        }
+    for (struct node *at = pool->keys.next, *next; at != &pool->keys; at = next) {
+        struct key *key = OF(at, struct key, of_pool);
+        next = at->next;
+        if (key->places == 0 && key->waiting == 0)
+            drop_key(pool, key);
+    }
 }
 
 /* ---- giving places up ---- */
@@ -166,27 +199,40 @@ static void start_timer(coir_pool *pool)
                          pool);
 }
 
+static void look_after(coir_pool *pool, struct key *key);
+
+static void free_place(struct member *member)
+{
+    member->key->places--;
+    member->pool->places--;
+    start_timer(member->pool);
+    coir_free(member);
+}
+
 static int close_politely(void *arg)
 {
     struct member *member = arg;
-    member->pool->opts.close(member->pooled.connection, coir_pending() < 0, member->pool->opts.arg);
-    coir_free(member);
+    coir_pool *pool = member->pool;
+    struct key *key = member->key;
+    pool->opts.close(member->pooled.connection, coir_pending() < 0, pool->opts.arg);
+    pool->closing--;
+    free_place(member);
+    look_after(pool, key);
     return 0;
 }
 
-/* Gives up the place of a member that is in no list, and closes its connection if it has one. */
+/* Closes a member that is in no list, and gives up its place, when that is done. */
 static void give_up(struct member *member, bool abrupt)
 {
     coir_pool *pool = member->pool;
-    member->key->places--;
-    pool->places--;
-    start_timer(pool);
     if (member->pooled.connection != NULL && !abrupt &&
-        coir_spawn(&pool->closings, close_politely, member, NULL) == 0)
+        coir_spawn(&pool->closings, close_politely, member, NULL) == 0) {
+        pool->closing++;
         return;
+    }
     if (member->pooled.connection != NULL)
         pool->opts.close(member->pooled.connection, true, pool->opts.arg);
-    coir_free(member);
+    free_place(member);
 }
 
 static void take_idle_out(struct member *member)
@@ -267,9 +313,20 @@ static struct key *first_hungry(coir_pool *pool)
     return NULL;
 }
 
+/* Whether more keys are hungry than closings will make room for. */
+static bool is_room_wanted(const coir_pool *pool)
+{
+    size_t covered = pool->closing;
+    const struct node *at = pool->hungry.next;
+    for (; at != &pool->hungry && covered > 0; at = at->next)
+        covered--;
+    return at != &pool->hungry;
+}
+
+/* Whether there is room; if not, an unused connection is made to leave. */
 static bool make_room(coir_pool *pool)
 {
-    if (pool->places >= pool->opts.max && !is_alone(&pool->idle))
+    if (pool->places >= pool->opts.max && is_room_wanted(pool) && !is_alone(&pool->idle))
         retire(OF(pool->idle.next, struct member, of_pool));
     return pool->places < pool->opts.max;
 }
@@ -343,6 +400,8 @@ static void pass_on(struct member *member)
     coir_time now = coir_loop_time(pool->loop);
     const struct key *hungry = first_hungry(pool);
     const struct waiter *waiter = first_waiter(key);
+    if (!is_room_wanted(pool))
+        hungry = NULL;
     bool needed = waiter != NULL &&
                   (hungry == NULL || hungry == key || waiter->ticket <= hungry->hungry_since);
     if (!pool->closed && !is_worn_out(member, now) && needed) {
@@ -395,7 +454,7 @@ static void on_timer(void *arg)
     coir_pool *pool = arg;
     coir_time now = coir_loop_time(pool->loop);
     coir_time next = COIR_FOREVER;
-    while (!is_alone(&pool->idle) && pool->places > pool->opts.min) {
+    while (!is_alone(&pool->idle) && pool->places - pool->closing > pool->opts.min) {
         struct member *member = OF(pool->idle.next, struct member, of_pool);
         next = member->since + pool->opts.idle;
         if (next > now)
@@ -499,6 +558,7 @@ static void free_pool(coir_pool *pool)
 {
     coir_timer_stop(pool->loop, &pool->timer);
     sweep_keys(pool);
+    coir_free(pool->buckets);
     coir_free(pool);
 }
 
@@ -559,22 +619,25 @@ int coir_pool_open(const coir_pool_opts *opts, coir_pool **ret_pool)
         pool->opts.max = MAX;
     if (pool->opts.idle == 0)
         pool->opts.idle = IDLE;
+    make_ring(&pool->keys);
     make_ring(&pool->idle);
     make_ring(&pool->hungry);
-    if (pool->opts.min > pool->opts.max) {
+    /* without randomness it still works */
+    if (getrandom(&pool->seed, sizeof pool->seed, GRND_NONBLOCK) < 0)
+        pool->seed = (uint64_t)(uintptr_t)pool;
+    int r = pool->opts.min > pool->opts.max ? -EINVAL : make_buckets(pool, BUCKETS);
+    if (r < 0)
         coir_free(pool);
-        return -EINVAL;
-    }
-    *ret_pool = pool;
-    return 0;
+    else
+        *ret_pool = pool;
+    return r;
 }
 
 static void refuse_waiters(coir_pool *pool)
 {
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (struct key *key = pool->keys[i]; key != NULL; key = key->next)
-            while (first_waiter(key) != NULL)
-                serve(pool, key, NULL, -COIR_ECLOSED, "the pool was closed");
+    for (struct node *at = pool->keys.next; at != &pool->keys; at = at->next)
+        while (first_waiter(OF(at, struct key, of_pool)) != NULL)
+            serve(pool, OF(at, struct key, of_pool), NULL, -COIR_ECLOSED, "the pool was closed");
 }
 
 void coir_pool_close(coir_pool *pool)
@@ -582,6 +645,7 @@ void coir_pool_close(coir_pool *pool)
     if (pool == NULL)
         return;
     if (pool->loop == NULL) {
+        coir_free(pool->buckets);
         coir_free(pool);
         return;
     }
@@ -602,7 +666,7 @@ void coir_pool_close(coir_pool *pool)
 void coir_pool_stats_get(const coir_pool *pool, coir_pool_stats *ret_stats)
 {
     *ret_stats = pool->total;
-    ret_stats->open = pool->places - pool->opening;
+    ret_stats->open = pool->places - pool->opening - pool->closing;
     ret_stats->idle = pool->unused;
     ret_stats->used = pool->used;
     ret_stats->opening = pool->opening;
