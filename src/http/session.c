@@ -117,28 +117,55 @@ static bool is_quiet(void *connection, coir_time unused, void *arg)
 struct coir__http_pace {
     struct coir__http_pace *next;
     coir_limiter limiter;
+    unsigned users; /* tasks that are in it */
     char host[];
 };
 
-int coir__http_pace(coir_http_session *session, const char *host)
+/* Drops those that are full again: one that is made anew is the same. */
+static void sweep_paces(coir_http_session *session)
+{
+    for (struct coir__http_pace **at = &session->paces; *at != NULL;) {
+        struct coir__http_pace *pace = *at;
+        struct coir_limiter_stats stats;
+        coir_limiter_stats(&pace->limiter, &stats);
+        if (pace->users > 0 || stats.available < OR(pace->limiter.burst, 1u)) {
+            at = &pace->next;
+            continue;
+        }
+        *at = pace->next;
+        coir_free(pace);
+    }
+}
+
+static struct coir__http_pace *find_pace(coir_http_session *session, const char *host)
 {
     const coir_limiter *like = session->opts.limiter_per_host;
-    if (like == NULL)
+    for (struct coir__http_pace *pace = session->paces; pace != NULL; pace = pace->next)
+        if (strcmp(pace->host, host) == 0)
+            return pace;
+    sweep_paces(session);
+    size_t length = strlen(host);
+    struct coir__http_pace *pace = coir_calloc(1, sizeof *pace + length + 1);
+    if (pace == NULL)
+        return NULL;
+    memcpy(pace->host, host, length);
+    pace->limiter = (coir_limiter){.rate = like->rate, .per = like->per, .burst = like->burst};
+    pace->next = session->paces;
+    session->paces = pace;
+    return pace;
+}
+
+int coir__http_pace(coir_http_session *session, const char *host)
+{
+    if (session->opts.limiter_per_host == NULL)
         return 0;
-    struct coir__http_pace *pace = session->paces;
-    while (pace != NULL && strcmp(pace->host, host) != 0)
-        pace = pace->next;
-    if (pace == NULL) {
-        size_t length = strlen(host);
-        pace = coir_calloc(1, sizeof *pace + length + 1);
-        if (pace == NULL)
-            return -ENOMEM;
-        memcpy(pace->host, host, length);
-        pace->limiter = (coir_limiter){.rate = like->rate, .per = like->per, .burst = like->burst};
-        pace->next = session->paces;
-        session->paces = pace;
-    }
-    return coir_limiter_take(&pace->limiter, 1);
+    struct coir__http_pace *pace = find_pace(session, host);
+    if (pace == NULL)
+        return -ENOMEM;
+    pace->users++;
+    int r = coir_limiter_take(&pace->limiter, 1);
+    pace->users--;
+    return r;
 }
 
 /* ---- opening ---- */
