@@ -26,6 +26,7 @@ struct json_t; /* of jansson */
 struct coir_tls_context;
 struct coir_tls_certificate;
 struct coir_limiter;
+struct coir_http_event; /* of <coir/http_call.h> */
 
 /* A client's connections, cookies and defaults; opaque. */
 typedef struct coir_http_session coir_http_session;
@@ -57,6 +58,9 @@ typedef struct coir_http_session_opts {
      * task of the session's. */
     int (*dial)(const char *address, void *arg, coir_stream **ret_stream);
     void *dial_arg;
+    /* Told what becomes of requests and connections: see <coir/http_call.h>. It must not wait. */
+    void (*trace)(const struct coir_http_event *event, void *arg);
+    void *trace_arg;
     size_t coir__reserved[8];
 } coir_http_session_opts;
 
@@ -91,6 +95,7 @@ typedef struct coir_http_request_opts {
     uint64_t stream_length; /* so many; 0: not known */
     bool no_redirects;      /* a redirect is the response */
     bool no_retry;          /* never sent again, whatever the method */
+    void *state;            /* of the program's, for a trace */
     /* NULL, or where to write the certificate of the server that has answered, after redirects:
      * see <coir/tls.h>. Without TLS all of it is 0. */
     struct coir_tls_certificate *ret_certificate;
@@ -136,6 +141,11 @@ COIR__CHECKED int coir_http_send_at(coir_http_session *session, const char *meth
  * thread. */
 COIR__PUBLIC int coir_http_response_status(const coir_http_response *response);
 
+/* What the server says beside the status, "OK"; HTTP/2 and some servers have none: "". Returns a
+ * string that lives as long as response. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
+COIR__PUBLIC const char *coir_http_response_reason(const coir_http_response *response);
+
 /* The value of its first header of that name. Returns a string that lives as long as response, or
  * NULL. Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC const char *coir_http_response_header(const coir_http_response *response,
@@ -148,6 +158,18 @@ COIR__PUBLIC const coir_http_header *coir_http_response_headers(const coir_http_
 /* The URL that has answered, after redirects. Returns a string that lives as long as response.
  * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC const char *coir_http_response_url(const coir_http_response *response);
+
+/* A response that was passed over, since it was a redirect. */
+typedef struct coir_http_hop {
+    int status;
+    const char *url; /* that was asked */
+} coir_http_hop;
+
+/* The redirects that have led to a response, the first one first.
+ * Returns *ret_count of them, which live as long as response; NULL when there was none. Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
+COIR__PUBLIC const coir_http_hop *coir_http_response_history(const coir_http_response *response,
+                                                             size_t *ret_count);
 
 /* Takes the connection of a response out of the session, whose status is 101: the server agrees to
  * speak the protocol of opts.upgrade from here on.
@@ -183,6 +205,21 @@ COIR__CHECKED int coir_http_response_json(coir_http_response *response, struct j
 COIR__PUBLIC void coir_http_response_close(coir_http_response *response);
 
 COIR_CLOSER(coir_http_response, coir_http_response_close);
+
+/* ---- cookies ---- */
+
+/* Adds the session's cookies to buffer, as lines of the format of Netscape's cookies.txt, which
+ * browsers and curl read too. Those that end with the session are among them.
+ * Returns 0. Errors: -COIR_ETOOLONG, -ENOMEM, -EINVAL. Cancel safety: never waits. Thread safety:
+ * the loop's thread. */
+COIR__CHECKED int coir_http_session_save_cookies(const coir_http_session *session,
+                                                 coir_buffer *buffer);
+
+/* Takes cookies from such a text, which is believed: it says for whom each one is. Those that have
+ * expired are left out. Call it before the first request, or between requests.
+ * Returns 0. Errors: -EBADMSG for a line that is no cookie, with its number; those before it were
+ * taken; -ENOMEM, -EINVAL. Cancel safety: never waits. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_http_session_load_cookies(coir_http_session *session, coir_bytes text);
 
 /* What a session does and did. */
 typedef struct coir_http_session_stats {

@@ -35,6 +35,24 @@ typedef struct coir_keep_alive {
     int count;          /* of questions without an answer */
 } coir_keep_alive;
 
+/* What connecting does, for traces. */
+typedef enum coir_connect_step {
+    COIR_CONNECT_LOOKUP,   /* a host, the text, is looked up, for one family */
+    COIR_CONNECT_RESOLVED, /* it was: code, and how many addresses there are */
+    COIR_CONNECT_TRY,      /* an address, the text, is tried */
+    COIR_CONNECT_TRIED,    /* it has answered, or not: code */
+} coir_connect_step;
+
+/* Something that has happened; borrowed for the call. */
+typedef struct coir_connect_event {
+    coir_connect_step what;
+    const char *text;
+    int family; /* AF_INET, AF_INET6, AF_UNIX */
+    int code;   /* 0, or negative */
+    size_t count;
+    size_t coir__reserved[2];
+} coir_connect_event;
+
 /* Zero means the default for each field. */
 typedef struct coir_connect_opts {
     const char *local; /* address to connect from, "192.0.2.1:0"; NULL: the system chooses */
@@ -45,6 +63,10 @@ typedef struct coir_connect_opts {
      * the last one was, or at once when one has failed (TCP). 0: 250 ms; COIR_FOREVER: only when
      * all before have failed. */
     coir_time stagger;
+    /* Told of each step. It must not wait; it may be called by other tasks than the one that
+     * connects, and not after that has returned. */
+    void (*trace)(const coir_connect_event *event, void *arg);
+    void *trace_arg;
     size_t coir__reserved[2];
 } coir_connect_opts;
 

@@ -185,25 +185,39 @@ static const char *keep(char **to, coir_bytes bytes, bool small)
     return kept;
 }
 
-static struct coir__cookie *make(const struct said *said, const coir_url *url)
+/* A cookie of these texts; NULL without memory. */
+static struct coir__cookie *make_of(coir_bytes name, coir_bytes value, coir_bytes domain,
+                                    coir_bytes path)
 {
-    coir_bytes domain = said->domain, path = said->path, host = {url->host, strlen(url->host)};
-    if (domain.length > 0 && *(const char *)domain.data == '.')
-        domain = (coir_bytes){(const char *)domain.data + 1, domain.length - 1};
-    if (path.length == 0 || *(const char *)path.data != '/')
-        path = directory_of(url->path);
-    bool host_only = domain.length == 0;
-    if (host_only)
-        domain = host;
-    size_t size = said->name.length + said->value.length + domain.length + path.length + 4;
+    size_t size = name.length + value.length + domain.length + path.length + 4;
     struct coir__cookie *cookie = coir_calloc(1, sizeof *cookie + size);
     if (cookie == NULL)
         return NULL;
     char *to = cookie->texts;
     cookie->domain = keep(&to, domain, true);
     cookie->path = keep(&to, path, false);
-    cookie->name = keep(&to, said->name, false);
-    cookie->value = keep(&to, said->value, false);
+    cookie->name = keep(&to, name, false);
+    cookie->value = keep(&to, value, false);
+    return cookie;
+}
+
+static coir_bytes without_dot(coir_bytes domain)
+{
+    bool dot = domain.length > 0 && *(const char *)domain.data == '.';
+    return (coir_bytes){(const char *)domain.data + dot, domain.length - dot};
+}
+
+static struct coir__cookie *make(const struct said *said, const coir_url *url)
+{
+    coir_bytes domain = without_dot(said->domain), path = said->path;
+    if (path.length == 0 || *(const char *)path.data != '/')
+        path = directory_of(url->path);
+    bool host_only = domain.length == 0;
+    if (host_only)
+        domain = (coir_bytes){url->host, strlen(url->host)};
+    struct coir__cookie *cookie = make_of(said->name, said->value, domain, path);
+    if (cookie == NULL)
+        return NULL;
     cookie->host_only = host_only || (is_address(url) && strcmp(cookie->domain, url->host) == 0);
     cookie->secure = said->secure;
     cookie->expires = said->expires;
@@ -299,6 +313,122 @@ int coir__cookies_put(struct coir__cookies *jar, const coir_url *url, int64_t no
         begun = true;
     }
     return begun ? coir__http_put(out, "\r\n") : 0;
+}
+
+/* ---- as a text ----
+ *
+ * A line is domain, whether it is for those below too, path, secure, expires (0: with the session),
+ * name, value, with tabs between them. */
+
+int coir__cookies_save(const struct coir__cookies *jar, int64_t now, coir_buffer *out)
+{
+    COIR_TRY(coir__http_put(out, "# Netscape HTTP Cookie File\n"));
+    for (const struct coir__cookie *at = jar->first; at != NULL; at = at->next) {
+        if (at->expires <= now)
+            continue;
+        COIR_TRY(coir__http_put(out, at->host_only ? "" : "."));
+        COIR_TRY(coir__http_put(out, at->domain));
+        COIR_TRY(coir__http_put(out, at->host_only ? "\tFALSE\t" : "\tTRUE\t"));
+        COIR_TRY(coir__http_put(out, at->path));
+        COIR_TRY(coir__http_put(out, at->secure ? "\tTRUE\t" : "\tFALSE\t"));
+        COIR_TRY(coir__http_put_number(out, at->expires == INT64_MAX ? 0 : (uint64_t)at->expires));
+        COIR_TRY(coir__http_put(out, "\t"));
+        COIR_TRY(coir__http_put(out, at->name));
+        COIR_TRY(coir__http_put(out, "\t"));
+        COIR_TRY(coir__http_put(out, at->value));
+        COIR_TRY(coir__http_put(out, "\n"));
+    }
+    return 0;
+}
+
+enum field { DOMAIN, BELOW, PATH, SECURE, EXPIRES, NAME, VALUE, FIELDS };
+
+/* Splits a line at its tabs. Returns whether it has so many fields. */
+static bool split_line(coir_bytes line, coir_bytes fields[FIELDS])
+{
+    const char *at = line.data, *end = at + line.length;
+    for (int i = 0; i < FIELDS; i++) {
+        const char *tab = i < VALUE ? memchr(at, '\t', (size_t)(end - at)) : end;
+        if (tab == NULL)
+            return false;
+        fields[i] = (coir_bytes){at, (size_t)(tab - at)};
+        at = tab + 1;
+    }
+    return true;
+}
+
+static bool read_number(coir_bytes field, int64_t *ret_number)
+{
+    char text[24], *end;
+    if (field.length == 0 || field.length >= sizeof text)
+        return false;
+    memcpy(text, field.data, field.length);
+    text[field.length] = '\0';
+    *ret_number = strtoll(text, &end, 10);
+    return *end == '\0' && *ret_number >= 0;
+}
+
+/* What may stand in a Cookie header. */
+static bool is_plain(coir_bytes bytes)
+{
+    return memchr(bytes.data, ';', bytes.length) == NULL &&
+           coir__http_is_value(bytes.data, bytes.length);
+}
+
+static bool is_sound(const coir_bytes fields[FIELDS])
+{
+    const coir_bytes *name = &fields[NAME];
+    return without_dot(fields[DOMAIN]).length > 0 && fields[PATH].length > 0 &&
+           *(const char *)fields[PATH].data == '/' && name->length > 0 &&
+           name->length + fields[VALUE].length <= COOKIE_SIZE && is_plain(*name) &&
+           memchr(name->data, '=', name->length) == NULL && is_plain(fields[VALUE]);
+}
+
+/* Returns 0, -EBADMSG, -ENOMEM. */
+static int load_line(struct coir__cookies *jar, coir_bytes line, int64_t now)
+{
+    static const char hidden[] = "#HttpOnly_"; /* from scripts in pages, which are not here */
+    coir_bytes fields[FIELDS];
+    int64_t expires;
+    const char *text = line.data;
+    size_t skip = sizeof hidden - 1;
+    if (line.length > skip && memcmp(text, hidden, skip) == 0)
+        line = (coir_bytes){text + skip, line.length - skip};
+    else if (line.length == 0 || *text == '#')
+        return 0;
+    if (!split_line(line, fields) || !is_sound(fields) || !read_number(fields[EXPIRES], &expires))
+        return -EBADMSG;
+    struct coir__cookie *cookie =
+        make_of(fields[NAME], fields[VALUE], without_dot(fields[DOMAIN]), fields[PATH]);
+    if (cookie == NULL)
+        return -ENOMEM;
+    cookie->host_only = !is(fields[BELOW], "TRUE");
+    cookie->secure = is(fields[SECURE], "TRUE");
+    cookie->expires = expires == 0 ? INT64_MAX : expires;
+    make_room(jar, cookie, now);
+    if (cookie->expires > now)
+        insert(jar, cookie);
+    else
+        coir_free(cookie);
+    return 0;
+}
+
+int coir__cookies_load(struct coir__cookies *jar, coir_bytes text, int64_t now)
+{
+    const char *at = text.data, *end = at + text.length;
+    for (int number = 1; at < end; number++) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *stop = newline != NULL ? newline : end;
+        size_t length = (size_t)(stop - at);
+        if (length > 0 && stop[-1] == '\r')
+            length--;
+        int r = load_line(jar, (coir_bytes){at, length}, now);
+        if (r == -EBADMSG)
+            return coir_fail(r, "cookies: line %d is none: '%.40s'", number, length > 0 ? at : "");
+        COIR_TRY(r);
+        at = stop + 1;
+    }
+    return 0;
 }
 
 void coir__cookies_free(struct coir__cookies *jar)

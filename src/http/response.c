@@ -64,13 +64,30 @@ void coir__http_response_detach(coir_http_response *response)
     response->session = NULL;
 }
 
+void coir__http_response_keep_hops(coir_http_response *response, coir_http_hop *hops, size_t count)
+{
+    coir__http_free_hops(response->hops, response->hop_count);
+    response->hops = hops;
+    response->hop_count = hops != NULL ? count : 0;
+}
+
+void coir__http_free_hops(coir_http_hop *hops, size_t count)
+{
+    for (size_t i = 0; hops != NULL && i < count; i++)
+        coir_free((char *)(uintptr_t)hops[i].url);
+    coir_free(hops);
+}
+
 int coir__http_response_begin(coir_http_response *response, const char *method)
 {
     struct coir__http_link *link = response->pooled->connection;
     coir__http_body_begin(&response->body, link->stream, &response->head, method);
     response->ended = response->body.over;
-    if (response->ended && response->head.status != 101)
+    coir__http_tell_response(response, (coir_http_event){.phase = COIR_HTTP_ANSWERED});
+    if (response->ended && response->head.status != 101) {
         give_back(response);
+        coir__http_tell_response(response, (coir_http_event){.phase = COIR_HTTP_ENDED});
+    }
     const char *coding = coir_http_header_get(response->head.headers, "Content-Encoding");
     if (response->session->opts.no_compression || response->ended || coding == NULL)
         return 0;
@@ -115,6 +132,7 @@ void coir_http_response_close(coir_http_response *response)
     coir__http_response_detach(response);
     coir__unpack_close(response->unpack);
     coir_buffer_close(&response->whole);
+    coir__http_free_hops(response->hops, response->hop_count);
     if (session == NULL || session->spare != NULL) {
         coir__http_head_free(&response->head);
         coir_buffer_close(&response->url);
@@ -133,6 +151,18 @@ void coir_http_response_close(coir_http_response *response)
 int coir_http_response_status(const coir_http_response *response)
 {
     return response->head.status;
+}
+
+const char *coir_http_response_reason(const coir_http_response *response)
+{
+    return response->head.reason;
+}
+
+const coir_http_hop *coir_http_response_history(const coir_http_response *response,
+                                                size_t *ret_count)
+{
+    *ret_count = response->hop_count;
+    return response->hops;
 }
 
 const char *coir_http_response_header(const coir_http_response *response, const char *name)
@@ -211,6 +241,12 @@ int coir_http_response_read_some(coir_http_response *response, void *data, size_
     int r = response->unpack != NULL ? read_packed(response, data, size, ret_n)
                                      : read_plain(response, data, size, ret_n);
     response->ended = r == 0;
+    coir_http_phase phase = r > 0 ? COIR_HTTP_CHUNK : r == 0 ? COIR_HTTP_ENDED : COIR_HTTP_FAILED;
+    coir__http_tell_response(response,
+                             (coir_http_event){.phase = phase,
+                                               .bytes = r > 0 ? *ret_n : 0,
+                                               .code = r < 0 ? r : 0,
+                                               .text = r < 0 ? coir_last_message(r) : NULL});
     if (r == 0 || response->body.over)
         give_back(response);
     return r;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
 #include <coir/limiter.h>
 #include <coir/memory.h>
@@ -32,11 +33,38 @@ static int secure(coir_http_session *session, coir_tls_context **ret_context)
     return 0;
 }
 
-static int dial(const coir_http_session *session, const char *address, coir_stream **ret_stream)
+/* A connection that is being opened, for the trace. */
+struct opening {
+    const coir_http_session *session;
+    const char *origin;
+};
+
+static void tell_connect(const coir_connect_event *event, void *arg)
 {
-    const coir_http_session_opts *opts = &session->opts;
-    return opts->dial != NULL ? opts->dial(address, opts->dial_arg, ret_stream)
-                              : coir_tcp_connect(address, NULL, ret_stream);
+    static const coir_http_phase phases[] = {
+        [COIR_CONNECT_LOOKUP] = COIR_HTTP_LOOKUP,
+        [COIR_CONNECT_RESOLVED] = COIR_HTTP_RESOLVED,
+        [COIR_CONNECT_TRY] = COIR_HTTP_CONNECTING,
+        [COIR_CONNECT_TRIED] = COIR_HTTP_CONNECTED,
+    };
+    const struct opening *opening = arg;
+    coir__http_tell_link(
+        opening->session, opening->origin,
+        (coir_http_event){.phase = phases[event->what], .text = event->text, .code = event->code});
+}
+
+static int dial(const struct opening *opening, const char *address, coir_stream **ret_stream)
+{
+    const coir_http_session_opts *opts = &opening->session->opts;
+    const coir_connect_opts told = {.trace = tell_connect, .trace_arg = (void *)(uintptr_t)opening};
+    coir_http_event event = {.phase = COIR_HTTP_CONNECTING, .text = address};
+    if (opts->dial == NULL)
+        return coir_tcp_connect(address, opts->trace != NULL ? &told : NULL, ret_stream);
+    coir__http_tell_link(opening->session, opening->origin, event);
+    event.phase = COIR_HTTP_CONNECTED;
+    event.code = opts->dial(address, opts->dial_arg, ret_stream);
+    coir__http_tell_link(opening->session, opening->origin, event);
+    return event.code;
 }
 
 /* The host of "host:port" or "[::1]:port". */
@@ -54,15 +82,18 @@ static int host_of(const char *address, char ret_host[COIR_NAME_TEXT])
 static int connect_to(coir_http_session *session, const char *origin, coir_stream **ret_stream)
 {
     const char *address = strstr(origin, "://") + 3;
+    const struct opening opening = {session, origin};
     char host[COIR_NAME_TEXT]; /* that the certificate must be for */
     coir_tls_context *context;
     coir_stream *lower;
     if (strncmp(origin, "https", 5) != 0)
-        return dial(session, address, ret_stream);
+        return dial(&opening, address, ret_stream);
     COIR_TRY(host_of(address, host));
     COIR_TRY(secure(session, &context));
-    COIR_TRY(dial(session, address, &lower));
-    return coir_tls_connect(context, host, lower, NULL, ret_stream);
+    COIR_TRY(dial(&opening, address, &lower));
+    int r = coir_tls_connect(context, host, lower, NULL, ret_stream);
+    coir__http_tell_link(session, origin, (coir_http_event){.phase = COIR_HTTP_SECURED, .code = r});
+    return r;
 }
 
 static int open_link(const char *origin, void *arg, void **ret_connection)
@@ -276,6 +307,10 @@ void coir_http_session_close(coir_http_session *session)
         next = pace->next;
         coir_free(pace);
     }
+    for (struct coir__http_layer *layer = session->layers, *next; layer != NULL; layer = next) {
+        next = layer->next;
+        coir_free(layer);
+    }
     if (session->spare != NULL) {
         coir__http_head_free(&session->spare->head);
         coir_buffer_close(&session->spare->url);
@@ -296,4 +331,20 @@ void coir_http_session_stats_get(const coir_http_session *session,
     ret_stats->open = pool.open;
     ret_stats->idle = pool.idle;
     ret_stats->waiting = pool.waiting;
+}
+
+/* ---- cookies ---- */
+
+int coir_http_session_save_cookies(const coir_http_session *session, coir_buffer *buffer)
+{
+    if (session == NULL || buffer == NULL)
+        return -EINVAL;
+    return coir__cookies_save(&session->cookies, time(NULL), buffer);
+}
+
+int coir_http_session_load_cookies(coir_http_session *session, coir_bytes text)
+{
+    if (session == NULL || (text.data == NULL && text.length > 0))
+        return -EINVAL;
+    return coir__cookies_load(&session->cookies, text, time(NULL));
 }

@@ -1,4 +1,4 @@
-/* session.h: what the files of the client share: a session, its connections, responses.
+/* session.h: what the files of the client share: a session, its connections, requests, responses.
  *
  * A request takes a connection from the session's pool, writes its head and a small body in one
  * piece from the connection's buffer, and reads the head of the response where it lies in the
@@ -8,7 +8,7 @@
 #ifndef COIR_HTTP_SESSION_INTERNAL_H
 #define COIR_HTTP_SESSION_INTERNAL_H
 
-#include <coir/http_session.h>
+#include <coir/http_call.h>
 #include <coir/pool.h>
 #include <coir/url.h>
 
@@ -34,6 +34,11 @@ int coir__cookies_take(struct coir__cookies *jar, const coir_url *url, const cha
 int coir__cookies_put(struct coir__cookies *jar, const coir_url *url, int64_t now,
                       coir_buffer *out);
 
+/* Writes them in the format of Netscape's cookies.txt, and reads such a text. Returns 0, -ENOMEM,
+ * -COIR_ETOOLONG; -EBADMSG with the number of the line. */
+int coir__cookies_save(const struct coir__cookies *jar, int64_t now, coir_buffer *out);
+int coir__cookies_load(struct coir__cookies *jar, coir_bytes text, int64_t now);
+
 void coir__cookies_free(struct coir__cookies *jar);
 
 /* ---- sessions (session.c) ---- */
@@ -46,6 +51,13 @@ struct coir__http_link {
 
 struct coir__http_pace;
 
+/* A middleware. */
+struct coir__http_layer {
+    struct coir__http_layer *next;
+    int (*fn)(coir_http_call *call, void *arg, coir_http_response **ret_response);
+    void *arg;
+};
+
 struct coir_http_session {
     coir_http_session_opts opts; /* with defaults; its texts are in `texts` */
     char *texts;
@@ -54,14 +66,70 @@ struct coir_http_session {
     coir_pool *pool;
     struct coir_tls_context *tls; /* opened here; NULL: opts.tls, or not needed yet */
     struct coir__cookies cookies;
-    struct coir__http_pace *paces; /* a limiter for each host */
-    coir_http_response *responses; /* that are open */
-    coir_http_response *spare;     /* a record that nobody uses */
+    struct coir__http_pace *paces;   /* a limiter for each host */
+    struct coir__http_layer *layers; /* the outermost first */
+    uint64_t calls;                  /* so far */
+    coir_http_response *responses;   /* that are open */
+    coir_http_response *spare;       /* a record that nobody uses */
     coir_http_session_stats stats;
 };
 
 /* Waits until a request to that host may begin. */
 int coir__http_pace(coir_http_session *session, const char *host);
+
+/* ---- requests (call.c) ---- */
+
+/* A request under way. */
+struct coir_http_call {
+    coir_http_session *session;
+    const char *method;
+    const coir_http_request_opts *opts;
+    const coir_site *site;
+    uint64_t number; /* of the session's */
+    coir_url url;
+    coir_buffer origin; /* of url: "http://example.org:80" */
+    coir_buffer text;   /* url as text, when somebody has asked */
+    coir_bytes body;
+    const char *type;      /* of body, or NULL */
+    coir_buffer form;      /* what body is made of */
+    char *json;            /* likewise */
+    coir_http_header *set; /* by middleware, for this URL; each with its texts in a block */
+    size_t set_count;
+    const struct coir__http_layer *layer; /* that is called next */
+    coir_http_hop *hops;                  /* redirects so far */
+    size_t hop_count;
+    bool streams;      /* opts->stream is the body, */
+    bool stream_begun; /* of which nobody knows any more what it was */
+    bool foreign;      /* a redirect has led to another origin than that of the program's URL */
+    bool answered;     /* a byte of the response has come */
+};
+
+/* ---- exchanges (send.c) ---- */
+
+/* Asks call's URL on a connection of the session's. */
+int coir__http_exchange(coir_http_call *call, coir_http_response **ret_response);
+
+/* Whether a header is what the session itself says. */
+bool coir__http_is_own_header(const char *name);
+
+bool coir__http_is_same_origin(const coir_url *a, const coir_url *b);
+
+/* ---- traces (trace.c) ---- */
+
+/* Tells the session's trace of something that has happened to a request, */
+#define COIR__HTTP_TELL(call, ...)                                                                 \
+    do {                                                                                           \
+        if ((call)->session->opts.trace != NULL)                                                   \
+            coir__http_tell_call((call), (coir_http_event){__VA_ARGS__});                          \
+    } while (0)
+void coir__http_tell_call(coir_http_call *call, coir_http_event event);
+
+/* to a response of an open session, */
+void coir__http_tell_response(const coir_http_response *response, coir_http_event event);
+
+/* and to a connection that is being opened. */
+void coir__http_tell_link(const coir_http_session *session, const char *origin,
+                          coir_http_event event);
 
 /* ---- responses (response.c) ---- */
 
@@ -75,6 +143,10 @@ struct coir_http_response {
     struct coir__http_body body;
     struct coir__unpack *unpack; /* NULL: the body is as it is */
     coir_buffer url, whole;
+    uint64_t number;     /* of the request, of its session's; */
+    void *state;         /* of its options; both for the trace */
+    coir_http_hop *hops; /* redirects that led here */
+    size_t hop_count;
     bool read, ended; /* read: `whole` is all of it; ended: its end was reached */
     const coir_site *site;
 };
@@ -85,6 +157,11 @@ coir_http_response *coir__http_response_make(coir_http_session *session, const c
 /* Called when the head is there: prepares the body, and gives the connection back if there is none.
  * Returns 0, -ENOMEM. */
 int coir__http_response_begin(coir_http_response *response, const char *method);
+
+/* Gives a response the redirects that led to it. */
+void coir__http_response_keep_hops(coir_http_response *response, coir_http_hop *hops, size_t count);
+
+void coir__http_free_hops(coir_http_hop *hops, size_t count);
 
 /* Takes everything of the session's away from a response. */
 void coir__http_response_detach(coir_http_response *response);

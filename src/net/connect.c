@@ -30,6 +30,7 @@ struct attempt {
 /* The addresses of one family, and how far they are known and used. */
 struct family {
     int family;
+    const coir_connect_opts *opts;
     const char *host; /* to be looked up; NULL: there is nothing to ask */
     int port, code;   /* of the lookup, when it is over */
     bool asking;
@@ -248,10 +249,17 @@ static int look_up(void *arg)
     struct family *family = arg;
     coir_task_set_name(NULL, "%s of %.20s", family->family == AF_INET ? "IPv4" : "IPv6",
                        family->host);
+    coir_connect_event event = {
+        .what = COIR_CONNECT_LOOKUP, .text = family->host, .family = family->family};
+    coir__net_tell(family->opts, event);
     int r = coir__name_ask(family->host, family->port, family->family, family->addresses,
                            COIR_COUNT(family->addresses), &family->count);
     if (r < 0)
         (void)snprintf(family->reason, sizeof family->reason, "%s", coir_last_message(r));
+    event.what = COIR_CONNECT_RESOLVED;
+    event.code = r;
+    event.count = family->count;
+    coir__net_tell(family->opts, event);
     family->code = r;
     family->asking = false;
     (void)coir_event_set(family->over);
@@ -268,6 +276,7 @@ static int connect_name(const char *name, const char *host, int port, const coir
     for (size_t i = 0; i < COIR_COUNT(families); i++) {
         struct family *family = &target.families[i];
         *family = (struct family){.family = families[i],
+                                  .opts = opts,
                                   .host = host,
                                   .port = port,
                                   .asking = true,

@@ -33,6 +33,9 @@ int coir__name_ask(const char *host, int port, int family, coir_address *ret_add
  */
 int coir__net_failed(int code, const char *what, const char *address);
 
+/* Tells opts' trace, if there is one, of a step. */
+void coir__net_tell(const coir_connect_opts *opts, coir_connect_event event);
+
 /* Connects to address. The text of a failure is the caller's to add, who knows what the user has
  * written. Returns 0 or a failure. */
 int coir__net_connect(const coir_address *address, const coir_connect_opts *opts,

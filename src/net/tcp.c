@@ -69,12 +69,16 @@ int coir__net_set_tcp(coir_socket *socket, bool delay, const coir_keep_alive *ke
     return r;
 }
 
-int coir__net_connect(const coir_address *address, const coir_connect_opts *opts,
+void coir__net_tell(const coir_connect_opts *opts, coir_connect_event event)
+{
+    if (opts->trace != NULL)
+        opts->trace(&event, opts->trace_arg);
+}
+
+static int connect_to(const coir_address *address, const coir_connect_opts *opts,
                       coir_stream **ret_stream)
 {
-    static const coir_connect_opts defaults;
     COIR_AUTO(coir_socket) *socket = NULL;
-    opts = opts != NULL ? opts : &defaults;
     bool tcp = address->storage.ss_family != AF_UNIX;
     int r = coir_socket_open(address->storage.ss_family, SOCK_STREAM, &socket);
     if (r == 0 && tcp)
@@ -88,6 +92,24 @@ int coir__net_connect(const coir_address *address, const coir_connect_opts *opts
     if (r == 0)
         (void)COIR_TAKE(socket);
     return r;
+}
+
+int coir__net_connect(const coir_address *address, const coir_connect_opts *opts,
+                      coir_stream **ret_stream)
+{
+    static const coir_connect_opts defaults;
+    char text[COIR_ADDRESS_TEXT];
+    opts = opts != NULL ? opts : &defaults;
+    if (opts->trace == NULL)
+        return connect_to(address, opts, ret_stream);
+    (void)coir__address_text(address, text, sizeof text);
+    coir_connect_event event = {
+        .what = COIR_CONNECT_TRY, .text = text, .family = address->storage.ss_family};
+    coir__net_tell(opts, event);
+    event.what = COIR_CONNECT_TRIED;
+    event.code = connect_to(address, opts, ret_stream);
+    coir__net_tell(opts, event);
+    return event.code;
 }
 
 int coir_unix_connect(const char *path, const coir_connect_opts *opts, coir_stream **ret_stream)
