@@ -13,7 +13,7 @@ from functools import cached_property
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # A room may use only rooms before it.
-ROOMS = ["core", "sync", "io", "resilience", "pool", "net", "dns", "tls", "http", "data", "debug", "testing"]
+ROOMS = ["core", "sync", "io", "resilience", "pool", "net", "dns", "tls", "http", "curl", "data", "debug", "testing"]
 MAY_USE_CORE_INTERNALS = {"core", "sync", "io", "debug", "testing"}
 
 MOST_LINES = 800

@@ -125,6 +125,27 @@ expect_hello() {
     exit 1
 }
 
+cat >transfer.c <<'END'
+#include <coir/coir.h>
+#include <coir/curl.h>
+#include <stdio.h>
+
+static int transfer(void *arg)
+{
+    CURL *curl = curl_easy_init();
+    (void)arg;
+    curl_easy_setopt(curl, CURLOPT_URL, "nonsense://example.org/");
+    puts(coir_curl_perform(curl) == -COIR_EURL ? "hello" : "?");
+    curl_easy_cleanup(curl);
+    return 0;
+}
+
+int main(void)
+{
+    return coir_main(transfer, NULL);
+}
+END
+
 # pkg-config prints words to split.
 # shellcheck disable=SC2046
 {
@@ -140,6 +161,7 @@ expect_hello() {
         prefix/lib/libcoir-tls.a prefix/lib/libcoir.a \
         $(pkg-config --static --libs-only-l coir-http | sed 's/-lcoir\(-[a-z]*\)\{0,1\} *//g') -pthread
     gcc -Wall -Wextra -Werror names.c -o names $(pkg-config --cflags --libs coir-dns)
+    gcc -Wall -Wextra -Werror transfer.c -o transfer $(pkg-config --cflags --libs coir-curl)
 }
 # A further name of a page is a file that includes it.
 for page in man3/coir_spawn.3 man3/coir_receiver_clone.3 man3/coir_http_app_get.3 man7/coir.7 man7/coir-channel.7; do
@@ -155,3 +177,4 @@ expect_hello ./tls-static
 expect_hello ./server
 expect_hello ./server-static
 expect_hello ./names
+expect_hello ./transfer
