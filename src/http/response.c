@@ -222,7 +222,7 @@ static int read_packed(coir_http_response *response, void *data, size_t size, si
             return more;
         if (more == 0)
             return r == 0 ? 0 : coir_fail(-COIR_EHTTP, "the packed body ends too early");
-        if (r == 0)
+        if (r == 0 && !coir__unpack_next(response->unpack))
             return coir_fail(-COIR_EHTTP, "there is something behind the packed body");
     }
 }

@@ -177,6 +177,10 @@ int coir__unpack_open(const char *coding, struct coir__unpack **ret_unpack);
 int coir__unpack_some(struct coir__unpack *unpack, coir_bytes bytes, void *data, size_t size,
                       size_t *ret_used, size_t *ret_made);
 
+/* There are more bytes behind the end: begins with another member of what was packed (RFC 1952,
+ * section 2.2; RFC 8878, section 3). Returns whether there may be one. */
+bool coir__unpack_next(struct coir__unpack *unpack);
+
 void coir__unpack_close(struct coir__unpack *unpack);
 
 #endif

@@ -19,9 +19,9 @@ enum kind { ZLIB, BROTLI, ZSTD };
 
 struct coir__unpack {
     enum kind kind;
+    bool gzip;
     bool begun; /* of deflate: how its stream begins is known */
-    bool raw;
-    bool ended;
+    bool ended; /* what was packed, or a member of it */
     z_stream zlib;
     BrotliDecoderState *brotli;
     ZSTD_DCtx *zstd;
@@ -60,7 +60,7 @@ int coir__unpack_open(const char *coding, struct coir__unpack **ret_unpack)
     if (unpack == NULL)
         return -ENOMEM;
     unpack->kind = brotli ? BROTLI : zstd ? ZSTD : ZLIB;
-    unpack->begun = gzip;
+    unpack->gzip = unpack->begun = gzip;
     unpack->zlib.zalloc = take_items;
     unpack->zlib.zfree = give;
     bool made = true;
@@ -147,6 +147,14 @@ static int unpack_zstd(struct coir__unpack *unpack, coir_bytes bytes, void *data
     *ret_made = out.pos;
     unpack->ended = r == 0;
     return ZSTD_isError(r) ? refuse() : !unpack->ended;
+}
+
+bool coir__unpack_next(struct coir__unpack *unpack)
+{
+    bool members = unpack->gzip || unpack->kind == ZSTD;
+    if (members && unpack->ended && (!unpack->gzip || inflateReset(&unpack->zlib) == Z_OK))
+        unpack->ended = false;
+    return !unpack->ended;
 }
 
 int coir__unpack_some(struct coir__unpack *unpack, coir_bytes bytes, void *data, size_t size,
