@@ -81,7 +81,12 @@ COIR_TEST_TAGGED(call_that_was_taken_is_not_made_twice, "no_torture,fifo")
     const char *path = in("made");
     COIR_REQUIRE_OK(coir_spawn(&group, make_directory, (void *)(uintptr_t)path, &task));
     COIR_REQUIRE_OK(coir_yield());
-    struct io_uring *ring = &ring_of(coir_loop_current())->ring;
+    struct coir__uring *uring = ring_of(coir_loop_current());
+    if ((uring->known >> IORING_OP_MKDIRAT & 1) == 0) {
+        COIR_EXPECT_OK(coir_join(task, NULL));
+        COIR_SKIP("this kernel makes no directories by its ring");
+    }
+    struct io_uring *ring = &uring->ring;
     __atomic_store_n(ring->sq.ktail, ring->sq.sqe_tail, __ATOMIC_RELEASE);
     COIR_EXPECT_GE(coir__sys_uring_submit(ring, 8), 1);
     FAULT(URING_ENTER, EEXIST, 1);

@@ -4,7 +4,8 @@
 # has, between marks that tests/kernels/run.sh looks for, and switches the machine off. What it runs stands in /run.sh.
 /bin/busybox --install -s /bin
 export PATH=/bin
-mkdir -p /proc /sys /dev /tmp
+mkdir -p /proc /sys /dev /tmp /usr/bin
+ln -s /bin/env /usr/bin/env
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -12,6 +13,7 @@ mkdir -p /dev/shm
 mount -t tmpfs tmp /tmp
 mount -t tmpfs shm /dev/shm
 ln -s /proc/self/fd /dev/fd
+ln -s /proc/self/fd/2 /dev/stderr
 ip link set lo up
 ulimit -n 4096
 
