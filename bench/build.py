@@ -19,11 +19,12 @@ OURS = ("coir-bench-core", "coir-bench-startup", "coir-bench-echo", "coir-bench-
         "coir-bench-startup-static", "pulse")
 PACKAGES = {
     "echo_uring": ["liburing-dev"],
-    "go": ["golang-go"],
+    "go": ["golang-go", "golang-github-gorilla-websocket-dev"],
     "tokio": ["librust-tokio-dev", "librust-hyper-dev", "librust-libc-dev"],
     "libuv": ["libuv1-dev"],
     "uvloop": ["python3-uvloop"],
     "nginx": ["nginx-light"],
+    "node": ["nodejs", "node-ws"],
 }
 
 missing = {}  # what could not be built, and why
@@ -90,7 +91,10 @@ def build_go():
     if not shutil.which("go"):
         missing["go"] = "no go on PATH"
         return
-    error = run(["go", "build", "-o", BIN / "gobench", "."], cwd=BENCH / "peers" / "go", env=env)
+    gorilla = os.path.isdir("/usr/share/gocode/src/github.com/gorilla/websocket")
+    tags = ["-tags", "gorilla"] if gorilla else []
+    env["GOPATH"] = "/usr/share/gocode"
+    error = run(["go", "build", *tags, "-o", BIN / "gobench", "."], cwd=BENCH / "peers" / "go", env=env)
     if error:
         missing["go"] = error
 
@@ -120,6 +124,8 @@ def build_peers():
     build_tokio()
     if not shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"):
         missing["nginx"] = "no nginx on PATH"
+    if not shutil.which("node") or not os.path.isdir("/usr/share/nodejs/ws"):
+        missing["node"] = "no node, or no node-ws"
     if run(["/usr/bin/python3", "-c", "import uvloop"]):
         missing["uvloop"] = "no python3-uvloop"
 
@@ -164,6 +170,8 @@ def build_all():
     compile_c("echo_load", ["load/echo_load.c"])
     compile_c("tls_load", ["load/tls_load.c"], "-lssl", "-lcrypto")
     compile_c("udp_load", ["load/udp_load.c"])
+    compile_c("ws_epoll", ["floors/ws_epoll.c"], "-lcrypto")
+    compile_c("ws_load", ["load/ws_load.c"])
     compile_c("http_load", ["load/http_load.c"], "-lssl", "-lcrypto")
     compile_c("launch", ["launch.c"])
     compile_c("warm", ["warm.c"])

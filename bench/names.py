@@ -93,6 +93,14 @@ def http(name, metric, connections, what="/", depth=1, server="http", floor="ech
                 load=Load(connections, depth, metric != "rate", "http_load", (what,)))
 
 
+def websocket(name, metric, connections, what, path, **limits):
+    """Connections to `path`, of which `what` is made: echo, room, idle."""
+    unit = {"cpu_ns": "ns", "idle_b": "B"}[metric]
+    return Case(name, (Metric(name, unit, printed=metric, **limits),), None if metric == "idle_b" else "ws_epoll", ("http",),
+                kind="serve", per_backend=True, server="http", program="http",
+                load=Load(connections, 64, True, "ws_load", (what, path)))
+
+
 CASES = (
     simple("switch/2", "ns", "switch_floor", target=6, floor_ratio=2.3),
     simple("switch/1000", "ns", "switch_floor", target=9, floor_ratio=1.3),
@@ -132,6 +140,10 @@ CASES = (
     http("file10k/64/cpu_ns", "cpu_ns", 64, "/files/10k", floor=None),
     http("https/64/cpu_ns", "cpu_ns", 64, "tls", server="https", floor="tls_epoll", floor_ratio=1.05),
     http("idle/http_b", "idle_b", 8000, "idle", floor=None, target=300),
+    websocket("ws_echo/50/cpu_ns", "cpu_ns", 50, "echo", "/ws", target=5200, floor_ratio=1.1),
+    websocket("ws_broadcast/500/cpu_ns", "cpu_ns", 500, "room", "/ws_room", target=4000, floor_ratio=1.07),
+    websocket("idle/ws_b", "idle_b", 8000, "idle", "/ws_room", target=600),
+    websocket("idle/ws_task_b", "idle_b", 8000, "idle", "/ws", target=5120),
     Case("pulse/10k", (
         Metric("pulse/10k/lag_p99_ms", "ms", target=20),
         Metric("pulse/10k/cpu_pct", "%"),
@@ -146,6 +158,7 @@ PEERS = (
     Peer("tokio", ("{bin}/tokiobench",)),
     Peer("libuv", ("{bin}/uvbench",)),
     Peer("asyncio", ("/usr/bin/python3", "{bench}/peers/py/aiobench.py", "asyncio"), once=("sleepers/1m",)),
+    Peer("node", ("node", "{bench}/peers/node/ws.js"), env=(("NODE_PATH", "/usr/share/nodejs"),)),
     Peer("nginx", ("/usr/bin/python3", "{bench}/peers/nginx/nginx.py")),
     Peer("uvloop", ("/usr/bin/python3", "{bench}/peers/py/aiobench.py", "uvloop"), once=("sleepers/1m",)),
 )
