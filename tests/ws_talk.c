@@ -4,74 +4,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include <coir/tcp.h>
-
-#include "ws_kit.h"
-
-/* A server at a port of its own, and a session for it. */
-struct place {
-    coir_http_app *app;
-    coir_listener *listener;
-    coir_http_session *http;
-    coir_task *task;
-    char url[COIR_ADDRESS_TEXT + 16];
-    int result;
-};
-
-static int serve_place(void *arg)
-{
-    struct place *place = arg;
-    return coir_http_app_serve_listener(place->app, place->listener);
-}
-
-static int open_place(coir_group *group, struct place *place)
-{
-    char address[COIR_ADDRESS_TEXT];
-    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, &place->listener));
-    COIR_TRY(coir_listener_address(place->listener, address, sizeof address));
-    (void)snprintf(place->url, sizeof place->url, "ws://%s", address);
-    char base[sizeof place->url];
-    (void)snprintf(base, sizeof base, "http://%s/", address);
-    COIR_TRY(coir_http_session_open(&(coir_http_session_opts){.base = base}, &place->http));
-    return coir_spawn(group, serve_place, place, &place->task);
-}
-
-static void close_place(struct place *place)
-{
-    coir_http_session_close(place->http);
-    coir_listener_close(place->listener);
-    coir_http_app_close(place->app);
-}
-
-/* An application, and then what is registered in it, and then a session. */
-#define PLACE()                                                                                    \
-    __attribute__((cleanup(close_place))) struct place place = {0};                                \
-    COIR_REQUIRE_OK(coir_http_app_open(NULL, &place.app));                                         \
-    COIR_GROUP(group)
-#define OPEN() COIR_REQUIRE_OK(open_place(&group, &place))
-
-#define B(text) ((coir_bytes){(text), sizeof(text) - 1})
-
-static int expect_message(coir_ws *ws, coir_ws_kind kind, const char *data, size_t length)
-{
-    coir_ws_message message;
-    int r = COIR_TRY(coir_ws_receive(ws, &message));
-    if (!COIR_EXPECT_EQ(r, 1) || !COIR_EXPECT_EQ(message.data.length, length))
-        return -EPROTO;
-    COIR_EXPECT_EQ(message.kind, kind);
-    COIR_EXPECT(message.last);
-    COIR_EXPECT_BYTES(message.data.data, data, length);
-    COIR_EXPECT_EQ(((const char *)message.data.data)[length], 0);
-    return 0;
-}
-
-static int expect_end(coir_ws *ws, int code)
-{
-    coir_ws_message message;
-    COIR_EXPECT_EQ(coir_ws_receive(ws, &message), 0);
-    COIR_EXPECT_EQ(coir_ws_receive(ws, &message), 0); /* and so it stays */
-    return COIR_EXPECT_EQ(coir_ws_close_code(ws), code) ? 0 : -EPROTO;
-}
+#include "ws_place.h"
 
 COIR_TEST(messages_both_ways)
 {

@@ -269,8 +269,9 @@ COIR__CHECKED int coir_ws_shutdown(coir_ws *ws, int code, const char *reason);
 /* Closes ws and frees it; NULL is accepted. Without a goodbye before, COIR_WS_NORMAL is said, and
  * the peer's is waited for, for opts.close_limit; messages that still come are thrown away. When
  * the task is cancelled, or its deadline has passed, the peer is reset instead. Other tasks that
- * wait with ws get -COIR_ECLOSED. Cancel safety: always closes. Thread safety: the loop's thread.
- */
+ * wait with ws get -COIR_ECLOSED, or hear the peer's goodbye. One that the server closes, since it
+ * belongs to coir_http_app_websocket or handlers, is only told goodbye. Cancel safety: always
+ * closes. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_ws_close(coir_ws *ws);
 
 COIR_CLOSER(coir_ws, coir_ws_close);

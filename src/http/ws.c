@@ -165,7 +165,7 @@ int coir__ws_cut(coir_ws *ws, int code)
 /* The peer has broken a rule, which it is told. */
 static int refuse(coir_ws *ws, int why, int code)
 {
-    (void)coir__ws_goodbye(ws, why, NULL, 0);
+    (void)coir__ws_goodbye(ws, why, NULL, 0, true);
     return fail(ws, code);
 }
 
@@ -259,7 +259,7 @@ static int hear_goodbye(coir_ws *ws, const uint8_t *data, size_t length)
     }
     ws->code = (uint16_t)OR(code, (unsigned)COIR_WS_NO_CODE);
     ws->heard = true;
-    (void)coir__ws_goodbye(ws, (int)code, NULL, 0);
+    (void)coir__ws_goodbye(ws, (int)code, NULL, 0, true);
     return 0;
 }
 
@@ -588,11 +588,11 @@ static bool part(coir_ws *ws, int code)
     if (ws->stream == NULL)
         return false;
     if (ws->failed == 0)
-        (void)coir__ws_goodbye(ws, code, NULL, 0);
+        (void)coir__ws_goodbye(ws, code, NULL, 0, true);
     bool flushed = coir__ws_flush(ws) == 0;
     if (flushed && ws->failed == 0 && !ws->receiving)
         hear_out(ws);
-    return flushed && ws->said && coir_pending() == 0;
+    return flushed && (ws->said || ws->failed == -COIR_EEOF) && coir_pending() == 0;
 }
 
 void coir__ws_finish(coir_ws *ws, int code)
@@ -613,7 +613,7 @@ void coir_ws_close(coir_ws *ws)
     if (ws == NULL)
         return;
     if (ws->owned) { /* and the server does the rest */
-        (void)coir__ws_goodbye(ws, COIR_WS_NORMAL, NULL, 0);
+        (void)coir__ws_goodbye(ws, COIR_WS_NORMAL, NULL, 0, true);
         return;
     }
     coir__ws_finish(ws, COIR_WS_NORMAL);

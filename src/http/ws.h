@@ -228,9 +228,10 @@ void coir__ws_finish(coir_ws *ws, int code);
 
 /* ---- sending (ws_send.c) ---- */
 
-/* Says goodbye without waiting; code 0 has none. Returns 0, -EINVAL, -ENOMEM, or what ws has failed
- * with. */
-int coir__ws_goodbye(coir_ws *ws, int code, const char *reason, size_t length);
+/* Says goodbye without waiting; code 0 has none. Eagerly: at once, if the peer takes it; then other
+ * tasks may run meanwhile, as with all that is queued. Returns 0, -EINVAL, -ENOMEM, or what ws has
+ * failed with. */
+int coir__ws_goodbye(coir_ws *ws, int code, const char *reason, size_t length, bool eagerly);
 
 /* Answers a ping, in place of an answer that has not been sent yet; asks for an answer. Return 0 or
  * a code. */

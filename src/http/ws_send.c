@@ -203,9 +203,10 @@ static int write_queue(void *arg)
     return 0;
 }
 
-static int start_writer(coir_ws *ws)
+/* Eagerly: other tasks may run before the call returns, and end what nobody holds. */
+static int start_writer(coir_ws *ws, bool eagerly)
 {
-    static const coir_spawn_opts opts = {.eager = true, .name = "ws writer"};
+    const coir_spawn_opts opts = {.eager = eagerly, .name = "ws writer"};
     if (ws->writing)
         return 0;
     ws->writing = true;
@@ -217,10 +218,10 @@ static int start_writer(coir_ws *ws)
     return r;
 }
 
-/* Queues a packet, which stays the caller's. */
-static int queue(coir_ws *ws, struct coir__ws_packet *packet)
+/* Adds a packet, which stays the caller's, to the queue. */
+static int append(coir_ws *ws, struct coir__ws_packet *packet)
 {
-    struct coir__ws_item *item = coir_alloc(sizeof *item), **before = ws->last;
+    struct coir__ws_item *item = coir_alloc(sizeof *item);
     if (item == NULL)
         return -ENOMEM;
     *item = (struct coir__ws_item){NULL, packet};
@@ -228,12 +229,22 @@ static int queue(coir_ws *ws, struct coir__ws_packet *packet)
     *ws->last = item;
     ws->last = &item->next;
     ws->queued += packet->size;
-    int r = start_writer(ws);
+    return 0;
+}
+
+/* Adds a packet and has it sent. The caller holds ws. */
+static int queue(coir_ws *ws, struct coir__ws_packet *packet, bool eagerly)
+{
+    struct coir__ws_item **before = ws->last;
+    int r = append(ws, packet);
+    if (r < 0)
+        return r;
+    r = start_writer(ws, eagerly);
     if (r < 0) { /* nothing has run */
+        free_items(*before);
         ws->last = before;
         *ws->last = NULL;
         ws->queued -= packet->size;
-        free_items(item);
     }
     return r;
 }
@@ -267,20 +278,19 @@ static int make_packet(bool client, struct coir__ws_head head, const void *data,
 
 /* ---- control frames ---- */
 
-static int queue_control(coir_ws *ws, uint8_t opcode, const void *data, size_t size)
+static int queue_frame(coir_ws *ws, uint8_t opcode, const void *data, size_t size, bool eagerly)
 {
-    int r = sendable(ws);
-    if (r < 0)
-        return r;
-    if (ws->said)
-        return -COIR_ECLOSED;
     struct coir__ws_packet *packet;
     const struct coir__ws_head head = {.length = size, .opcode = opcode, .final = true};
-    r = make_packet(ws->client, head, data, &packet);
+    int r = sendable(ws);
+    if (r == 0)
+        r = make_packet(ws->client, head, data, &packet);
     if (r < 0)
         return r;
-    r = queue(ws, packet);
+    coir__ws_hold(ws);
+    r = queue(ws, packet, eagerly);
     release_packet(packet);
+    coir__ws_release(ws);
     return r;
 }
 
@@ -303,30 +313,37 @@ static void forget_pong(coir_ws *ws)
 
 int coir__ws_pong(coir_ws *ws, const void *data, size_t size)
 {
+    if (ws->said)
+        return -COIR_ECLOSED;
     forget_pong(ws);
-    return queue_control(ws, COIR__WS_PONG, data, size);
+    return queue_frame(ws, COIR__WS_PONG, data, size, true);
 }
 
 int coir_ws_ping(coir_ws *ws)
 {
-    return ws != NULL ? queue_control(ws, COIR__WS_PING, "", 0) : -EINVAL;
+    if (ws == NULL)
+        return -EINVAL;
+    return ws->said ? -COIR_ECLOSED : queue_frame(ws, COIR__WS_PING, "", 0, true);
 }
 
-int coir__ws_goodbye(coir_ws *ws, int code, const char *reason, size_t length)
+int coir__ws_goodbye(coir_ws *ws, int code, const char *reason, size_t length, bool eagerly)
 {
     uint8_t payload[COIR__WS_CONTROL] = {(uint8_t)(code >> 8), (uint8_t)code};
     if (ws->said)
         return 0;
     if (length > 0)
         memcpy(payload + 2, reason, length);
-    int r = queue_control(ws, COIR__WS_CLOSE, payload, code != 0 ? 2 + length : 0);
-    if (r < 0)
-        return r;
     ws->said = true;
     ws->close_by = coir_now() + ws->config->opts.close_limit;
     /* who waits for the peer does not know of it yet; a wait that is over looks by itself */
-    return ws->waiting != NULL && coir_scope_move(ws->waiting, ws->close_by) == -EINVAL ? -EINVAL
-                                                                                        : 0;
+    if (ws->waiting != NULL && coir_scope_move(ws->waiting, ws->close_by) == -EINVAL)
+        return -EINVAL;
+    int r = queue_frame(ws, COIR__WS_CLOSE, payload, code != 0 ? 2 + length : 0, eagerly);
+    if (r == -ENOMEM) { /* it can be tried again */
+        ws->said = false;
+        ws->close_by = 0;
+    }
+    return r;
 }
 
 int coir__ws_flush(coir_ws *ws)
@@ -356,7 +373,7 @@ int coir_ws_shutdown(coir_ws *ws, int code, const char *reason)
     if (ws->said)
         return 0;
     coir__ws_hold(ws);
-    int r = coir__ws_goodbye(ws, code, reason, length);
+    int r = coir__ws_goodbye(ws, code, reason, length, true);
     if (r == 0)
         r = coir__ws_flush(ws);
     coir__ws_release(ws);
@@ -521,15 +538,6 @@ static int make_room(coir_ws *ws, size_t size)
     return -EAGAIN;
 }
 
-static int queue_message(coir_ws *ws, struct coir__ws_packet *packet)
-{
-    int r = make_room(ws, packet->size);
-    if (r == 0)
-        r = queue(ws, packet);
-    ws->sent += r == 0;
-    return r;
-}
-
 /* A message by itself, packed or not, as a packet. */
 static int make_message(bool client, coir_ws_kind kind, coir_bytes data, bool packed,
                         struct coir__ws_packet **ret_packet)
@@ -539,25 +547,31 @@ static int make_message(bool client, coir_ws_kind kind, coir_bytes data, bool pa
     return make_packet(client, head, data.data, ret_packet);
 }
 
-static int try_send(coir_ws *ws, coir_ws_kind kind, coir_bytes data)
+/* Makes a packet of a message for ws alone. */
+static int make_own(coir_ws *ws, coir_ws_kind kind, coir_bytes data,
+                    struct coir__ws_packet **ret_packet)
 {
-    int r = make_room(ws, data.length); /* before it is packed for nothing */
-    if (r < 0)
-        return r;
     COIR_AUTO(coir_buffer) packed = {0};
-    struct coir__ws_packet *packet;
     /* with context, packets would have to go out in the order in which they were packed */
     bool alone = packer(ws, data.length) != NULL && coir__ws_packs_alone(ws->deflate);
-    r = alone ? coir__ws_pack_alone(data, &packed) : 0;
+    int r = alone ? coir__ws_pack_alone(data, &packed) : 0;
     if (r < 0)
         return r;
-    bool used = r > 0;
-    if (used)
+    if (r > 0)
         data = (coir_bytes){packed.data, packed.length};
-    r = make_message(ws->client, kind, data, used, &packet);
+    return make_message(ws->client, kind, data, r > 0, ret_packet);
+}
+
+static int try_send(coir_ws *ws, coir_ws_kind kind, coir_bytes data)
+{
+    struct coir__ws_packet *packet;
+    int r = make_room(ws, data.length);
+    if (r == 0)
+        r = make_own(ws, kind, data, &packet);
     if (r < 0)
         return r;
-    r = queue_message(ws, packet);
+    r = queue(ws, packet, true);
+    ws->sent += r == 0;
     release_packet(packet);
     return r;
 }
@@ -663,40 +677,81 @@ static int encode_packed(struct encodings *made)
                  : r;
 }
 
+static int broadcast_masked(coir_ws *ws, const struct encodings *made)
+{
+    struct coir__ws_packet *packet;
+    int r = make_room(ws, made->data.length);
+    if (r == 0)
+        r = make_own(ws, made->kind, made->data, &packet);
+    if (r < 0)
+        return r;
+    r = append(ws, packet);
+    ws->sent += r == 0;
+    release_packet(packet);
+    return r;
+}
+
 static int broadcast_to(coir_ws *ws, struct encodings *made)
 {
+    struct coir__ws_packet *packet = NULL;
+    int r = 0;
     if (ws->client) /* whose frames have a mask each */
-        return try_send(ws, made->kind, made->data);
+        return broadcast_masked(ws, made);
     bool packs = packer(ws, made->data.length) != NULL && coir__ws_packs_alone(ws->deflate);
-    int r = packs ? encode_packed(made) : 0;
-    struct coir__ws_packet *packet = packs ? made->packed : NULL;
+    if (packs) {
+        r = encode_packed(made);
+        packet = made->packed;
+    }
     if (r == 0 && packet == NULL) {
         r = encode_plain(made);
         packet = made->plain;
     }
-    return r < 0 ? r : queue_message(ws, packet);
+    if (r == 0)
+        r = make_room(ws, packet->size);
+    if (r == 0)
+        r = append(ws, packet);
+    ws->sent += r == 0;
+    return r;
 }
 
-/* A send may end a socket, and so its membership, but never waits: only the socket itself can go
- * meanwhile, and it is held. */
+/* Queues the message for all sockets, and holds in targets those that it is to be sent to. Nothing
+ * else runs meanwhile. Returns how many they are, or -ENOMEM. */
+static int queue_for_all(coir_ws_room *room, struct encodings *made, const coir_ws *except,
+                         coir_ws **targets)
+{
+    int count = 0;
+    for (struct coir__ws_member *at = room->coir__first; at != NULL; at = at->next) {
+        if (at->ws == except)
+            continue;
+        int r = broadcast_to(at->ws, made);
+        if (r == 0)
+            targets[count++] = coir__ws_hold(at->ws);
+        if (r == -ENOMEM)
+            return count > 0 ? count : r;
+    }
+    return count;
+}
+
+/* The sockets are known and held before the first of them is written to, since other tasks may run
+ * then, and end what they like. */
 int coir_ws_broadcast(coir_ws_room *room, coir_ws_kind kind, coir_bytes data, const coir_ws *except)
 {
     int r = room != NULL ? check_message(kind, data) : -EINVAL;
-    if (r < 0)
+    if (r < 0 || room->coir__count == 0)
         return r;
+    coir_ws **targets = coir_calloc(room->coir__count, sizeof *targets);
+    if (targets == NULL)
+        return -ENOMEM;
     struct encodings made = {.kind = kind, .data = data};
-    int reached = 0;
-    for (struct coir__ws_member *at = room->coir__first, *next; at != NULL && r != -ENOMEM;
-         at = next) {
-        next = at->next;
-        if (at->ws == except)
-            continue;
-        r = broadcast_to(at->ws, &made);
-        reached += r == 0;
+    int count = queue_for_all(room, &made, except, targets);
+    for (int i = 0; i < count; i++) {
+        (void)start_writer(targets[i], true); /* without memory it goes with the next one */
+        coir__ws_release(targets[i]);
     }
+    coir_free(targets);
     if (made.plain != NULL)
         release_packet(made.plain);
     if (made.packed != NULL)
         release_packet(made.packed);
-    return r == -ENOMEM ? r : reached;
+    return count;
 }

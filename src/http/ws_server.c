@@ -154,7 +154,7 @@ static int upgrade(coir_http_request *request, coir_ws *ws)
     ws->request = request;
     connection->ws = ws;
     if (connection->serving->draining)
-        (void)coir__ws_goodbye(ws, COIR_WS_GOING_AWAY, NULL, 0);
+        (void)coir__ws_goodbye(ws, COIR_WS_GOING_AWAY, NULL, 0, true);
     return 0;
 }
 
@@ -312,7 +312,7 @@ static int end_idle(void *arg)
 
 void coir__ws_drain(coir_ws *ws)
 {
-    (void)coir__ws_goodbye(ws, COIR_WS_GOING_AWAY, NULL, 0);
+    (void)coir__ws_goodbye(ws, COIR_WS_GOING_AWAY, NULL, 0, false);
     if (!ws->idle || ws->stream == NULL)
         return;
     if (coir_spawn(ws->group, end_idle, coir__ws_hold(ws), NULL) < 0) {

@@ -1,0 +1,436 @@
+/* ws_limits.c: what hostile, slow and silent peers of a WebSocket come up against: limits of size,
+ * packed and unpacked, of time, and of what waits to be sent.
+ */
+#include <zlib.h>
+
+#include "http/ws.h"
+
+#include "ws_kit.h"
+
+#define TOO_LONG F(CLOSE, "\x03\xf1") /* 1009 */
+
+/* A server of one socket, in a task, and a client that speaks bytes. */
+struct talk {
+    coir_http_app *app;
+    struct serving serving;
+    coir_stream *client;
+};
+
+static void end_talk(struct talk *talk)
+{
+    coir_stream_abort(talk->client);
+    coir_http_app_close(talk->app);
+}
+
+static int begin_talk(struct talk *talk, coir_group *group, const coir_ws_opts *opts,
+                      int (*fn)(coir_http_request *, coir_ws *), const char *more)
+{
+    COIR_AUTO(coir_buffer) answer = {0}, request = {0};
+    COIR_TRY(open_app((coir_http_app_opts){0}, &talk->app));
+    coir_http_app_websocket_with(talk->app, "/", fn, opts);
+    talk->serving.app = talk->app;
+    COIR_TRY(begin_serving(group, &talk->serving, &talk->client));
+    static const char head[] = WS_REQUEST("/", "");
+    COIR_TRY(coir_buffer_append(&request, head, sizeof head - 3));
+    COIR_TRY(coir_buffer_append(&request, more, strlen(more)));
+    COIR_TRY(coir_buffer_append(&request, "\r\n", 2));
+    COIR_TRY(shake_hands(talk->client, coir_buffer_text(&request), &answer));
+    return strncmp(coir_buffer_text(&answer), "HTTP/1.1 101", 12) == 0 ? 0 : -EPROTO;
+}
+
+#define TALK(fn, more, ...)                                                                        \
+    __attribute__((cleanup(end_talk))) struct talk talk = {0};                                     \
+    COIR_GROUP(group);                                                                             \
+    COIR_REQUIRE_OK(begin_talk(&talk, &group, &(coir_ws_opts){__VA_ARGS__}, (fn), (more)))
+
+static int say(struct talk *talk, struct frame frame)
+{
+    COIR_AUTO(coir_buffer) out = {0};
+    COIR_TRY(put_frame(&out, frame, "mask"));
+    return coir_stream_write(talk->client, out.data, out.length);
+}
+
+/* Expects a frame of the server's. */
+static int hear(struct talk *talk, struct frame frame)
+{
+    COIR_AUTO(coir_buffer) expected = {0};
+    coir_bytes bytes;
+    COIR_TRY(put_frame(&expected, frame, NULL));
+    int r = COIR_TRY(coir_stream_peek(talk->client, expected.length, &bytes));
+    if (r == 0)
+        return -COIR_EEOF;
+    COIR_EXPECT_BYTES(bytes.data, expected.data, expected.length);
+    coir_stream_consume(talk->client, expected.length);
+    return 0;
+}
+
+static int hear_end(struct talk *talk)
+{
+    char byte;
+    size_t n;
+    int r = coir_stream_read(talk->client, &byte, 1, &n);
+    return r == -ECONNRESET ? 0 : r > 0 ? -EPROTO : r;
+}
+
+#define SAY(...) COIR_REQUIRE_OK(say(&talk, (struct frame)__VA_ARGS__))
+#define HEAR(...) COIR_REQUIRE_OK(hear(&talk, (struct frame)__VA_ARGS__))
+#define HEAR_END() COIR_REQUIRE_OK(hear_end(&talk))
+
+/* ---- sizes ---- */
+
+COIR_TEST(messages_at_their_limit)
+{
+    for (int fragments = 0; fragments < 2; fragments++)
+        for (int more = 0; more < 2; more++) {
+            TALK(echo, "", .message_limit = 10);
+            if (fragments) {
+                SAY({BEGIN_TEXT, "01234", 5});
+                SAY({FINAL, "567890", more ? 6 : 5});
+            } else {
+                SAY({TEXT, "01234567890", more ? 11 : 10});
+            }
+            if (more)
+                HEAR(TOO_LONG);
+            else
+                HEAR({TEXT, "0123456789", 10});
+            if (!more) {
+                SAY(NORMAL);
+                HEAR(NORMAL);
+            }
+            HEAR_END();
+        }
+}
+
+/* Only the head of what is too long is needed to refuse it. */
+COIR_TEST(what_is_announced_is_not_awaited)
+{
+    TALK(echo, "", .message_limit = 1000);
+    COIR_REQUIRE_OK(coir_stream_write(talk.client, "\x82\xfe\x03\xe9mask", 8));
+    HEAR(TOO_LONG);
+    HEAR_END();
+}
+
+/* ---- packed messages: RFC 7692, section 7.2.3 ---- */
+
+#define DEFLATED "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+COIR_TEST(packed_messages)
+{
+    static const struct {
+        const char *what;
+        struct frame in[4];
+        struct frame out;
+    } cases[] = {
+        {"a block", {F(TEXT | PACKED, "\xf2\x48\xcd\xc9\xc9\x07\x00")}, F(TEXT, "Hello")},
+        {"fragments",
+         {F(BEGIN_TEXT | PACKED, "\xf2\x48\xcd"), F(FINAL, "\xc9\xc9\x07\x00")},
+         F(TEXT, "Hello")},
+        {"fragments, one of them empty",
+         {F(BEGIN_TEXT | PACKED, ""), F(MORE, "\xf2\x48\xcd\xc9\xc9\x07\x00"), F(FINAL, "")},
+         F(TEXT, "Hello")},
+        {"a block that is not compressed",
+         {F(TEXT | PACKED, "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00")},
+         F(TEXT, "Hello")},
+        {"a last block", {F(TEXT | PACKED, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00")}, F(TEXT, "Hello")},
+        {"two blocks",
+         {F(TEXT | PACKED, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00")},
+         F(TEXT, "Hello")},
+        {"an empty message", {F(TEXT | PACKED, "\x00")}, F(TEXT, "")},
+        {"nothing at all", {F(TEXT | PACKED, "")}, F(TEXT, "")},
+        {"one that is not packed", {F(TEXT, "Hello")}, F(TEXT, "Hello")},
+        {"a ping between", {F(BEGIN_TEXT | PACKED, "\xf2\x48"), F(PING, "x")}, F(PONG, "x")},
+        {"a packed fragment", {F(BEGIN_TEXT, "a"), F(FINAL | PACKED, "b")}, F(CLOSE, "\x03\xea")},
+        {"a packed ping", {F(PING | PACKED, "a")}, F(CLOSE, "\x03\xea")},
+        {"a packed goodbye", {F(CLOSE | PACKED, "\x03\xe8")}, F(CLOSE, "\x03\xea")},
+        {"nonsense", {F(TEXT | PACKED, "\xff\xff\xff\xff")}, F(CLOSE, "\x03\xef")},
+        {"a block of kind 3", {F(BINARY | PACKED, "\x07")}, F(CLOSE, "\x03\xef")},
+        {"a text that is none, packed",
+         {F(TEXT | PACKED, "\x00\x01\x00\xfe\xff\xff\x00")},
+         F(CLOSE, "\x03\xef")},
+        {"context that was not kept",
+         {F(TEXT | PACKED, "\xf2\x48\xcd\xc9\xc9\x07\x00"),
+          F(TEXT | PACKED, "\xf2\x00\x11\x00\x00")},
+         F(TEXT, "Hello")}, /* and then 1007 */
+    };
+    for (size_t i = 0; i < COIR_COUNT(cases); i++) {
+        TALK(echo, DEFLATED);
+        for (size_t k = 0; k < COIR_COUNT(cases[i].in) && cases[i].in[k].data != NULL; k++)
+            COIR_REQUIRE_OK(say(&talk, cases[i].in[k]));
+        if (!COIR_EXPECT_OK(hear(&talk, cases[i].out)))
+            COIR_FAIL("%s", cases[i].what);
+        if (i + 1 == COIR_COUNT(cases))
+            HEAR(F(CLOSE, "\x03\xef"));
+    }
+}
+
+COIR_TEST(packed_messages_with_context)
+{
+    TALK(echo, DEFLATED, .deflate = COIR_WS_DEFLATE_CONTEXT);
+    SAY(F(TEXT | PACKED, "\xf2\x48\xcd\xc9\xc9\x07\x00"));
+    HEAR({TEXT, "Hello", 5});
+    SAY(F(TEXT | PACKED, "\xf2\x00\x11\x00\x00"));
+    HEAR({TEXT, "Hello", 5});
+    SAY(F(TEXT | PACKED,
+          "\xf3\x48\xcd\xc9\xc9\x07\x00\x00")); /* its stream ends, the window stays */
+    HEAR({TEXT, "Hello", 5});
+    SAY(F(TEXT | PACKED, "\xf2\x00\x11\x00\x00"));
+    HEAR({TEXT, "Hello", 5});
+}
+
+/* ---- bombs ---- */
+
+/* So many mebibytes of zeros, packed. */
+static int make_bomb(size_t mebibytes, coir_buffer *out)
+{
+    static unsigned char zeros[1 << 20], block[8 << 10];
+    z_stream pack = {0};
+    if (deflateInit2(&pack, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+        return -ENOMEM;
+    pack.next_in = zeros;
+    pack.avail_in = sizeof zeros;
+    pack.next_out = block;
+    pack.avail_out = sizeof block;
+    int r = deflate(&pack, Z_FULL_FLUSH);
+    size_t length = sizeof block - pack.avail_out;
+    (void)deflateEnd(&pack);
+    if (r != Z_OK)
+        return -ENOMEM;
+    for (size_t i = 0; i < mebibytes; i++)
+        COIR_TRY(coir_buffer_append(out, block, length));
+    return 0;
+}
+
+/* From 1 MiB to 1 GiB: refused by the first 64 KiB that are too much for what was packed, and, when
+ * any ratio is fine, by the limit of a message; never more of it is held. */
+COIR_TEST_TAGGED(bombs, "slow,limit=60")
+{
+    const struct coir__ws_terms terms = {true, true, true, 15, 15};
+    for (size_t mebibytes = 1; mebibytes <= 1024; mebibytes *= 4)
+        for (int any = 0; any < 2; any++) {
+            COIR_AUTO(coir_buffer) bomb = {0}, out = {0};
+            size_t limit = 4 << 20;
+            COIR_REQUIRE_OK(make_bomb(mebibytes, &bomb));
+            struct coir__ws_deflate *deflate =
+                coir__ws_deflate_open(&terms, any ? UINT32_MAX : 250);
+            COIR_REQUIRE(deflate != NULL);
+            int r =
+                coir__ws_unpack(deflate, (coir_bytes){bomb.data, bomb.length}, true, limit, &out);
+            coir__ws_deflate_close(deflate);
+            bool fits = any && mebibytes <= 4;
+            COIR_EXPECT_CODE(r, fits ? 0 : -COIR_ETOOLONG);
+            COIR_EXPECT_LE(out.length, any ? limit + 1 : 128 << 10);
+            COIR_EXPECT_LE(out.capacity, any ? 2 * limit : 256 << 10);
+        }
+}
+
+COIR_TEST(a_bomb_is_refused)
+{
+    COIR_AUTO(coir_buffer) bomb = {0};
+    COIR_REQUIRE_OK(make_bomb(64, &bomb));
+    TALK(echo, DEFLATED);
+    int r = say(&talk, (struct frame){BINARY | PACKED, bomb.data, bomb.length});
+    COIR_REQUIRE(r == 0 || r == -EPIPE);
+    HEAR(TOO_LONG);
+    HEAR_END();
+}
+
+/* In pieces a message may be of any length: none of them is large. */
+static int count_zeros(coir_http_request *request, coir_ws *ws)
+{
+    coir_ws_message piece;
+    size_t length = 0;
+    int r;
+    (void)request;
+    while ((r = coir_ws_receive_some(ws, &piece)) > 0) {
+        length += piece.data.length;
+        COIR_EXPECT_LE(piece.data.length, 2 << 20);
+        if (piece.last)
+            COIR_TRY(coir_ws_send_text(ws, "%zu", length));
+    }
+    return r;
+}
+
+COIR_TEST_TAGGED(a_long_packed_message_in_pieces, "slow")
+{
+    COIR_AUTO(coir_buffer) bomb = {0};
+    COIR_REQUIRE_OK(make_bomb(32, &bomb));
+    TALK(count_zeros, DEFLATED, .deflate_ratio = UINT32_MAX);
+    COIR_REQUIRE_OK(say(&talk, (struct frame){BINARY | PACKED, bomb.data, bomb.length}));
+    HEAR(F(TEXT, "33554432"));
+}
+
+/* ---- silence ---- */
+
+static int expect_silence(coir_http_request *request, coir_ws *ws)
+{
+    coir_ws_message message;
+    (void)request;
+    int r = coir_ws_receive(ws, &message);
+    COIR_EXPECT_CODE(r, -ETIMEDOUT);
+    COIR_EXPECT_EQ(coir_ws_close_code(ws), COIR_WS_LOST);
+    return r;
+}
+
+COIR_TEST(a_silent_peer_is_pinged_and_given_up)
+{
+    TALK(expect_silence, "", .heartbeat = COIR_SEC(10));
+    coir_time began = coir_now();
+    HEAR({PING, "", 0});
+    COIR_EXPECT_EQ((coir_now() - began) / COIR_MS(1), 10000);
+    SAY({PONG, "", 0});
+    HEAR({PING, "", 0});
+    COIR_EXPECT_EQ((coir_now() - began) / COIR_MS(1), 20000);
+    HEAR_END();
+    COIR_EXPECT_EQ((coir_now() - began) / COIR_MS(1), 30000);
+}
+
+/* Bytes of a frame are a sign of life. */
+COIR_TEST(a_slow_peer_is_not_silent)
+{
+    TALK(echo, "", .heartbeat = COIR_SEC(10));
+    for (int i = 0; i < 7; i++) {
+        COIR_REQUIRE_OK(coir_sleep(COIR_SEC(4)));
+        COIR_REQUIRE_OK(coir_stream_write(talk.client, &"\x81\x81maskx"[i], 1));
+    }
+    HEAR({TEXT, "\x15", 1}); /* 'x' ^ 'm' */
+}
+
+static int hang_up(coir_http_request *request, coir_ws *ws)
+{
+    (void)request;
+    (void)ws;
+    return 0;
+}
+
+COIR_TEST(a_goodbye_is_waited_for_so_long)
+{
+    TALK(hang_up, "", .close_limit = COIR_SEC(3));
+    coir_time began = coir_now();
+    HEAR(NORMAL);
+    SAY({TEXT, "still here", 10}); /* is thrown away */
+    HEAR_END();
+    COIR_EXPECT_EQ((coir_now() - began) / COIR_MS(1), 3000);
+}
+
+static int shut_down_and_listen(coir_http_request *request, coir_ws *ws)
+{
+    coir_ws_message message;
+    (void)request;
+    COIR_TRY(coir_ws_shutdown(ws, COIR_WS_POLICY, "no"));
+    COIR_EXPECT_CODE(coir_ws_receive(ws, &message), 1);
+    int r = coir_ws_receive(ws, &message);
+    COIR_EXPECT_CODE(r, -ETIMEDOUT);
+    return r;
+}
+
+COIR_TEST(messages_after_our_goodbye)
+{
+    TALK(shut_down_and_listen, "");
+    coir_time began = coir_now();
+    HEAR(F(CLOSE, "\x03\xf0no"));
+    SAY({TEXT, "still here", 10});
+    HEAR_END();
+    COIR_EXPECT_EQ((coir_now() - began) / COIR_MS(1), 5000);
+}
+
+/* ---- peers that take nothing in ---- */
+
+static int flood(coir_http_request *request, coir_ws *ws)
+{
+    static const char data[100000];
+    int r = 0;
+    (void)request;
+    for (int i = 0; r == 0 && i < 100; i++)
+        r = coir_ws_send(ws, COIR_BINARY, (coir_bytes){data, sizeof data});
+    COIR_EXPECT_CODE(r, -ETIMEDOUT);
+    COIR_EXPECT_CODE(coir_ws_send(ws, COIR_TEXT, (coir_bytes){"a", 1}), -ETIMEDOUT);
+    return r;
+}
+
+COIR_TEST(a_peer_that_takes_nothing_is_cut)
+{
+    TALK(flood, "", .stall_limit = COIR_SEC(7));
+    coir_time began = coir_now();
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+    COIR_EXPECT_EQ((coir_now() - began) / COIR_SEC(1), 7);
+}
+
+static int skip(coir_http_request *request, coir_ws *ws)
+{
+    static const char data[10000];
+    coir_ws_stats stats;
+    coir_ws_message message;
+    (void)request;
+    for (int i = 0; i < 100; i++) {
+        int r = coir_ws_try_send(ws, COIR_BINARY, (coir_bytes){data, sizeof data});
+        COIR_EXPECT(r == 0 || r == -EAGAIN);
+    }
+    coir_ws_stats_get(ws, &stats);
+    COIR_EXPECT_GT(stats.skipped, 50);
+    COIR_EXPECT_EQ(stats.skipped + stats.sent, 100);
+    COIR_EXPECT_LE(stats.queued, 40000);
+    COIR_TRY(coir_ws_receive(ws, &message)); /* the peer reads again */
+    COIR_EXPECT_CODE(coir_ws_try_send(ws, COIR_TEXT, (coir_bytes){"end", 3}), 0);
+    return 0;
+}
+
+COIR_TEST(a_slow_peer_misses_messages)
+{
+    TALK(skip, "", .queue_limit = 40000, .slow = COIR_WS_SKIP);
+    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(1)));
+    COIR_AUTO(coir_buffer) all = {0};
+    char data[4096];
+    size_t n;
+    while (all.length < 90000) {
+        COIR_REQUIRE_OK(coir_stream_read(talk.client, data, sizeof data, &n));
+        COIR_REQUIRE_OK(coir_buffer_append(&all, data, n));
+    }
+    SAY({TEXT, "go on", 5});
+    SAY(NORMAL);
+    COIR_REQUIRE_OK(read_rest(talk.client, &all));
+    COIR_EXPECT(all.length > 10 && memcmp(all.data + all.length - 9,
+                                          "\x81\x03"
+                                          "end\x88",
+                                          6) == 0);
+}
+
+static int overflow(coir_http_request *request, coir_ws *ws)
+{
+    static const char data[10000];
+    int r = 0;
+    (void)request;
+    for (int i = 0; r == 0 && i < 100; i++)
+        r = coir_ws_try_send(ws, COIR_BINARY, (coir_bytes){data, sizeof data});
+    COIR_EXPECT_CODE(r, -EAGAIN);
+    coir_ws_message message;
+    r = coir_ws_receive(ws, &message);
+    COIR_EXPECT_CODE(r, -ENOBUFS);
+    return r;
+}
+
+COIR_TEST(a_slow_peer_is_cut)
+{
+    TALK(overflow, "", .queue_limit = 40000);
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+}
+
+/* Whoever sends pings and takes no answers gets the last one of them, and costs no memory. */
+COIR_TEST(a_flood_of_pings)
+{
+    TALK(echo, "");
+    COIR_AUTO(coir_buffer) pings = {0};
+    char data[100];
+    for (int i = 0; i < 4000; i++) {
+        (void)snprintf(data, sizeof data, "%099d", i);
+        COIR_REQUIRE_OK(put_frame(&pings, (struct frame){PING, data, 99}, "mask"));
+    }
+    COIR_REQUIRE_OK(coir_stream_write(talk.client, pings.data, pings.length));
+    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(1)));
+    SAY(NORMAL);
+    COIR_AUTO(coir_buffer) pongs = {0};
+    COIR_REQUIRE_OK(read_rest(talk.client, &pongs));
+    COIR_EXPECT_LT(pongs.length, 80000); /* what the stream holds, and little more */
+    COIR_REQUIRE(pongs.length > 105);
+    COIR_EXPECT_BYTES(pongs.data + pongs.length - 4 - 101, "\x8a\x63", 2);
+    COIR_EXPECT_BYTES(pongs.data + pongs.length - 4 - 4, "3999\x88\x02\x03\xe8", 8);
+}
