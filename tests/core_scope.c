@@ -295,6 +295,33 @@ COIR_TEST(a_moved_deadline_holds)
     COIR_EXPECT_CODE(coir_yield(), -ETIME);
 }
 
+/* The first timer runs on, and looks again: at a deadline that is still ahead, or at none. */
+COIR_TEST(a_deadline_that_moves_away_again_and_again)
+{
+    coir_time start = coir_now();
+    COIR_SCOPE(scope, COIR_SEC(10));
+    for (int i = 1; i <= 5; i++) {
+        COIR_EXPECT_OK(coir_sleep(COIR_SEC(8)));
+        COIR_EXPECT_OK(coir_scope_move(&scope, coir_now() + COIR_SEC(10)));
+    }
+    COIR_EXPECT_CODE(coir_sleep(COIR_SEC(15)), -ETIME);
+    COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(50));
+    COIR_EXPECT(coir_scope_expired(&scope));
+}
+
+COIR_TEST(a_deadline_that_is_taken_away_and_comes_back)
+{
+    coir_time start = coir_now();
+    COIR_SCOPE(scope, COIR_SEC(10));
+    COIR_EXPECT_OK(coir_scope_move(&scope, COIR_FOREVER));
+    COIR_EXPECT_OK(coir_sleep(COIR_SEC(20)));
+    COIR_EXPECT_OK(coir_scope_move(&scope, start + COIR_SEC(30)));
+    COIR_EXPECT_OK(coir_scope_move(&scope, COIR_FOREVER));
+    COIR_EXPECT_OK(coir_scope_move(&scope, start + COIR_SEC(25)));
+    COIR_EXPECT_CODE(coir_sleep(COIR_SEC(15)), -ETIME);
+    COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(25));
+}
+
 COIR_TEST(what_has_no_deadline_cannot_be_moved)
 {
     coir_scope shield;

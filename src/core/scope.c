@@ -110,6 +110,17 @@ static void expire(void *arg)
     refresh(scope);
 }
 
+/* The deadline may have been moved since the timer was started. */
+static void come_due(void *arg)
+{
+    struct coir_scope *scope = arg;
+    if (scope->coir__bound <= scope->coir__timer.coir__when)
+        expire(scope);
+    else if (scope->coir__bound != COIR_FOREVER)
+        coir_timer_start(scope->coir__owner->loop, &scope->coir__timer, scope->coir__bound,
+                         come_due, scope);
+}
+
 void coir__scope_expire(struct coir_scope *scope)
 {
     expire(scope);
@@ -163,7 +174,7 @@ coir_scope *coir_scope_enter(coir_scope *scope, coir_time duration, const coir_s
         expire(scope);
     } else if (duration != COIR_FOREVER) {
         scope->coir__bound = add_time(coir_now(), duration);
-        coir_timer_start(self->loop, &scope->coir__timer, scope->coir__bound, expire, scope);
+        coir_timer_start(self->loop, &scope->coir__timer, scope->coir__bound, come_due, scope);
     }
     return scope;
 }
@@ -246,6 +257,8 @@ coir_time coir_scope_when(const coir_scope *scope)
     return scope->coir__shield == COIR__SHIELD_NONE ? scope->coir__bound : COIR_FOREVER;
 }
 
+/* A deadline that moves away, as that of a connection does with each message, takes no timer: the
+ * one that runs looks again when it is due. */
 int coir_scope_move(coir_scope *scope, coir_time when)
 {
     struct coir_task *owner = scope->coir__owner;
@@ -255,10 +268,10 @@ int coir_scope_move(coir_scope *scope, coir_time when)
     if (scope->coir__expired)
         return -ETIME;
     scope->coir__bound = when;
-    if (when == COIR_FOREVER)
-        coir_timer_stop(owner->loop, &scope->coir__timer);
-    else
-        coir_timer_start(owner->loop, &scope->coir__timer, when, expire, scope);
+    bool comes_before =
+        coir_timer_running(&scope->coir__timer) && scope->coir__timer.coir__when <= when;
+    if (!comes_before && when != COIR_FOREVER)
+        coir_timer_start(owner->loop, &scope->coir__timer, when, come_due, scope);
     return 0;
 }
 

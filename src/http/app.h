@@ -209,6 +209,7 @@ struct coir_http_request {
     coir_buffer entity;                             /* the body, when it was read */
     coir_buffer headers;                            /* of the reply, as lines */
     coir_buffer out;                                /* what is to be sent */
+    coir_scope *between; /* that of its task between requests; NULL: a handler runs */
     coir_group flushing; /* the task that sends it when nobody else does */
     coir_event flushed;  /* it has sent what it took */
     struct coir__http_text *texts;
@@ -254,6 +255,9 @@ char *coir__http_request_keep(coir_http_request *request, const char *text, size
 bool coir__http_request_finish(coir_http_request *request);
 
 /* ---- replies (reply.c) ---- */
+
+/* Lets the time between requests end after limit; COIR_FOREVER: not at all. */
+void coir__http_bound(coir_http_request *request, coir_time limit);
 
 /* Sends what was gathered. Returns 0 or a code. */
 int coir__http_flush(coir_http_request *request);

@@ -272,6 +272,15 @@ static int wait_for(coir_http_request *request, size_t least, coir_time limit,
     return r == -ETIME && coir_scope_expired(&scope) ? -ETIMEDOUT : r;
 }
 
+/* Waits for the first bytes of a request, in the scope of the time between requests. */
+static int wait_for_first(coir_http_request *request, coir_time limit, coir_bytes *ret_bytes)
+{
+    coir__http_bound(request, limit);
+    int r = coir_stream_peek(request->connection->stream, 1, ret_bytes);
+    coir__http_bound(request, COIR_FOREVER);
+    return r == -ETIME && coir_scope_expired(request->between) ? -ETIMEDOUT : r;
+}
+
 /* Whether the first length bytes at data are to be parsed, although the first seen were no whole
  * head: when the end of one has come, a line that ends in LF alone, twice as much, or more than a
  * head may have. So a head that comes byte by byte is not read again for each. */
@@ -311,7 +320,7 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
         COIR_TRY(coir__http_flush(request));
     int r = *left > 0
                 ? coir_stream_peek(request->connection->stream, 1, &bytes)
-                : wait_for(request, 1, first ? request->connection->patience : MOMENT, &bytes);
+                : wait_for_first(request, first ? request->connection->patience : MOMENT, &bytes);
     if (r == -ETIMEDOUT && !first)
         return 0;
     coir_time until = 0; /* not known before some of it is missing */
@@ -347,9 +356,12 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
  * Returns whether the connection is to be kept. */
 static bool answer_all(coir_http_request *request, bool awaited)
 {
+    COIR_SCOPE(between, COIR_FOREVER);
     size_t left = 0;
     for (bool first = awaited;; first = false) {
+        request->between = &between;
         int r = read_head(request, first, &left);
+        request->between = NULL;
         if (r <= 0)
             return r == 0;
         bool bare = !request->head.chunked && request->head.length == 0;

@@ -43,6 +43,23 @@ static int write_bounded(coir_http_request *request, const struct iovec *vectors
     return sent(request, &stall, r);
 }
 
+void coir__http_bound(coir_http_request *request, coir_time limit)
+{
+    coir_time now = coir_loop_time(coir_loop_current());
+    coir_time when = limit < COIR_FOREVER - now ? now + limit : COIR_FOREVER;
+    if (coir_scope_move(request->between, when) < 0)
+        return; /* it is over, as the next call says */
+}
+
+/* The same between requests, which takes no timer. */
+static int write_between(coir_http_request *request, const struct iovec *vectors, size_t count)
+{
+    coir__http_bound(request, request->connection->app->opts.stall_limit);
+    int r = coir_stream_write_vectors(request->connection->stream, vectors, count);
+    coir__http_bound(request, COIR_FOREVER);
+    return sent(request, request->between, r);
+}
+
 static size_t add_vector(struct iovec *vectors, size_t count, const void *data, size_t size)
 {
     vectors[count] = (struct iovec){(void *)(uintptr_t)data, size};
@@ -71,7 +88,8 @@ static int flush_with(coir_http_request *request, const char *data, size_t size,
         count = add_vector(vectors, count, data, piece);
         count = add_vector(vectors, count, end, piece == size ? strlen(end) : 0);
         out->length = 0;
-        COIR_TRY(write_bounded(request, vectors, count));
+        COIR_TRY(request->between != NULL ? write_between(request, vectors, count)
+                                          : write_bounded(request, vectors, count));
         if (piece == size)
             return 0;
         data += piece;
