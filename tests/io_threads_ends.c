@@ -372,7 +372,7 @@ COIR_TEST_TAGGED(deadlines_race_against_jobs, "own_loop,real,no_torture,limit=60
 
 static int yield_often(void *arg)
 {
-    for (int i = 0; i < 20 * *(int *)arg; i++)
+    for (int i = 0; i < *(int *)arg; i++)
         sched_yield();
     return 0;
 }
@@ -402,6 +402,40 @@ COIR_TEST(time_does_not_jump_while_a_job_runs)
         COIR_EXPECT_EQ(coir_now(), start); /* in lockstep it takes no time at all */
     COIR_EXPECT_OK(coir_group_wait(&group));
     COIR_EXPECT_EQ(slept, 1);
+}
+
+struct working {
+    atomic_bool done;
+    sem_t end;
+};
+
+static void *work_then_wait(void *arg)
+{
+    struct working *working = arg;
+    while (!atomic_load(&working->done))
+        sched_yield();
+    sem_wait(&working->end);
+    return NULL;
+}
+
+/* What tells a job that waits from one that has no processor. */
+COIR_TEST_TAGGED(thread_is_at_work_or_waits, "no_torture")
+{
+    struct working working = {.done = false};
+    pthread_t thread;
+    COIR_REQUIRE(sem_init(&working.end, 0, 0) == 0);
+    COIR_REQUIRE(pthread_create(&thread, NULL, work_then_wait, &working) == 0);
+    bool seen = false, rests = false;
+    for (int i = 0; i < 10000 && !seen; i++) /* at first it may not have begun */
+        seen = coir__sys_others_work();
+    atomic_store(&working.done, true);
+    for (int i = 0; i < 10000 && !rests; i++, sched_yield())
+        rests = !coir__sys_others_work();
+    COIR_EXPECT(seen);
+    COIR_EXPECT(rests);
+    sem_post(&working.end);
+    pthread_join(thread, NULL);
+    sem_destroy(&working.end);
 }
 
 #define JOBS 8

@@ -14,6 +14,7 @@
 
 #include "core/backend.h"
 #include "core/core.h"
+#include "core/sys.h"
 
 _Thread_local struct coir_loop *coir__loop __attribute__((tls_model("initial-exec")));
 
@@ -302,20 +303,32 @@ static int jump(struct coir_loop *loop, coir_time next)
     return 0;
 }
 
-/* How long, in real time, the simulation stands still for work that threads do. */
+/* For how long, in real time, threads must have been at rest before they count as waiting for the
+ * simulation; and how long one that is not may take. */
 #define LOCKSTEP COIR_SEC(1)
+#define LONGEST_STEP COIR_SEC(5)
+
+/* Waits for threads that work for the simulation. Returns whether they wait for it. A machine that
+ * has no processor to spare for them does not make it so. */
+static bool stand_still(struct coir_loop *loop)
+{
+    coir_time before = coir__clock();
+    do {
+        coir_time now = coir__clock();
+        (void)sleep_in_backend(loop, LOCKSTEP);
+        if (coir__inbox_filled(loop) || coir__clock() - now < LOCKSTEP)
+            return false;
+    } while (coir__sys_others_work() && coir__clock() - before < LONGEST_STEP);
+    return true;
+}
 
 /* The simulation goes in step with the threads that work for it: it waits until everything is back
  * and then goes on with one of them, so that what they do takes no time and comes in an order that
  * the seed decides. Work that waits for the simulation itself ends the standstill. */
 static int keep_step(struct coir_loop *loop, coir_time next)
 {
-    if (loop->jobs > 0) {
-        coir_time before = coir__clock();
-        (void)sleep_in_backend(loop, LOCKSTEP);
-        if (coir__inbox_filled(loop) || coir__clock() - before < LOCKSTEP)
-            return 0;
-    }
+    if (loop->jobs > 0 && !stand_still(loop))
+        return 0;
     if (loop->returned == NULL)
         return jump(loop, next);
     loop->busy_turns = 0;

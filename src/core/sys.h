@@ -467,6 +467,10 @@ static inline pid_t coir__sys_thread_id(void)
     return (pid_t)syscall(SYS_gettid);
 }
 
+/* Whether another thread of this process runs, would run if there were a processor for it, or waits
+ * for a disk, as far as can be told. */
+bool coir__sys_others_work(void);
+
 /* Signals a thread of this process, with a pointer, as sigqueue(3) does a process. */
 static inline void coir__sys_signal_thread(pid_t id, int number, void *value)
 {
