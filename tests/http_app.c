@@ -181,6 +181,15 @@ COIR_TEST(paths_lead_to_their_routes)
         EXPECT_VISIT(app, rows[i][0], rows[i][1]);
 }
 
+COIR_TEST(the_server_as_a_whole)
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){0}, &app));
+    coir_http_app_get(app, "/", show);
+    EXPECT_VISIT(app, "OPTIONS * HTTP/1.1\r\n" HOST "\r\n" GET("/"),
+                 "HTTP/1.1 204 No Content\r\n\r\n" OK("5", "GET /"));
+}
+
 COIR_TEST(other_methods_are_named)
 {
     COIR_AUTO(coir_http_app) *app = NULL;

@@ -102,7 +102,7 @@ COIR_TEST(hosts)
         {400, "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"},
         {400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"},
         {400, "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n"},
-        {200, "GET / HTTP/1.1\r\nHost:\r\n\r\n"},
+        {400, "GET / HTTP/1.1\r\nHost:\r\n\r\n"},
         {200, "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"},
     };
     check_rows(rows, COIR_COUNT(rows), false);
@@ -155,6 +155,8 @@ COIR_TEST(transfer_codings)
         {400, GET "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"},
         {400, GET "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"},
         {400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
+        {400, GET "Transfer-Encoding:\r\n\r\n"},
+        {501, GET "Transfer-Encoding: gzip\r\n\r\n"},
         {417, GET "Expect: a pony\r\n\r\n"},
         {200, GET "Expect: 100-Continue\r\n\r\n"},
     };
@@ -323,6 +325,9 @@ COIR_TEST(limits_without_an_end)
     memcpy(text, "GET /", 5);
     COIR_EXPECT_EQ(verdict_of(text, 8194, false), 0);
     COIR_EXPECT_EQ(verdict_of(text, 8195, false), 414);
+    memset(text, 'X', 5);
+    COIR_EXPECT_EQ(verdict_of(text, 8194, false), 0);
+    COIR_EXPECT_EQ(verdict_of(text, 8195, false), 400); /* there is no target that is too long */
     memcpy(text, "GET / HTTP/1.1\r\na: ", 19);
     COIR_EXPECT_EQ(verdict_of(text, 16 + 32768 + 2, false), 0);
     COIR_EXPECT_EQ(verdict_of(text, 16 + 32768 + 3, false), 431);

@@ -228,6 +228,17 @@ COIR_TEST(what_is_no_packed_body)
     }
 }
 
+/* The library may read these too, some of them only as a whole. */
+COIR_TEST(zstd_from_before_its_rfc)
+{
+    SERVED(0);
+    for (size_t piece = 0; piece < 2; piece++) {
+        COIR_REQUIRE_OK(pack_anew(ZSTD, "hello", 5, piece));
+        said.body.data[0] = 0x27;
+        COIR_EXPECT_CODE(fetch(http, 0, &body), -COIR_EHTTP);
+    }
+}
+
 COIR_TEST(codings_that_are_not_known_stay)
 {
     SERVED(0);

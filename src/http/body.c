@@ -1,7 +1,7 @@
 /* body.c: the body of a message, read from its stream as the framing says.
  *
  * A chunk's line is read as a whole, within a bound, and nothing in it is forgiven: digits of a
- * hexadecimal number, 15 at most, and extensions without control characters, which are ignored.
+ * hexadecimal number, 15 at most, and extensions in their syntax, which are ignored.
  * Trailers are checked, bounded, and dropped: they are never merged into headers. A body that has
  * failed stays failed, since nobody knows where the next message begins. Called by connections of
  * both sides.
@@ -46,11 +46,14 @@ void coir__http_body_begin(struct coir__http_body *body, coir_stream *stream,
 /* Reads a line that ends with CR and LF, without them. */
 static int read_line(struct coir__http_body *body, coir_bytes *ret_line)
 {
-    int r = coir_stream_read_until(body->stream, "\r\n", 2, CHUNK_LINE, ret_line);
+    int r = coir_stream_read_until(body->stream, "\n", 1, CHUNK_LINE, ret_line);
     if (r == -COIR_ETOOLONG)
         return coir_fail(-COIR_EHTTP, "a line in a chunked body is too long");
     if (r <= 0)
         return r < 0 ? r : -COIR_EEOF;
+    const char *text = ret_line->data;
+    if (ret_line->length < 2 || text[ret_line->length - 2] != '\r')
+        return coir_fail(-COIR_EHTTP, "a line in a chunked body ends without CR and LF");
     ret_line->length -= 2;
     if (!coir__http_is_value(ret_line->data, ret_line->length))
         return coir_fail(-COIR_EHTTP, "a control character in a line of a chunked body");
@@ -68,6 +71,53 @@ static int digit_of(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static const char *skip_blanks(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    return at;
+}
+
+static const char *skip_token(const char *at, const char *end)
+{
+    while (at < end && coir__http_is_token(at, 1))
+        at++;
+    return at;
+}
+
+/* Behind the string in quotes that begins at at; at, if it has no end. */
+static const char *skip_quoted(const char *at, const char *end)
+{
+    for (const char *next = at + 1; next < end; next++)
+        if (*next == '"')
+            return next + 1;
+        else if (*next == '\\')
+            next++;
+    return at;
+}
+
+/* Whether what stands behind the size of a chunk are extensions: RFC 9112, section 7.1.1. */
+static bool are_extensions(const char *at, const char *end)
+{
+    while (at < end) {
+        at = skip_blanks(at, end);
+        if (at == end || *at != ';')
+            return false;
+        const char *name = skip_blanks(at + 1, end);
+        at = skip_token(name, end);
+        if (at == name)
+            return false;
+        const char *value = skip_blanks(at, end);
+        if (value == end || *value != '=')
+            continue;
+        value = skip_blanks(value + 1, end);
+        at = value < end && *value == '"' ? skip_quoted(value, end) : skip_token(value, end);
+        if (at == value)
+            return false;
+    }
+    return true;
+}
+
 /* The number at the beginning of a chunk's line. */
 static int read_size(coir_bytes line, uint64_t *ret_size)
 {
@@ -76,13 +126,7 @@ static int read_size(coir_bytes line, uint64_t *ret_size)
     uint64_t size = 0;
     for (; i < line.length && i <= DIGITS && digit_of(text[i]) >= 0; i++)
         size = size << 4 | (uint64_t)digit_of(text[i]);
-    bool valid = i > 0 && i <= DIGITS;
-    if (valid && i < line.length) { /* then it has an extension, perhaps behind blanks */
-        while (i < line.length && (text[i] == ' ' || text[i] == '\t'))
-            i++;
-        valid = i < line.length && text[i] == ';';
-    }
-    if (!valid)
+    if (i == 0 || i > DIGITS || !are_extensions(text + i, text + line.length))
         return coir_fail(-COIR_EHTTP, "a chunk without its size");
     *ret_size = size;
     return 0;

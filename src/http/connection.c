@@ -170,6 +170,8 @@ static int handle(coir_http_request *request)
     int r = coir__http_request_split(request);
     if (r < 0)
         return r;
+    if (strcmp(request->head.target, "*") == 0) /* the server as a whole: it is there */
+        return coir_http_reply(request, 204, NULL, NULL, 0);
     request->app = app;
     request->at = 0;
     request->levels[0] = (struct coir__http_level){app, 0};

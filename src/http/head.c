@@ -100,6 +100,8 @@ static int check_limits(const char *data, size_t length, const struct coir__http
         return 0;
     const char *line_end = memchr(data, '\n', length);
     size_t line = line_end != NULL ? (size_t)(line_end + 1 - data) : length;
+    if (line > limits->line + 2 && memchr(data, ' ', limits->line) == NULL)
+        return refuse(ret_status, ret_wrong, 400, "a first line that is no message's");
     if (line > limits->line + 2)
         return refuse(ret_status, ret_wrong, 414, "the first line is too long");
     if (length - line > limits->headers + 2)
@@ -166,7 +168,7 @@ static const char *take_length(struct coir__http_head *head, const char *text)
 static const char *take_coding(struct coir__http_head *head, const char *text, int *ret_status)
 {
     if (head->chunked || strcasecmp(text, "chunked") != 0) {
-        *ret_status = head->chunked ? 400 : 501;
+        *ret_status = head->chunked || *text == '\0' ? 400 : 501;
         return "a transfer coding other than chunked";
     }
     head->chunked = true;
@@ -265,7 +267,7 @@ static const char *check_request(struct coir__http_head *head, int *ret_status)
     }
     if (host == NULL && head->minor > 0)
         return "no host";
-    if (host != NULL && !is_host(host))
+    if (host != NULL && (!is_host(host) || *host == '\0'))
         return "a host that is none";
     return check_target(head, host);
 }

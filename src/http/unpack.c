@@ -20,7 +20,7 @@ enum kind { ZLIB, BROTLI, ZSTD };
 struct coir__unpack {
     enum kind kind;
     bool gzip;
-    bool begun; /* of deflate: how its stream begins is known */
+    bool begun; /* of deflate, and a frame of zstd: how it begins is known */
     bool ended; /* what was packed, or a member of it */
     z_stream zlib;
     BrotliDecoderState *brotli;
@@ -137,9 +137,20 @@ static int unpack_brotli(struct coir__unpack *unpack, coir_bytes bytes, void *da
     return r == BROTLI_DECODER_RESULT_ERROR ? refuse() : !unpack->ended;
 }
 
+/* The library may know formats from before RFC 8878, which are nobody's content coding: frames of
+ * today, and those to be skipped, begin otherwise. */
+static int begin_zstd(struct coir__unpack *unpack, coir_bytes bytes)
+{
+    unsigned char first = *(const unsigned char *)bytes.data;
+    unpack->begun = true;
+    return first == 0x28 || first >> 4 == 5 ? 0 : refuse();
+}
+
 static int unpack_zstd(struct coir__unpack *unpack, coir_bytes bytes, void *data, size_t size,
                        size_t *ret_used, size_t *ret_made)
 {
+    if (!unpack->begun && bytes.length > 0)
+        COIR_TRY(begin_zstd(unpack, bytes));
     ZSTD_inBuffer in = {bytes.data, bytes.length, 0};
     ZSTD_outBuffer out = {data, size, 0};
     size_t r = ZSTD_decompressStream(unpack->zstd, &out, &in);
@@ -154,6 +165,8 @@ bool coir__unpack_next(struct coir__unpack *unpack)
     bool members = unpack->gzip || unpack->kind == ZSTD;
     if (members && unpack->ended && (!unpack->gzip || inflateReset(&unpack->zlib) == Z_OK))
         unpack->ended = false;
+    if (unpack->kind == ZSTD)
+        unpack->begun = unpack->ended;
     return !unpack->ended;
 }
 
