@@ -365,6 +365,31 @@ COIR_TEST(responses_that_stay_open_are_reported)
     COIR_EXPECT_CODE(coir_http_response_read(response, &body), -COIR_ECLOSED);
 }
 
+static int fetch_it(void *arg)
+{
+    COIR_AUTO(coir_buffer) body = {0};
+    int r = fetch(arg, "", NULL, &body);
+    return r < 0 ? r : 0;
+}
+
+/* Who waits for a connection when the session is closed is told so, and touches it no more. */
+COIR_TEST(closing_ends_those_who_wait)
+{
+    SERVER("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+    OPEN(.limit = 1);
+    coir_test_expect_reports(COIR_REPORT_LEFT, 1);
+    COIR_AUTO(coir_http_response) *response = NULL;
+    coir_task *waiting;
+    int result = 0;
+    COIR_GROUP_COLLECT(others);
+    COIR_REQUIRE_OK(coir_http_get(http, "", NULL, &response));
+    COIR_REQUIRE_OK(coir_spawn(&others, fetch_it, http, &waiting));
+    COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    coir_http_session_close(COIR_TAKE(http));
+    COIR_REQUIRE_OK(coir_join(waiting, &result));
+    COIR_EXPECT_CODE(result, -COIR_ECLOSED);
+}
+
 COIR_TEST(each_host_has_its_rate)
 {
     SERVER(OK("0", ""), OK("0", ""), OK("0", ""));

@@ -105,6 +105,13 @@ COIR_TEST(references)
         {"g;x=1/../y", "http://a/b/c/y"},
         {"g?y/../x", "http://a/b/c/g?y/../x"},
         {"https://x:444/", "https://x:444/"},
+        {"/", "http://a/"},
+        {"/g?y?/../x", "http://a/g?y?/../x"},
+        {"/g?", "http://a/g?"},
+        {"/%41b", "http://a/%41b"},
+        {"/g/.h/..", "http://a/g/"},
+        {"/g;x=1,2:@(3)*!$&'+~_-.", "http://a/g;x=1,2:@(3)*!$&'+~_-."},
+        {"/g#s", "http://a/g#s"},
     };
     COIR_AUTO(coir_url) base = {0};
     COIR_REQUIRE_OK(coir_url_parse("http://a/b/c/d;p?q", &base));
@@ -116,6 +123,31 @@ COIR_TEST(references)
         COIR_EXPECT_STR(coir_buffer_text(&text), rows[i].expected);
     }
     COIR_EXPECT_CODE(coir_url_resolve(&base, "a b", &(coir_url){0}), -COIR_EURL);
+    COIR_EXPECT_CODE(coir_url_resolve(&base, "///g", &(coir_url){0}), -COIR_EURL);
+    COIR_EXPECT_CODE(coir_url_resolve(&base, "/a b", &(coir_url){0}), -COIR_EURL);
+    COIR_EXPECT_CODE(coir_url_resolve(&base, "/%4", &(coir_url){0}), -COIR_EURL);
+}
+
+/* Those of the base are good for what lies below it, and for nobody else. */
+COIR_TEST(references_have_the_user_of_their_base)
+{
+    static const struct {
+        const char *reference, *user, *password, *host;
+    } rows[] = {
+        {"/plain?q", "u@", "p:w", "h"},   {"../up", "u@", "p:w", "h"},
+        {"/%41", "u@", "p:w", "h"},       {"//other/x", NULL, NULL, "other"},
+        {"http://v@h/x", "v", NULL, "h"},
+    };
+    COIR_AUTO(coir_url) base = {0};
+    COIR_REQUIRE_OK(coir_url_parse("http://u%40:p%3aw@h:81/a/b", &base));
+    for (size_t i = 0; i < COIR_COUNT(rows); i++) {
+        COIR_AUTO(coir_url) url = {0};
+        COIR_REQUIRE_OK(coir_url_resolve(&base, rows[i].reference, &url));
+        COIR_EXPECT_STR(url.user, rows[i].user);
+        COIR_EXPECT_STR(url.password, rows[i].password);
+        COIR_EXPECT_STR(url.host, rows[i].host);
+        COIR_EXPECT_EQ(url.port, rows[i].user != NULL && *rows[i].user == 'u' ? 81 : 80);
+    }
 }
 
 COIR_TEST(passwords_are_not_written)

@@ -127,7 +127,6 @@ coir_bytes coir_http_call_body(const coir_http_call *call)
 /* Takes url over as what is asked next. */
 static int aim(coir_http_call *call, coir_url *url)
 {
-    char port[16];
     coir_url_close(&call->url);
     call->url = *url;
     if (call->url.host == NULL ||
@@ -137,8 +136,8 @@ static int aim(coir_http_call *call, coir_url *url)
     COIR_TRY(coir__http_put(&call->origin, call->url.scheme));
     COIR_TRY(coir__http_put(&call->origin, call->url.ipv6 ? "://[" : "://"));
     COIR_TRY(coir__http_put(&call->origin, call->url.host));
-    (void)snprintf(port, sizeof port, call->url.ipv6 ? "]:%d" : ":%d", call->url.port);
-    return coir__http_put(&call->origin, port);
+    COIR_TRY(coir__http_put(&call->origin, call->url.ipv6 ? "]:" : ":"));
+    return coir__http_put_number(&call->origin, (uint64_t)call->url.port);
 }
 
 /* Where a response sends its client, or NULL: it is what was asked for. */
@@ -278,7 +277,10 @@ static void close_call(coir_http_call *call)
     coir_free(call->set);
     coir__http_free_hops(call->hops, call->hop_count);
     coir_url_close(&call->url);
-    coir_buffer_close(&call->origin);
+    if (!call->gone && call->session->scratch.data == NULL)
+        call->session->scratch = call->origin; /* for the next call */
+    else
+        coir_buffer_close(&call->origin);
     coir_buffer_close(&call->text);
     coir_buffer_close(&call->form);
     free(call->json);
@@ -320,6 +322,8 @@ int coir_http_send_at(coir_http_session *session, const char *method, const char
     coir_http_call call = {
         .session = session, .method = method, .opts = opts != NULL ? opts : &none, .site = site};
     call.number = ++session->calls;
+    call.origin = session->scratch;
+    session->scratch = (coir_buffer){0};
     int r = run(&call, url, ret_response);
     if (r == 0 && session->opts.fail_on_status && (*ret_response)->head.status >= 400) {
         r = coir_fail(-COIR_ESTATUS, "%d %s", (*ret_response)->head.status,
@@ -328,7 +332,9 @@ int coir_http_send_at(coir_http_session *session, const char *method, const char
     }
     if (r < 0) {
         r = name_failure(method, url, r);
-        COIR__HTTP_TELL(&call, .phase = COIR_HTTP_FAILED, .code = r, .text = coir_last_message(r));
+        if (!call.gone)
+            COIR__HTTP_TELL(&call, .phase = COIR_HTTP_FAILED, .code = r,
+                            .text = coir_last_message(r));
     }
     close_call(&call);
     return r;

@@ -7,11 +7,14 @@
 #include "session.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #include <coir/memory.h>
+
+enum { PIECE = 16 << 10 }; /* of a body that is read as a whole; the most that a spare one keeps */
 
 /* ---- records ---- */
 
@@ -50,6 +53,16 @@ static void give_back(coir_http_response *response)
         coir_pool_discard(pooled);
 }
 
+void coir__http_response_free(coir_http_response *response)
+{
+    if (response == NULL)
+        return;
+    coir__http_head_free(&response->head);
+    coir_buffer_close(&response->url);
+    coir_buffer_close(&response->whole);
+    coir_free(response);
+}
+
 void coir__http_response_detach(coir_http_response *response)
 {
     coir_http_session *session = response->session;
@@ -83,6 +96,7 @@ int coir__http_response_begin(coir_http_response *response, const char *method)
     struct coir__http_link *link = response->pooled->connection;
     coir__http_body_begin(&response->body, link->stream, &response->head, method);
     response->ended = response->body.over;
+    response->there = true;
     coir__http_tell_response(response, (coir_http_event){.phase = COIR_HTTP_ANSWERED});
     if (response->ended && response->head.status != 101) {
         give_back(response);
@@ -131,18 +145,15 @@ void coir_http_response_close(coir_http_response *response)
         drain(response);
     coir__http_response_detach(response);
     coir__unpack_close(response->unpack);
-    coir_buffer_close(&response->whole);
     coir__http_free_hops(response->hops, response->hop_count);
     if (session == NULL || session->spare != NULL) {
-        coir__http_head_free(&response->head);
-        coir_buffer_close(&response->url);
-        coir_free(response);
+        coir__http_response_free(response);
         return;
     }
-    struct coir__http_head head = response->head; /* these keep their memory */
-    coir_buffer url = response->url;
-    url.length = 0;
-    *response = (coir_http_response){.head = head, .url = url};
+    if (response->whole.capacity > PIECE)
+        coir_buffer_close(&response->whole);
+    memset(response, 0, offsetof(struct coir_http_response, url));
+    response->url.length = response->whole.length = 0;
     session->spare = response;
 }
 
@@ -252,17 +263,24 @@ int coir_http_response_read_some(coir_http_response *response, void *data, size_
     return r;
 }
 
+/* How much room the next read of the whole body wants: what is left, where that is known. */
+static size_t room_for(const coir_http_response *response)
+{
+    const struct coir__http_body *body = &response->body;
+    bool known = response->unpack == NULL && body->framing == COIR__HTTP_LENGTH;
+    return known && body->left < PIECE ? (size_t)body->left + 1 : PIECE;
+}
+
 static int read_whole(coir_http_response *response)
 {
-    enum { PIECE = 16 << 10 };
     coir_buffer *whole = &response->whole;
     int r = 1;
     if (response->session != NULL)
         whole->limit = response->session->opts.body_limit + PIECE;
     while (r > 0) {
-        size_t n = 0;
-        COIR_TRY(coir_buffer_reserve(whole, PIECE));
-        r = coir_http_response_read_some(response, whole->data + whole->length, PIECE, &n);
+        size_t n = 0, room = room_for(response);
+        COIR_TRY(coir_buffer_reserve(whole, room));
+        r = coir_http_response_read_some(response, whole->data + whole->length, room, &n);
         whole->length += r > 0 ? n : 0;
         whole->data[whole->length] = '\0';
         if (whole->length > whole->limit - PIECE)

@@ -378,7 +378,9 @@ int coir__http_exchange(coir_http_call *call, coir_http_response **ret_response)
         return -ENOMEM;
     response->number = call->number;
     response->state = call->opts->state;
-    COIR_TRY(exchange(call, response));
-    *ret_response = COIR_TAKE(response);
-    return 0;
+    int r = exchange(call, response);
+    call->gone = response->session == NULL;
+    if (r == 0)
+        *ret_response = COIR_TAKE(response);
+    return r;
 }

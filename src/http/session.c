@@ -288,10 +288,11 @@ static void leave_responses(coir_http_session *session)
 {
     while (session->responses != NULL) {
         coir_http_response *response = session->responses;
-        coir_report_make(COIR_REPORT_LEFT,
-                         "the response of %s was not closed before its session; asked for at %s:%d",
-                         coir_buffer_text(&response->url), response->site->file,
-                         response->site->line);
+        if (response->there)
+            coir_report_make(
+                COIR_REPORT_LEFT,
+                "the response of %s was not closed before its session; asked for at %s:%d",
+                coir_buffer_text(&response->url), response->site->file, response->site->line);
         coir__http_response_detach(response);
     }
 }
@@ -311,11 +312,8 @@ void coir_http_session_close(coir_http_session *session)
         next = layer->next;
         coir_free(layer);
     }
-    if (session->spare != NULL) {
-        coir__http_head_free(&session->spare->head);
-        coir_buffer_close(&session->spare->url);
-        coir_free(session->spare);
-    }
+    coir__http_response_free(session->spare);
+    coir_buffer_close(&session->scratch);
     coir__cookies_free(&session->cookies);
     coir_url_close(&session->base);
     coir_free(session->texts);

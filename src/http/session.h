@@ -70,7 +70,8 @@ struct coir_http_session {
     struct coir__http_layer *layers; /* the outermost first */
     uint64_t calls;                  /* so far */
     coir_http_response *responses;   /* that are open */
-    coir_http_response *spare;       /* a record that nobody uses */
+    coir_http_response *spare;       /* a record that nobody uses, */
+    coir_buffer scratch;             /* and memory for the origin of a call */
     coir_http_session_stats stats;
 };
 
@@ -102,6 +103,7 @@ struct coir_http_call {
     bool stream_begun; /* of which nobody knows any more what it was */
     bool foreign;      /* a redirect has led to another origin than that of the program's URL */
     bool answered;     /* a byte of the response has come */
+    bool gone;         /* the session was closed while the call waited for a connection */
 };
 
 /* ---- exchanges (send.c) ---- */
@@ -139,20 +141,23 @@ struct coir_http_response {
     coir_http_session *session; /* NULL: it was closed before */
     coir_http_response *next, *previous;
     coir_pooled *pooled; /* NULL: the connection has gone back */
-    struct coir__http_head head;
     struct coir__http_body body;
     struct coir__unpack *unpack; /* NULL: the body is as it is */
-    coir_buffer url, whole;
-    uint64_t number;     /* of the request, of its session's; */
-    void *state;         /* of its options; both for the trace */
-    coir_http_hop *hops; /* redirects that led here */
+    uint64_t number;             /* of the request, of its session's; */
+    void *state;                 /* of its options; both for the trace */
+    coir_http_hop *hops;         /* redirects that led here */
     size_t hop_count;
+    bool there;       /* its head is; before, nobody but the call knows the record */
     bool read, ended; /* read: `whole` is all of it; ended: its end was reached */
     const coir_site *site;
+    /* What follows keeps its memory for the next response. */
+    coir_buffer url, whole;
+    struct coir__http_head head;
 };
 
-/* A record, and a way to be rid of one that nobody has seen. */
+/* A record for a response that is awaited; and what gives its memory back. */
 coir_http_response *coir__http_response_make(coir_http_session *session, const coir_site *site);
+void coir__http_response_free(coir_http_response *response);
 
 /* Called when the head is there: prepares the body, and gives the connection back if there is none.
  * Returns 0, -ENOMEM. */

@@ -1,8 +1,9 @@
 /* url.c: URLs in their parts: uriparser takes them apart, here they become strings in one block.
  *
- * What has been resolved is written by uriparser and taken apart again, so there is one
- * way in. Percent-encoding is here too, for queries and forms. Called by both sides and by
- * programs.
+ * What has been resolved is written by uriparser and taken apart again, so there is one way in; but
+ * for a path of plain characters, which is what clients ask for again and again: it only has to
+ * stand where that of the base stood. Percent-encoding is here too, for queries and forms. Called
+ * by both sides and by programs.
  */
 #include <coir/url.h>
 
@@ -262,32 +263,53 @@ static int put(coir_buffer *buffer, const char *before, const char *text)
     return coir_buffer_append(buffer, text, strlen(text));
 }
 
-static int put_authority(const coir_url *url, coir_buffer *buffer)
+static int put_user(const coir_url *url, bool secret, coir_buffer *buffer)
 {
-    char port[16];
-    COIR_TRY(coir_buffer_append(buffer, "//", 2));
-    if (url->user != NULL) {
-        COIR_TRY(coir_percent_encode(url->user, buffer));
-        COIR_TRY(coir_buffer_append(buffer, "@", 1));
+    if (url->user == NULL)
+        return 0;
+    COIR_TRY(coir_percent_encode(url->user, buffer));
+    if (secret && url->password != NULL) {
+        COIR_TRY(coir_buffer_append(buffer, ":", 1));
+        COIR_TRY(coir_percent_encode(url->password, buffer));
     }
+    return coir_buffer_append(buffer, "@", 1);
+}
+
+static int put_port(coir_buffer *buffer, int port)
+{
+    char text[8], *at = text + sizeof text;
+    for (; port > 0; port /= 10)
+        *--at = (char)('0' + port % 10);
+    *--at = ':';
+    return coir_buffer_append(buffer, at, (size_t)(text + sizeof text - at));
+}
+
+static int put_authority(const coir_url *url, bool secret, coir_buffer *buffer)
+{
+    COIR_TRY(coir_buffer_append(buffer, "//", 2));
+    COIR_TRY(put_user(url, secret, buffer));
     COIR_TRY(put(buffer, url->ipv6 ? "[" : "", url->host));
     if (url->ipv6)
         COIR_TRY(coir_buffer_append(buffer, "]", 1));
     if (url->port == 0 || url->port == usual_port(url->scheme))
         return 0;
-    (void)snprintf(port, sizeof port, "%d", url->port);
-    return put(buffer, ":", port);
+    return put_port(buffer, url->port);
 }
 
-int coir_url_format(const coir_url *url, coir_buffer *buffer)
+static int format(const coir_url *url, bool secret, coir_buffer *buffer)
 {
     COIR_TRY(put(buffer, "", url->scheme));
     COIR_TRY(coir_buffer_append(buffer, ":", 1));
     if (url->host != NULL)
-        COIR_TRY(put_authority(url, buffer));
+        COIR_TRY(put_authority(url, secret, buffer));
     COIR_TRY(put(buffer, "", url->path));
     COIR_TRY(put(buffer, "?", url->query));
     return put(buffer, "#", url->fragment);
+}
+
+int coir_url_format(const coir_url *url, coir_buffer *buffer)
+{
+    return format(url, false, buffer);
 }
 
 /* ---- references ---- */
@@ -319,14 +341,74 @@ static int resolve(const UriUriA *base, const UriUriA *reference, coir_url *ret_
     return r;
 }
 
+/* Whether reference is an absolute path, perhaps with a query, that needs no more than a look:
+ * nothing is encoded, and no segment begins with a dot. */
+static bool is_plain_path(const char *reference)
+{
+    static const bool plain[256] = {
+        ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true,
+        ['.'] = true,         ['_'] = true,         ['~'] = true,         ['!'] = true,
+        ['$'] = true,         ['&'] = true,         ['\''] = true,        ['('] = true,
+        [')'] = true,         ['*'] = true,         ['+'] = true,         [','] = true,
+        [';'] = true,         ['='] = true,         [':'] = true,         ['@'] = true,
+        ['/'] = true,         ['?'] = true,
+    };
+    if (reference[0] != '/' || reference[1] == '/')
+        return false;
+    for (; *reference != '\0'; reference++)
+        if (!plain[(unsigned char)*reference] || (reference[0] == '/' && reference[1] == '.'))
+            return false;
+    return true;
+}
+
+static size_t size_of(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+/* A copy of length bytes at text as a string at *to, which moves on. */
+static const char *copy(const char *text, size_t length, char **to)
+{
+    char *kept = memcpy(*to, text, length);
+    kept[length] = '\0';
+    *to += length + 1;
+    return kept;
+}
+
+static const char *copy_text(const char *text, char **to)
+{
+    return text != NULL ? copy(text, strlen(text), to) : NULL;
+}
+
+/* What a plain path means where base is. */
+static int join(const coir_url *base, const char *path, coir_url *ret_url)
+{
+    size_t length = strcspn(path, "?");
+    size_t size = size_of(base->scheme) + size_of(base->user) + size_of(base->password) +
+                  size_of(base->host) + size_of(path) + 1;
+    char *to = coir_alloc(size);
+    if (to == NULL)
+        return -ENOMEM;
+    *ret_url = (coir_url){.port = base->port, .ipv6 = base->ipv6, .coir__block = to};
+    ret_url->scheme = copy_text(base->scheme, &to);
+    ret_url->user = copy_text(base->user, &to);
+    ret_url->password = copy_text(base->password, &to);
+    ret_url->host = copy_text(base->host, &to);
+    ret_url->path = copy(path, length, &to);
+    ret_url->query = path[length] == '?' ? copy_text(path + length + 1, &to) : NULL;
+    return 0;
+}
+
 int coir_url_resolve(const coir_url *base, const char *reference, coir_url *ret_url)
 {
     if (base == NULL || base->scheme == NULL || reference == NULL || ret_url == NULL)
         return -EINVAL;
     if (strlen(reference) > URL_MOST)
         return wrong(reference, "it is too long");
+    if (base->host != NULL && is_plain_path(reference))
+        return join(base, reference, ret_url);
     COIR_AUTO(coir_buffer) text = {0};
-    COIR_TRY(coir_url_format(base, &text));
+    COIR_TRY(format(base, true, &text));
     UriUriA from, to;
     if (uriParseSingleUriA(&from, coir_buffer_text(&text), NULL) != URI_SUCCESS)
         return -ENOMEM;
