@@ -8,7 +8,7 @@
 #include "core/sys.h"
 
 int (*coir__sys_fault)(enum coir__sys_call call, size_t *length);
-size_t coir__sys_pretended_page;
+size_t coir__sys_pretended_page, coir__sys_known_page;
 
 /* The letter for what a thread does stands behind its name, which may hold anything. */
 static bool is_at_work(const char *id)

@@ -106,12 +106,19 @@ extern int (*coir__sys_fault)(enum coir__sys_call call, size_t *length);
 
 /* A test's pages, when it is not 0: larger ones than the kernel's, as other machines have. */
 extern size_t coir__sys_pretended_page;
+/* 0 until it was asked for. */
+extern size_t coir__sys_known_page;
 
 static inline size_t coir__sys_page(void)
 {
     if (__builtin_expect(coir__sys_pretended_page != 0, 0))
         return coir__sys_pretended_page;
-    return (size_t)sysconf(_SC_PAGESIZE); /* no system call: the C library knows it */
+    size_t page = __atomic_load_n(&coir__sys_known_page, __ATOMIC_RELAXED);
+    if (__builtin_expect(page != 0, 1))
+        return page;
+    page = (size_t)sysconf(_SC_PAGESIZE);
+    __atomic_store_n(&coir__sys_known_page, page, __ATOMIC_RELAXED);
+    return page;
 }
 
 #define COIR__SYS_FAULT(call, length)                                                              \
