@@ -48,28 +48,19 @@ function summary() {
 
 // --- Drawing ---
 
-function svg(name, attributes) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const key in attributes) element.setAttribute(key, attributes[key]);
-  return element;
-}
-
 // One bar for one check, the newest on the right; each height is about three times the latency of the one before, from
-// 0.3 ms on.
+// 0.3 ms on. Bars of a kind are one path.
 function bars(history) {
   const MOST = 20;
-  return Array.from({ length: MOST }, (_, place) => {
+  const paths = { none: "", good: "", failed: "" };
+  for (let place = 0; place < MOST; place++) {
     const i = place - MOST + history.length;
     const latency = history[i];
     const step = latency > 0 ? Math.floor(Math.log(latency / 0.3) / Math.log(3)) + 2 : 1;
     const height = i < 0 ? 2 : latency === null ? 32 : 4 * Math.min(8, Math.max(1, step));
-    const bar = svg("rect", { x: place * 8, y: 32 - height, width: 6, height, rx: 1 });
-    bar.setAttribute("class", i < 0 ? "none" : latency === null ? "failed" : "");
-    const title = svg("title", {});
-    title.textContent = i < 0 ? "no check" : latency === null ? "failed" : duration(latency);
-    bar.append(title);
-    return bar;
-  });
+    paths[i < 0 ? "none" : latency === null ? "failed" : "good"] += `M${8 * place} ${32 - height}h6v${height}h-6z`;
+  }
+  return paths;
 }
 
 function set(row, name, text) {
@@ -84,33 +75,49 @@ function drawAge(row) {
   set(row, ".note", note(target, late));
 }
 
+// Of a row that is out of sight, only how it is: there may be thousands.
 function draw(row) {
   const target = row.target;
   const look = target.warning ? "warns" : target.state;
-  const failures = target.history.filter((latency) => latency === null).length;
   row.element.className = `target ${target.state} ${look}`;
+  if (!row.seen) return;
+  const failures = target.history.filter((latency) => latency === null).length;
   row.element.querySelector(".mark path").setAttribute("d", SHAPES[look]);
-  set(row, ".name", target.name);
-  set(row, ".address", target.address);
-  row.element.querySelector(".address").title = target.address;
   set(row, ".latency", target.state === "up" ? duration(target.latency_ms) : target.state);
   const chart = row.element.querySelector(".bars");
   chart.setAttribute("aria-label", `${failures} of the last ${count(target.history.length, "check")} failed`);
-  chart.replaceChildren(...bars(target.history));
+  const paths = bars(target.history);
+  for (const kind in paths) chart.querySelector(`.${kind}`).setAttribute("d", paths[kind]);
   drawAge(row);
 }
 
-function choose() {
+const sight = new IntersectionObserver((entries) => {
+  for (const { target: element, isIntersecting } of entries) {
+    const row = rows[element.dataset.index];
+    row.seen = isIntersecting;
+    if (row.seen) draw(row);
+  }
+}, { rootMargin: "400px" });
+
+function makeRow(target) {
+  const row = { element: byId("target").content.firstElementChild.cloneNode(true) };
+  row.text = `${target.name} ${target.address}`.toLowerCase();
+  row.element.dataset.index = target.index;
+  set(row, ".name", target.name);
+  set(row, ".address", target.address);
+  row.element.querySelector(".address").title = target.address;
+  return row;
+}
+
+// Shows those rows that fit what was asked for, out of some.
+function choose(some) {
   const words = byId("filter").value.trim().toLowerCase();
   const problems = byId("problems").checked;
-  let shown = 0;
-  for (const { target, element } of rows) {
-    const fits = (!problems || target.state === "down" || target.warning)
-      && `${target.name} ${target.address}`.toLowerCase().includes(words);
-    element.hidden = !fits;
-    shown += fits;
+  for (const { target, text, element } of some) {
+    const hidden = (problems && target.state !== "down" && !target.warning) || !text.includes(words);
+    if (element.hidden !== hidden) element.hidden = hidden;
   }
-  byId("nothing").hidden = shown > 0 || rows.length === 0;
+  byId("nothing").hidden = rows.length === 0 || Boolean(document.querySelector(".target:not([hidden])"));
 }
 
 let icon = "";
@@ -141,19 +148,21 @@ function drawSummary() {
 function take(message) {
   status = JSON.parse(message);
   const fresh = document.createDocumentFragment();
-  for (const target of status.targets) {
+  const changed = status.targets.map((target) => {
     let row = rows[target.index];
     if (!row) {
-      row = rows[target.index] = { element: byId("target").content.firstElementChild.cloneNode(true) };
+      row = rows[target.index] = makeRow(target);
       fresh.append(row.element);
+      sight.observe(row.element);
     }
     row.target = target;
     row.came = performance.now();
     draw(row);
-  }
+    return row;
+  });
   byId("targets").append(fresh);
   drawSummary();
-  choose();
+  choose(changed);
 }
 
 function tell(words, lost) {
@@ -184,7 +193,9 @@ function listenToEvents() {
 }
 
 byId("tools").onsubmit = (event) => event.preventDefault();
-byId("filter").oninput = choose;
-byId("problems").onchange = choose;
-setInterval(() => { if (!document.hidden && !document.body.classList.contains("lost")) rows.forEach(drawAge); }, 1000);
+byId("filter").oninput = byId("problems").onchange = () => choose(rows);
+setInterval(() => {
+  if (document.hidden || document.body.classList.contains("lost")) return;
+  for (const row of rows) if (row.seen) drawAge(row);
+}, 1000);
 listen();
