@@ -33,6 +33,7 @@ static inline void close_place(struct place *place)
 static inline int expect_message(coir_ws *ws, coir_ws_kind kind, const char *data, size_t length)
 {
     coir_ws_message message;
+    COIR_DEADLINE(COIR_SEC(100)); /* two ends that ping each other never end by themselves */
     int r = COIR_TRY(coir_ws_receive(ws, &message));
     if (!COIR_EXPECT_EQ(r, 1) || !COIR_EXPECT_EQ(message.data.length, length))
         return -EPROTO;
@@ -46,6 +47,7 @@ static inline int expect_message(coir_ws *ws, coir_ws_kind kind, const char *dat
 static inline int expect_end(coir_ws *ws, int code)
 {
     coir_ws_message message;
+    COIR_DEADLINE(COIR_SEC(100));
     int r = coir_ws_receive(ws, &message);
     if (!COIR_EXPECT_EQ(r, 0))
         return r < 0 ? r : -EPROTO;

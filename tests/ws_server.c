@@ -229,6 +229,7 @@ COIR_TEST_TAGGED(senders_never_mix, "slow,limit=30")
     COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &ws));
     struct sender senders[3] = {{ws, 'a'}, {ws, 'b'}, {ws, 'c'}};
     size_t next[3] = {0};
+    COIR_DEADLINE(COIR_SEC(100));
     COIR_GROUP(sending);
     for (size_t i = 0; i < COIR_COUNT(senders); i++)
         COIR_REQUIRE_OK(coir_spawn(&sending, send_many, &senders[i], NULL));
@@ -384,6 +385,7 @@ static int keep_open(void *arg)
 {
     coir_ws *ws = arg;
     coir_ws_message message;
+    COIR_DEADLINE(COIR_SEC(100));
     COIR_EXPECT_EQ(coir_ws_receive(ws, &message), 0);
     COIR_EXPECT_EQ(coir_ws_close_code(ws), COIR_WS_GOING_AWAY);
     coir_ws_close(ws);
@@ -451,7 +453,8 @@ COIR_TEST(closing_wakes_who_receives)
     COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &ws));
     COIR_GROUP(receiving);
     coir_ws_message message;
-    int r = coir_spawn(&receiving, receive_until_closed, ws, NULL);
+    const coir_spawn_opts eager = {.eager = true};
+    int r = coir_spawn_with(&receiving, receive_until_closed, ws, &eager, NULL);
     if (r == 0)
         r = coir_sleep(COIR_SEC(1));
     if (r == 0)

@@ -161,6 +161,7 @@ struct coir_ws {
     coir_lock lock; /* held for a message */
     struct coir__ws_item *first, **last;
     size_t queued;
+    size_t pongs; /* that are in the queue */
     /* what is received */
     coir_buffer message;
     coir_scope *waiting; /* of the task that waits for the peer; NULL: none does */
@@ -233,8 +234,8 @@ void coir__ws_finish(coir_ws *ws, int code);
  * failed with. */
 int coir__ws_goodbye(coir_ws *ws, int code, const char *reason, size_t length, bool eagerly);
 
-/* Answers a ping, in place of an answer that has not been sent yet; asks for an answer. Return 0 or
- * a code. */
+/* Answers a ping, in place of the first of many answers that have not been sent yet. Returns 0 or a
+ * code. */
 int coir__ws_pong(coir_ws *ws, const void *data, size_t size);
 
 /* Sends all that is queued, waiting for it. Returns 0 or a code. */

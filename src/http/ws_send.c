@@ -21,6 +21,7 @@ enum {
     PIECE = 128 << 10, /* of what is sent within stall_limit */
     MASKED = 64 << 10, /* of a large payload, at once */
     TOGETHER = 16,     /* packets that go out in one call */
+    PONGS = 16,        /* that wait to be sent */
 };
 
 /* ---- writing: with the lock held ---- */
@@ -133,7 +134,7 @@ void coir__ws_drop_queue(coir_ws *ws)
     free_items(ws->first);
     ws->first = NULL;
     ws->last = &ws->first;
-    ws->queued = 0;
+    ws->queued = ws->pongs = 0;
 }
 
 /* Takes the first packets off the queue, only those of control frames if so. */
@@ -155,6 +156,7 @@ static struct coir__ws_item *take_items(coir_ws *ws, bool control, struct iovec 
         *end = item;
         end = &item->next;
         ws->queued -= item->packet->size;
+        ws->pongs -= item->packet->pong;
         vectors[count++] = (struct iovec){item->packet->data, item->packet->size};
     }
     *ret_count = count;
@@ -165,8 +167,10 @@ static struct coir__ws_item *take_items(coir_ws *ws, bool control, struct iovec 
 static void put_back(coir_ws *ws, struct coir__ws_item *items)
 {
     struct coir__ws_item **end = &items;
-    for (; *end != NULL; end = &(*end)->next)
+    for (; *end != NULL; end = &(*end)->next) {
         ws->queued += (*end)->packet->size;
+        ws->pongs += (*end)->packet->pong;
+    }
     *end = ws->first;
     if (ws->first == NULL)
         ws->last = end;
@@ -226,6 +230,7 @@ static int append(coir_ws *ws, struct coir__ws_packet *packet)
         return -ENOMEM;
     *item = (struct coir__ws_item){NULL, packet};
     packet->references++;
+    ws->pongs += packet->pong;
     *ws->last = item;
     ws->last = &item->next;
     ws->queued += packet->size;
@@ -245,6 +250,7 @@ static int queue(coir_ws *ws, struct coir__ws_packet *packet, bool eagerly)
         ws->last = before;
         *ws->last = NULL;
         ws->queued -= packet->size;
+        ws->pongs -= packet->pong;
     }
     return r;
 }
@@ -294,7 +300,7 @@ static int queue_frame(coir_ws *ws, uint8_t opcode, const void *data, size_t siz
     return r;
 }
 
-/* Of answers that have not been sent only the last counts: section 5.5.3. */
+/* Of answers that have not been sent the first may be left out: section 5.5.3. */
 static void forget_pong(coir_ws *ws)
 {
     for (struct coir__ws_item **at = &ws->first; *at != NULL; at = &(*at)->next) {
@@ -305,6 +311,7 @@ static void forget_pong(coir_ws *ws)
         if (item->next == NULL)
             ws->last = at;
         ws->queued -= item->packet->size;
+        ws->pongs--;
         item->next = NULL;
         free_items(item);
         return;
@@ -315,7 +322,8 @@ int coir__ws_pong(coir_ws *ws, const void *data, size_t size)
 {
     if (ws->said)
         return -COIR_ECLOSED;
-    forget_pong(ws);
+    if (ws->pongs == PONGS)
+        forget_pong(ws);
     return queue_frame(ws, COIR__WS_PONG, data, size, true);
 }
 
