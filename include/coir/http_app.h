@@ -68,10 +68,15 @@ typedef struct coir_http_app_opts {
     coir_time grace;       /* requests may end so long after the server was cancelled; 0: 10 s */
     bool cancel_on_disconnect;                /* a handler whose client has gone is cancelled */
     bool no_date;                             /* replies have no Date */
+    bool compress;                            /* replies are packed for clients that take it: see
+                                                 coir_http_reply_compress */
+    size_t compress_least;                    /* shorter bodies are not; 0: 1 KiB */
+    const char *compress_types;               /* only these: "text/, application/json"; NULL: texts,
+                                                 JSON, XML, SVG, WebAssembly; no events */
     void (*log)(const char *line, void *arg); /* of the access log, without newline; NULL: none */
     void *log_arg;
     coir_http_log log_format;
-    size_t coir__reserved[7];
+    size_t coir__reserved[6];
 } coir_http_app_opts;
 
 /* Opens an application without routes. opts may be NULL.
@@ -287,6 +292,15 @@ typedef struct coir_http_cookie_opts {
  * waits. Thread safety: the handler's task. */
 COIR__CHECKED int coir_http_reply_cookie(coir_http_request *request, const char *name,
                                          const char *value, const coir_http_cookie_opts *opts);
+
+/* Says whether the reply that is to come is packed (br, zstd, gzip) where the client takes it,
+ * whatever its type and .compress say. Even so it is not when the handler has set a
+ * Content-Encoding, a Content-Range, or "Cache-Control: no-transform", nor when it is a file. What
+ * is packed has Vary and a weak ETag. A reply that tells a secret beside something that its client
+ * has chosen must not be packed: its length would tell the secret (BREACH).
+ * Returns 0. Errors: -EALREADY when the head has been made. Cancel safety: never waits. Thread
+ * safety: the handler's task. */
+COIR__CHECKED int coir_http_reply_compress(coir_http_request *request, bool compress);
 
 /* Replies with size bytes at data, of a media type such as "text/html; charset=utf-8" (NULL: none
  * is named). data is not needed when the call has returned.

@@ -39,6 +39,7 @@ int coir_http_app_open(const coir_http_app_opts *opts, coir_http_app **ret_app)
     app->opts.idle_limit = OR(opts->idle_limit, COIR_SEC(75));
     app->opts.stall_limit = OR(opts->stall_limit, COIR_SEC(30));
     app->opts.grace = OR(opts->grace, COIR_SEC(10));
+    app->opts.compress_least = OR(opts->compress_least, 1024);
     app->last_middleware = &app->middleware;
     app->last_service = &app->services;
     *ret_app = app;
@@ -73,6 +74,8 @@ void coir_http_app_close(coir_http_app *app)
     free_registrations(app);
     if (app->spare != NULL)
         coir__http_request_free(app->spare);
+    for (size_t i = 0; i < COIR__HTTP_CODINGS; i++)
+        coir__pack_free(app->packs[i]);
     coir_free(app);
 }
 

@@ -97,6 +97,15 @@ struct coir__http_service {
 
 struct coir__http_connection;
 
+/* What a body is packed with; of several that a client likes the same, the first. */
+enum coir__http_coding {
+    COIR__HTTP_PLAIN,
+    COIR__HTTP_BROTLI,
+    COIR__HTTP_ZSTD,
+    COIR__HTTP_GZIP,
+    COIR__HTTP_CODINGS,
+};
+
 struct coir_http_app {
     coir_http_app_opts opts; /* with defaults */
     coir_http_app *parent;   /* where it is mounted */
@@ -112,6 +121,7 @@ struct coir_http_app {
     bool served;              /* by a listener */
     coir_event *begun;        /* to be set when its contexts have started; NULL: nobody waits */
     coir_http_request *spare; /* a record that nobody uses */
+    struct coir__pack *packs[COIR__HTTP_CODINGS]; /* nor these */
 };
 
 /* ---- connections (connection.c) ---- */
@@ -209,9 +219,11 @@ struct coir_http_request {
     coir_buffer entity;                             /* the body, when it was read */
     coir_buffer headers;                            /* of the reply, as lines */
     coir_buffer out;                                /* what is to be sent */
-    coir_scope *between; /* that of its task between requests; NULL: a handler runs */
-    coir_group flushing; /* the task that sends it when nobody else does */
-    coir_event flushed;  /* it has sent what it took */
+    coir_scope *between;     /* that of its task between requests; NULL: a handler runs */
+    coir_group flushing;     /* the task that sends it when nobody else does */
+    coir_event flushed;      /* it has sent what it took */
+    struct coir__pack *pack; /* of a reply that was begun; NULL: plain */
+    coir_buffer packed;      /* what it has made */
     struct coir__http_text *texts;
     coir_task *watcher; /* reads ahead to see the client leave; NULL: nobody does */
     enum coir__http_reply_state state;
@@ -222,6 +234,7 @@ struct coir_http_request {
     size_t mark;           /* where this reply begins in out, if nothing of it was sent */
     int blamed, blame;     /* a failure that the client has caused, and the status that says so */
     uint64_t body_length;  /* bytes of the body so far */
+    int packing;           /* the reply is packed: 1: it is; -1: it is not; 0: as usual */
     bool keep;             /* the connection goes on after it */
     bool head_only;        /* HEAD */
     bool chunked;          /* how a reply that was begun is framed */
@@ -274,6 +287,9 @@ int coir__http_send_file(coir_http_request *request, coir_file *file, uint64_t o
 /* As coir_http_reply_header, whether or not it is for handlers. */
 int coir__http_reply_set(coir_http_request *request, const char *name, const char *value);
 
+/* The value of a header of the reply that was set, which lives as long as request; NULL. */
+const char *coir__http_reply_get(coir_http_request *request, const char *name);
+
 /* Adds the head of a reply to out; length UINT64_MAX: in chunks. */
 int coir__http_put_head(coir_http_request *request, int status, const char *type, uint64_t length);
 
@@ -282,6 +298,47 @@ int coir__http_end_reply(coir_http_request *request);
 
 /* A reply of the server's own, after which the connection is closed if close. */
 int coir__http_refuse(coir_http_request *request, int status, const char *why, bool close);
+
+/* ---- packed replies (coding.c, pack.c) ---- */
+
+/* What they are called in headers. */
+extern const char *const coir__http_codings[COIR__HTTP_CODINGS];
+
+/* How much the client of request likes each, 1 to 1000; 0: it must not be used. */
+void coir__http_accepted(const coir_http_request *request,
+                         unsigned ret_quality[COIR__HTTP_CODINGS]);
+
+/* The one that is liked best; without has a bit for each that cannot be had. */
+enum coir__http_coding coir__http_best(const unsigned quality[COIR__HTTP_CODINGS],
+                                       unsigned without);
+
+/* Chooses the coding of a reply with a body of size bytes (UINT64_MAX: unknown), and says in its
+ * headers that it was chosen. Returns 0, -ENOMEM. */
+int coir__http_choose(coir_http_request *request, int status, const char *type, uint64_t size,
+                      enum coir__http_coding *ret_coding);
+
+/* Says in the headers of the reply that it is packed. Returns 0, -ENOMEM. */
+int coir__http_say_coding(coir_http_request *request, enum coir__http_coding coding);
+
+struct coir__pack;
+
+enum coir__pack_end {
+    COIR__PACK_MORE,  /* what was made of it may wait for what follows */
+    COIR__PACK_FLUSH, /* all that was given can be unpacked */
+    COIR__PACK_END,   /* it was the last */
+};
+
+/* Takes a packer that app has to spare, or makes one. Returns 0, -ENOMEM. */
+int coir__pack_take(coir_http_app *app, enum coir__http_coding coding,
+                    struct coir__pack **ret_pack);
+
+/* Gives it back; NULL is accepted. */
+void coir__pack_give(coir_http_app *app, struct coir__pack *pack);
+void coir__pack_free(struct coir__pack *pack);
+
+/* Packs bytes, and adds what comes of it to out. Returns 0, -ENOMEM: then it is of no use. */
+int coir__pack_some(struct coir__pack *pack, coir_bytes bytes, enum coir__pack_end end,
+                    coir_buffer *out);
 
 /* ---- files (files.c) ---- */
 

@@ -348,6 +348,7 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
         return r == 0 ? -COIR_EEOF : r;
     request->connection->app->stats.refused++;
     request->head.method = "GET"; /* of which nothing is known */
+    request->head.headers[0] = (coir_http_header){0};
     request->head_only = false;
     (void)coir__http_refuse(request, status, wrong, true);
     (void)coir__http_flush(request);

@@ -91,21 +91,21 @@ static int open_found(struct found *found, const char *path, coir_file *director
 static void try_packed(coir_http_request *request, struct found *found, const char *path,
                        coir_file *directory)
 {
-    static const struct {
-        const char *coding, *ending;
-    } packed[] = {{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}};
-    const char *accepted = coir_http_request_header(request, "Accept-Encoding");
-    for (size_t i = 0; accepted != NULL && i < COIR_COUNT(packed); i++) {
+    static const char *const endings[COIR__HTTP_CODINGS] = {"", ".br", ".zst", ".gz"};
+    unsigned quality[COIR__HTTP_CODINGS], missing = 0;
+    coir__http_accepted(request, quality);
+    for (enum coir__http_coding coding;
+         (coding = coir__http_best(quality, missing)) != COIR__HTTP_PLAIN;
+         missing |= 1U << coding) {
         COIR_AUTO(coir_buffer) name = {0};
         struct found other = {0};
-        if (!coir__http_has_token(accepted, packed[i].coding) || coir__http_put(&name, path) < 0 ||
-            coir__http_put(&name, packed[i].ending) < 0 ||
+        if (coir__http_put(&name, path) < 0 || coir__http_put(&name, endings[coding]) < 0 ||
             open_found(&other, coir_buffer_text(&name), directory) < 0)
             continue;
         if (other.modified >= found->modified) {
             coir_file_close(found->file);
             *found = other;
-            found->coding = packed[i].coding;
+            found->coding = coir__http_codings[coding];
             return;
         }
         coir_file_close(other.file);

@@ -20,6 +20,7 @@
 
 #define LARGE ((size_t)16 << 10)  /* a body that is not copied */
 #define PIECE ((size_t)128 << 10) /* of what is sent at once */
+#define PACKED ((size_t)64 << 10) /* of what is packed without letting others go on */
 #define CHUNKS UINT64_MAX
 #define USUAL_HEAD 256 /* bytes of a head but for what handlers set, and a little body */
 
@@ -177,6 +178,14 @@ static char *find_line(coir_http_request *request, const char *name, size_t *ret
         at = next + 1;
     }
     return NULL;
+}
+
+const char *coir__http_reply_get(coir_http_request *request, const char *name)
+{
+    size_t length, before = strlen(name) + 2;
+    const char *line = request->headers.length > 0 ? find_line(request, name, &length) : NULL;
+    return line != NULL ? coir__http_request_keep(request, line + before, length - before - 2)
+                        : NULL;
 }
 
 static void remove_lines(coir_http_request *request, const char *name)
@@ -358,8 +367,8 @@ int coir__http_put_head(coir_http_request *request, int status, const char *type
 
 /* ---- whole bodies ---- */
 
-int coir_http_reply(coir_http_request *request, int status, const char *type, const void *data,
-                    size_t size)
+static int reply_plain(coir_http_request *request, int status, const char *type, const void *data,
+                       size_t size)
 {
     bool bodiless = has_no_body(status);
     if (status == 101)
@@ -374,6 +383,50 @@ int coir_http_reply(coir_http_request *request, int status, const char *type, co
         return flush_with(request, data, size, "");
     int r = coir__http_put_bytes(&request->out, data, size);
     return r == -ENOMEM ? flush_with(request, data, size, "") : r;
+}
+
+/* Packs a whole body. Others have their turns meanwhile. */
+static int pack_whole(coir_http_request *request, enum coir__http_coding coding, const char *data,
+                      size_t size)
+{
+    coir_http_app *app = request->connection->app;
+    struct coir__pack *pack;
+    COIR_TRY(coir__pack_take(app, coding, &pack));
+    request->packed.length = 0;
+    int r = 0;
+    for (size_t piece; r == 0 && size > 0; data += piece, size -= piece) {
+        piece = size < PACKED ? size : PACKED;
+        r = coir__pack_some(pack, (coir_bytes){data, piece},
+                            piece == size ? COIR__PACK_END : COIR__PACK_MORE, &request->packed);
+        if (r == 0 && piece < size)
+            r = coir_yield();
+    }
+    coir__pack_give(app, pack);
+    return r;
+}
+
+int coir_http_reply(coir_http_request *request, int status, const char *type, const void *data,
+                    size_t size)
+{
+    enum coir__http_coding coding = COIR__HTTP_PLAIN;
+    if (request->state == COIR__HTTP_FRESH)
+        COIR_TRY(coir__http_choose(request, status, type, size, &coding));
+    if (coding == COIR__HTTP_PLAIN)
+        return reply_plain(request, status, type, data, size);
+    COIR_TRY(pack_whole(request, coding, data, size));
+    COIR_TRY(coir__http_say_coding(request, coding));
+    int r = reply_plain(request, status, type, request->packed.data, request->packed.length);
+    if (request->packed.capacity > 2 * PACKED)
+        coir_buffer_close(&request->packed);
+    return r;
+}
+
+int coir_http_reply_compress(coir_http_request *request, bool compress)
+{
+    if (request->state != COIR__HTTP_FRESH)
+        return -EALREADY;
+    request->packing = compress ? 1 : -1;
+    return 0;
 }
 
 /* A text that printf would make, on the heap; NULL without memory. */
@@ -453,38 +506,73 @@ int coir_http_redirect(coir_http_request *request, int status, const char *locat
 
 int coir_http_reply_begin(coir_http_request *request, int status, const char *type)
 {
+    enum coir__http_coding coding;
     if (has_no_body(status))
         return -EINVAL;
+    if (request->state != COIR__HTTP_FRESH)
+        return -EALREADY;
+    COIR_TRY(coir__http_choose(request, status, type, UINT64_MAX, &coding));
+    if (coding != COIR__HTTP_PLAIN) {
+        if (!request->head_only && request->pack == NULL)
+            COIR_TRY(coir__pack_take(request->connection->app, coding, &request->pack));
+        COIR_TRY(coir__http_say_coding(request, coding));
+    }
     return coir__http_put_head(request, status, type, CHUNKS);
+}
+
+/* Adds a chunk to what is gathered; one that is large is sent at once. */
+static int put_chunk(coir_http_request *request, const void *data, size_t size)
+{
+    coir_buffer *out = &request->out;
+    char line[20];
+    if (size == 0)
+        return 0; /* a chunk of no size would be the last */
+    request->sent += size;
+    if (!request->chunked)
+        return flush_with(request, data, size, "");
+    int length = snprintf(line, sizeof line, "%zx\r\n", size);
+    COIR_TRY(coir_buffer_append(out, line, (size_t)length));
+    if (size >= LARGE)
+        return flush_with(request, data, size, "\r\n");
+    COIR_TRY(coir_buffer_append(out, data, size));
+    return coir__http_put(out, "\r\n");
+}
+
+/* Packs a piece of the reply and adds what comes of it as a chunk. */
+static int put_packed(coir_http_request *request, coir_bytes bytes, enum coir__pack_end end)
+{
+    request->packed.length = 0;
+    COIR_TRY(coir__pack_some(request->pack, bytes, end, &request->packed));
+    return put_chunk(request, request->packed.data, request->packed.length);
 }
 
 int coir_http_reply_write(coir_http_request *request, const void *data, size_t size)
 {
-    coir_buffer *out = &request->out;
     if (request->state != COIR__HTTP_BEGUN)
         return -EINVAL;
     if (request->cut)
         return -COIR_EBROKENSTREAM;
-    if (size == 0 || request->head_only)
-        return coir__http_flush(request); /* a chunk of no size would be the last */
-    request->sent += size;
-    if (!request->chunked)
-        return flush_with(request, data, size, "");
-    char line[20];
-    int length = snprintf(line, sizeof line, "%zx\r\n", size);
-    COIR_TRY(coir_buffer_append(out, line, (size_t)length));
-    if (size < LARGE) {
-        COIR_TRY(coir_buffer_append(out, data, size));
-        COIR_TRY(coir__http_put(out, "\r\n"));
-        return coir__http_flush(request);
+    if (request->head_only)
+        size = 0;
+    int r = 0;
+    const char *at = data;
+    for (size_t piece; r == 0 && size > 0; at += piece, size -= piece) {
+        piece = request->pack == NULL || size < PACKED ? size : PACKED;
+        coir_bytes bytes = {at, piece};
+        r = request->pack == NULL
+                ? put_chunk(request, at, piece)
+                : put_packed(request, bytes, piece == size ? COIR__PACK_FLUSH : COIR__PACK_MORE);
     }
-    return flush_with(request, data, size, "\r\n");
+    request->cut |= r < 0; /* half a chunk is none, and what is behind it could not be unpacked */
+    return r < 0 ? r : coir__http_flush(request);
 }
 
 int coir__http_end_reply(coir_http_request *request)
 {
     if (request->state != COIR__HTTP_BEGUN)
         return 0;
+    if (request->pack != NULL)
+        COIR_TRY(put_packed(request, (coir_bytes){"", 0}, COIR__PACK_END));
     request->state = COIR__HTTP_REPLIED;
     return request->chunked && !request->head_only ? coir__http_put(&request->out, "0\r\n\r\n") : 0;
 }

@@ -31,6 +31,9 @@ void coir__http_request_clear(coir_http_request *request)
     request->headers.length = 0;
     if (request->entity.capacity > 0)
         coir_buffer_close(&request->entity);
+    if (request->pack != NULL)
+        coir__pack_give(request->connection->app, COIR_TAKE(request->pack));
+    request->packing = 0;
     request->state = COIR__HTTP_FRESH;
     request->status = 0;
     request->sent = request->body_length = 0;
@@ -49,6 +52,7 @@ void coir__http_request_free(coir_http_request *request)
     coir_buffer_close(&request->path);
     coir_buffer_close(&request->headers);
     coir_buffer_close(&request->out);
+    coir_buffer_close(&request->packed);
     coir_free(request);
 }
 
