@@ -123,9 +123,9 @@ COIR_TEST(directories_are_their_index)
     COIR_EXPECT_CONTAINS(coir_buffer_text(&text), "\r\n\r\n<p>\n");
     COIR_EXPECT_CONTAINS(coir_buffer_text(&text), "\r\n\r\n<i>\n");
     COIR_EXPECT_CONTAINS(coir_buffer_text(&text), "\r\n\r\n0123456789");
-    EXPECT_VISIT(
-        app, GET("/s/sub?x"),
-        REPLY("308 Permanent Redirect", "Location: /s/sub/\r\n", "23", "308 Permanent Redirect\n"));
+    EXPECT_VISIT(app, GET("/s/sub?x"),
+                 REPLY("308 Permanent Redirect", "Location: /s/sub/?x\r\n", "23",
+                       "308 Permanent Redirect\n"));
 }
 
 /* A row: a header of the request, and the beginning and the end of the reply. */

@@ -26,6 +26,7 @@
 #ifndef COIR_HTTP_APP_H
 #define COIR_HTTP_APP_H
 
+#include <coir/event.h>
 #include <coir/http.h>
 #include <coir/tcp.h>
 
@@ -66,9 +67,10 @@ typedef struct coir_http_app_opts {
     coir_time stall_limit; /* after so long a body must have come at 1 KiB/s, and each 128 KiB of a
                               reply must have been taken; 0: 30 s */
     coir_time grace;       /* requests may end so long after the server was cancelled; 0: 10 s */
-    bool cancel_on_disconnect;                /* a handler whose client has gone is cancelled */
-    bool no_date;                             /* replies have no Date */
-    bool compress;                            /* replies are packed for clients that take it: see
+    bool cancel_on_disconnect; /* a handler whose client has gone is cancelled */
+    bool no_date;              /* replies have no Date */
+    bool nosniff;  /* all have "X-Content-Type-Options: nosniff": browsers do not guess types */
+    bool compress; /* replies are packed for clients that take it: see
                                                  coir_http_reply_compress */
     size_t compress_least;                    /* shorter bodies are not; 0: 1 KiB */
     const char *compress_types;               /* only these: "text/, application/json"; NULL: texts,
@@ -95,7 +97,8 @@ COIR_CLOSER(coir_http_app, coir_http_app_close);
 /* Answers requests of method (NULL: any) for pattern by handler. A pattern is a path, in which
  * "{name}" stands for one segment and, at its end, "{name...}" for all that is left, which may be
  * empty. What is written out goes before "{name}", and that before "{name...}". A route for GET
- * answers HEAD too, without the body. A path with other methods only is a 405 that names them.
+ * answers HEAD too, without the body. A path with other methods only is a 405 that names them. The
+ * pattern "*" is for targets that are no path: those of CONNECT, and of "OPTIONS *".
  * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_http_app_route(coir_http_app *app, const char *method, const char *pattern,
                                       coir_http_handler handler);
@@ -129,7 +132,8 @@ static inline void coir_http_app_delete(coir_http_app *app, const char *pattern,
 }
 
 /* Calls fn around each handler of app, and of those mounted in it: it goes on with coir_http_next,
- * or answers itself. The first one is the outermost.
+ * or answers itself. The first one is the outermost. What has no route is a handler that fails with
+ * -ENOENT, or -EOPNOTSUPP for another method.
  *
  *     static int count(coir_http_request *request, void *arg)
  *     {
@@ -145,9 +149,22 @@ COIR__PUBLIC void coir_http_app_use(coir_http_app *app,
  * handler. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_http_next(coir_http_request *request);
 
-/* Answers requests below prefix, "/api", by another application, which sees paths without it and is
- * app's from here on. Its own state is what its handlers see. Cancel safety: never waits. Thread
+/* With which status a failure of coir_http_next will be answered, unless a middleware does so, with
+ * a page of its own:
+ *
+ *     int r = coir_http_next(request);
+ *     if (r < 0 && coir_http_failure_status(request, r) == 404)
+ *         return coir_http_reply(request, 404, "text/html", page, sizeof page - 1);
+ *     return r;
+ *
+ * Who replies to another failure should return it all the same, so that it is reported.
+ * Returns the status; 500 for what is not the client's doing. Cancel safety: never waits. Thread
  * safety: the loop's thread. */
+COIR__PUBLIC int coir_http_failure_status(const coir_http_request *request, int code);
+
+/* Answers requests below prefix, "/api", by another application, which sees paths without it ("/"
+ * for "/api" itself) and is app's from here on. Its own state is what its handlers see. Cancel
+ * safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_http_app_mount(coir_http_app *app, const char *prefix, coir_http_app *child);
 
 /* Answers GET and HEAD below prefix with the files of a directory: see coir_http_reply_file. A
@@ -237,6 +254,15 @@ COIR__PUBLIC const coir_http_header *coir_http_request_headers(const coir_http_r
 COIR__PUBLIC const char *coir_http_request_peer(coir_http_request *request);
 COIR__PUBLIC void *coir_http_request_state(const coir_http_request *request);
 
+/* An event that is set when the server ends: who makes a long reply should come to its end within
+ * opts.grace, after which he is cancelled.
+ *
+ *     coir_case cases[] = {COIR_ON_RECEIVE(news, &item), COIR_ON_EVENT(draining)};
+ *
+ * Returns it; it is not to be set or cleared. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
+COIR__PUBLIC coir_event *coir_http_request_draining(const coir_http_request *request);
+
 /* Reads some of the body, as coir_stream_read does. A client that waits for it is told to go on.
  * Returns 1, and writes *ret_n; 0 at its end. Errors: -COIR_EHTTP for wrong framing, -COIR_EEOF,
  * -ECONNRESET, -ETIMEDOUT after stall_limit, -ECANCELED, -ETIME. Cancel safety: no byte is lost.
@@ -268,7 +294,8 @@ COIR__CHECKED int coir_http_request_form(coir_http_request *request, const char 
 /* ---- replies ---- */
 
 /* Sets a header of the reply that is to come, in place of one of that name; adds one beside others
- * (Set-Cookie). Framing (Content-Length, Transfer-Encoding, Connection) is not for handlers.
+ * (Set-Cookie). Framing (Content-Length, Transfer-Encoding, Connection) is not for handlers. A Date
+ * of the handler's replaces the server's.
  * Returns 0. Errors: -EINVAL for what is no name or value, -EALREADY when the head has been made,
  * -ENOMEM. Cancel safety: never waits. Thread safety: the handler's task. */
 COIR__CHECKED int coir_http_reply_header(coir_http_request *request, const char *name,
@@ -282,7 +309,8 @@ typedef struct coir_http_cookie_opts {
     const char *domain;    /* NULL: this host only */
     coir_time age;         /* 0: as long as the browser runs; negative: it is removed */
     const char *same_site; /* "Strict", "None"; NULL: "Lax" */
-    bool insecure;         /* over HTTP too; otherwise only over HTTPS where this is HTTPS */
+    bool secure;           /* only over HTTPS; otherwise that is so where this is HTTPS, unless: */
+    bool insecure;         /* over HTTP too */
     bool scripts;          /* scripts may read it; otherwise HttpOnly */
     size_t coir__reserved[2];
 } coir_http_cookie_opts;
@@ -343,9 +371,15 @@ COIR__CHECKED int coir_http_reply_file(coir_http_request *request, const char *p
  * Returns 0. Errors, Cancel safety, Thread safety: as coir_http_reply. */
 COIR__CHECKED int coir_http_reply_begin(coir_http_request *request, int status, const char *type);
 
+/* As coir_http_reply_begin, for a body of exactly length bytes, which the client is told. A handler
+ * that returns before all were written has failed.
+ * Returns 0. Errors, Cancel safety, Thread safety: as coir_http_reply. */
+COIR__CHECKED int coir_http_reply_begin_sized(coir_http_request *request, int status,
+                                              const char *type, uint64_t length);
+
 /* Sends a piece of a reply that was begun, at once.
- * Returns 0. Errors: -EINVAL when none was begun; else as coir_http_reply. Cancel safety: the
- * connection is closed. Thread safety: the handler's task. */
+ * Returns 0. Errors: -EINVAL when none was begun, -EMSGSIZE for more than was announced; else as
+ * coir_http_reply. Cancel safety: the connection is closed. Thread safety: the handler's task. */
 COIR__CHECKED int coir_http_reply_write(coir_http_request *request, const void *data, size_t size);
 
 /* Sends a server-sent event, and begins such a reply with the first one. event and id may be NULL;
@@ -363,6 +397,13 @@ COIR__CHECKED int coir_http_reply_event(coir_http_request *request, const char *
  * coir_http_reply. */
 COIR__CHECKED int coir_http_reply_upgrade(coir_http_request *request, const char *protocol,
                                           coir_stream **ret_stream);
+
+/* Takes the connection over for a client that has asked for one by CONNECT: replies 200, and gives
+ * the stream, as coir_http_reply_upgrade does. No other success is an answer to CONNECT. The target
+ * says where to: see coir_http_request_target.
+ * Returns 0, and writes *ret_stream, which stays the server's. Errors: -EPROTO for another method;
+ * else as coir_http_reply. Cancel safety, Thread safety: as coir_http_reply. */
+COIR__CHECKED int coir_http_reply_tunnel(coir_http_request *request, coir_stream **ret_stream);
 
 COIR__END
 #endif

@@ -227,6 +227,7 @@ static void drain(coir_http_app *app, struct coir__http_serving *serving)
 {
     COIR_DEADLINE(app->opts.grace);
     serving->draining = true;
+    (void)coir_event_set(&serving->drained);
     coir__http_close_idle(serving);
     if (coir_group_wait(&serving->requests) < 0)
         coir_group_cancel(&serving->requests, "the server's grace is over");

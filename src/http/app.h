@@ -62,9 +62,9 @@ const char *coir__http_router_add(struct coir__http_node **root, const char *met
 const char *coir__http_router_mount(struct coir__http_node **root, const char *prefix,
                                     coir_http_app *child);
 
-/* Finds the route of request below root, from its segment at on. Returns NULL when there is none;
- * then *ret_allowed, unless it is NULL, lists the methods of other routes, as Allow does, or is
- * empty. */
+/* Finds the route of request below root. Returns NULL when there is none; then *ret_allowed, unless
+ * it is NULL, lists the methods of other routes, as Allow does, or is empty, and the levels are
+ * those of the application in which it was looked for last. */
 const struct coir__http_route *coir__http_router_find(coir_http_request *request,
                                                       const struct coir__http_node *root,
                                                       coir_buffer *ret_allowed);
@@ -138,7 +138,8 @@ struct coir__http_serving {
     size_t connections;                  /* in both */
     struct coir__http_clients *clients;  /* NULL: they are not counted */
     bool limited, draining;
-    bool crowded; /* somebody waits for a place: no connection stays without a request */
+    coir_event drained; /* set while draining, for handlers */
+    bool crowded;       /* somebody waits for a place: no connection stays without a request */
 };
 
 struct coir__http_connection {
@@ -210,8 +211,8 @@ struct coir_http_request {
     struct coir__http_body body;
     coir_buffer path; /* its segments, decoded, each with a terminator */
     const char *segments[COIR__HTTP_SEGMENTS + 1];
-    size_t count, at; /* of segments; the first one below app */
-    const struct coir__http_route *route;
+    size_t count, at;                     /* of segments; the first one below app */
+    const struct coir__http_route *route; /* NULL: there is none */
     const char *values[COIR__HTTP_PARAMS];
     struct coir__http_level levels[COIR__HTTP_LEVELS];
     size_t depth, level;                            /* of them; the one whose middleware runs */
@@ -229,6 +230,7 @@ struct coir_http_request {
     enum coir__http_reply_state state;
     int status;            /* of the reply */
     uint64_t sent;         /* bytes of its body */
+    uint64_t owed;         /* bytes that are to be written yet, if sized */
     coir_time began;       /* when its head was there */
     coir_time body_waited; /* how long the body has been waited for */
     size_t mark;           /* where this reply begins in out, if nothing of it was sent */
@@ -238,6 +240,8 @@ struct coir_http_request {
     bool keep;             /* the connection goes on after it */
     bool head_only;        /* HEAD */
     bool chunked;          /* how a reply that was begun is framed */
+    bool sized;            /* it has a length */
+    bool tunnel;           /* it is a 200 for CONNECT */
     bool continued;        /* the client was told to send its body */
     bool whole;            /* entity is all of it */
     bool late;             /* the client was too slow, with its body or in taking the reply */
@@ -345,7 +349,7 @@ int coir__pack_some(struct coir__pack *pack, coir_bytes bytes, enum coir__pack_e
 /* Opens the directories of routes below root that are not open yet. Returns 0 or a code. */
 int coir__http_open_directories(struct coir__http_node *root);
 
-/* Replies with a file below directory. */
+/* Replies with a file below directory; path NULL: the directory itself, without its slash. */
 int coir__http_serve_file(coir_http_request *request, const struct coir__http_files *files,
                           const char *path);
 

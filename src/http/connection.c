@@ -117,11 +117,34 @@ static bool answer_failure(coir_http_request *request, int code)
     int status = status_of(request, code);
     if (status == 0)
         report_failure(request, code);
-    if (request->state != COIR__HTTP_FRESH)
-        return false;
+    if (request->state != COIR__HTTP_FRESH) /* a reply that is whole is as good as it was */
+        return request->state == COIR__HTTP_REPLIED;
     bool read = status != 408 && status != 413 && request->body.failed == 0;
-    const char *why = status != 0 && code != -ENOENT ? coir_last_message(code) : NULL;
+    bool plain = status == 0 || code == -ENOENT || code == -EOPNOTSUPP;
+    const char *why = plain ? NULL : coir_last_message(code);
     return coir__http_refuse(request, status != 0 ? status : 500, why, !read) == 0;
+}
+
+int coir_http_failure_status(const coir_http_request *request, int code)
+{
+    int status = status_of(request, code);
+    return status != 0 ? status : 500;
+}
+
+/* What has no route fails, so that middleware hears of it. The search that lists the methods of
+ * other routes goes the same way again. */
+static int fail_without_route(coir_http_request *request)
+{
+    COIR_AUTO(coir_buffer) allowed = {0};
+    request->depth = 1;
+    (void)coir__http_router_find(request, request->connection->app->root, &allowed);
+    if (allowed.length > 0) {
+        COIR_TRY(coir_http_reply_header(request, "Allow", coir_buffer_text(&allowed)));
+        return coir__http_blame(request, 405, -EOPNOTSUPP);
+    }
+    if (strcmp(request->head.method, "CONNECT") == 0)
+        return coir__http_blame(request, 501, -EOPNOTSUPP);
+    return coir__http_blame(request, 404, -ENOENT);
 }
 
 /* Calls the next middleware, of the outermost application that has one left, or who answers. */
@@ -136,6 +159,8 @@ static int call_next(coir_http_request *request)
         request->middleware = next->next;
         return next->fn(request, next->arg);
     }
+    if (request->route == NULL)
+        return fail_without_route(request);
     if (request->route->files != NULL)
         return coir__http_serve_file(request, request->route->files, request->values[0]);
     return request->route->handler(request);
@@ -150,17 +175,6 @@ int coir_http_next(coir_http_request *request)
     request->app = request->levels[level].app;
     request->at = request->levels[level].at;
     return r;
-}
-
-/* There is no such path, or it is there for other methods. */
-static int refuse_route(coir_http_request *request)
-{
-    COIR_AUTO(coir_buffer) allowed = {0};
-    (void)coir__http_router_find(request, request->app->root, &allowed);
-    if (allowed.length == 0)
-        return coir__http_refuse(request, 404, NULL, false);
-    COIR_TRY(coir_http_reply_header(request, "Allow", coir_buffer_text(&allowed)));
-    return coir__http_refuse(request, 405, NULL, false);
 }
 
 /* Finds out who answers, and lets him. */
@@ -178,8 +192,6 @@ static int handle(coir_http_request *request)
     request->depth = 1;
     request->level = 0;
     request->route = coir__http_router_find(request, app->root, NULL);
-    if (request->route == NULL)
-        return refuse_route(request);
     request->middleware = app->middleware;
     return coir_http_next(request);
 }

@@ -348,8 +348,22 @@ static bool is_clean(const char *path)
     return true;
 }
 
+/* A directory without its slash: links in its page would lead astray. */
+static int add_slash(coir_http_request *request)
+{
+    const char *target = request->head.target;
+    size_t before = strcspn(target, "?");
+    COIR_AUTO(coir_buffer) location = {0};
+    COIR_TRY(coir__http_put_bytes(&location, target, before));
+    COIR_TRY(coir__http_put(&location, "/"));
+    COIR_TRY(coir__http_put(&location, target + before));
+    return coir_http_redirect(request, 308, coir_buffer_text(&location));
+}
+
 static int serve_below(coir_http_request *request, coir_file *directory, const char *path)
 {
+    if (path == NULL)
+        return add_slash(request);
     size_t length = strlen(path);
     bool whole = length == 0 || path[length - 1] == '/';
     COIR_AUTO(coir_buffer) name = {0};
@@ -359,14 +373,7 @@ static int serve_below(coir_http_request *request, coir_file *directory, const c
     if (!is_clean(coir_buffer_text(&name)))
         return -ENOENT;
     int r = reply_with(request, coir_buffer_text(&name), directory, NULL);
-    if (r != -EISDIR || whole)
-        return r;
-    /* a directory without its slash: links in its page would lead astray */
-    name.length = 0;
-    size_t before = strcspn(request->head.target, "?");
-    COIR_TRY(coir_buffer_append(&name, request->head.target, before));
-    COIR_TRY(coir__http_put(&name, "/"));
-    return coir_http_redirect(request, 308, coir_buffer_text(&name));
+    return r == -EISDIR && !whole ? add_slash(request) : r;
 }
 
 int coir__http_serve_file(coir_http_request *request, const struct coir__http_files *files,

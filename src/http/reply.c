@@ -257,7 +257,7 @@ static int put_cookie(coir_buffer *cookie, const coir_http_cookie_opts *opts, bo
             coir__http_put_number(cookie, opts->age < 0 ? 0 : (uint64_t)(opts->age / COIR_SEC(1))));
     COIR_TRY(
         put_attribute(cookie, "; SameSite=", opts->same_site != NULL ? opts->same_site : "Lax"));
-    if (secure && !opts->insecure)
+    if (opts->secure || (secure && !opts->insecure))
         COIR_TRY(coir__http_put(cookie, "; Secure"));
     return opts->scripts ? 0 : coir__http_put(cookie, "; HttpOnly");
 }
@@ -304,6 +304,8 @@ static bool has_no_body(int status)
 
 static char *add_framing(char *to, coir_http_request *request, int status, uint64_t length)
 {
+    if (request->tunnel)
+        return to;
     request->chunked = length == CHUNKS && request->head.minor > 0;
     if (length == CHUNKS && !request->chunked)
         request->keep = false; /* its end is that of the connection */
@@ -318,28 +320,43 @@ static char *add_framing(char *to, coir_http_request *request, int status, uint6
     return request->head.minor > 0 ? to : ADD(to, "Connection: keep-alive\r\n");
 }
 
+/* Whether the handler has set that header. */
+static bool has_own(coir_http_request *request, const char *name)
+{
+    size_t unused;
+    return request->headers.length > 0 && find_line(request, name, &unused) != NULL;
+}
+
 static int put_head(coir_http_request *request, int status, const char *type, uint64_t length)
 {
     coir_buffer *out = &request->out;
+    const coir_http_app_opts *opts = &request->connection->app->opts;
     const coir_buffer *set = &request->headers;
-    size_t unused;
-    if (type != NULL && set->length > 0 && find_line(request, "Content-Type", &unused) != NULL)
+    if (type != NULL && has_own(request, "Content-Type"))
         type = NULL;
     size_t type_length = type != NULL ? strlen(type) : 0;
     if (!coir__http_is_value(type, type_length))
         return -EINVAL;
     COIR_TRY(coir__http_reserve(out, USUAL_HEAD + type_length + set->length));
     char *to = add_status(out->data + out->length, status);
-    if (!request->connection->app->opts.no_date)
+    if (!opts->no_date && !has_own(request, "Date"))
         to = coir__http_add_date(to);
     if (type != NULL)
         to = ADD(coir__http_add(ADD(to, "Content-Type: "), type, type_length), "\r\n");
+    if (opts->nosniff && !has_own(request, "X-Content-Type-Options"))
+        to = ADD(to, "X-Content-Type-Options: nosniff\r\n");
     if (set->length > 0)
         to = coir__http_add(to, set->data, set->length);
     to = ADD(add_framing(to, request, status, length), "\r\n");
     *to = '\0';
     out->length = (size_t)(to - out->data);
     return 0;
+}
+
+/* A client takes a success of it for a connection, whatever its framing says. */
+static bool is_connect(const coir_http_request *request)
+{
+    return request->head.method[0] == 'C' && strcmp(request->head.method, "CONNECT") == 0;
 }
 
 int coir__http_put_head(coir_http_request *request, int status, const char *type, uint64_t length)
@@ -350,6 +367,8 @@ int coir__http_put_head(coir_http_request *request, int status, const char *type
         return -EALREADY;
     if (request->cut)
         return -COIR_EBROKENSTREAM;
+    if (status / 100 == 2 && is_connect(request) && !request->tunnel)
+        return coir_fail(-EINVAL, "a %d for CONNECT is for coir_http_reply_tunnel", status);
     if (request->head.expects && !request->continued && !request->body.over)
         request->keep = false; /* the client may send its body or not */
     if (request->connection->serving->draining)
@@ -520,6 +539,17 @@ int coir_http_reply_begin(coir_http_request *request, int status, const char *ty
     return coir__http_put_head(request, status, type, CHUNKS);
 }
 
+int coir_http_reply_begin_sized(coir_http_request *request, int status, const char *type,
+                                uint64_t length)
+{
+    if (has_no_body(status) || length > INT64_MAX)
+        return -EINVAL;
+    COIR_TRY(coir__http_put_head(request, status, type, length));
+    request->sized = true;
+    request->owed = length;
+    return 0;
+}
+
 /* Adds a chunk to what is gathered; one that is large is sent at once. */
 static int put_chunk(coir_http_request *request, const void *data, size_t size)
 {
@@ -552,6 +582,9 @@ int coir_http_reply_write(coir_http_request *request, const void *data, size_t s
         return -EINVAL;
     if (request->cut)
         return -COIR_EBROKENSTREAM;
+    if (request->sized && size > request->owed)
+        return coir_fail(-EMSGSIZE, "the reply would be longer than it says");
+    request->owed -= request->sized ? size : 0;
     if (request->head_only)
         size = 0;
     int r = 0;
@@ -573,6 +606,9 @@ int coir__http_end_reply(coir_http_request *request)
         return 0;
     if (request->pack != NULL)
         COIR_TRY(put_packed(request, (coir_bytes){"", 0}, COIR__PACK_END));
+    if (request->sized && request->owed > 0 && !request->head_only)
+        return coir_fail(-EPROTO, "the reply is %llu bytes shorter than it says",
+                         (unsigned long long)request->owed);
     request->state = COIR__HTTP_REPLIED;
     return request->chunked && !request->head_only ? coir__http_put(&request->out, "0\r\n\r\n") : 0;
 }
@@ -623,12 +659,9 @@ int coir_http_reply_event(coir_http_request *request, const char *event, const c
 
 /* ---- other protocols ---- */
 
-int coir_http_reply_upgrade(coir_http_request *request, const char *protocol,
-                            coir_stream **ret_stream)
+/* Replies with what makes the connection somebody else's, and gives it. */
+static int hand_over(coir_http_request *request, int status, coir_stream **ret_stream)
 {
-    const char *asked = coir_http_request_header(request, "Upgrade");
-    if (!request->head.upgrade || asked == NULL || !coir__http_has_token(asked, protocol))
-        return coir_fail(-EPROTO, "the client has not asked for %.60s", protocol);
     if (!request->body.over)
         return coir_fail(-EPROTO, "a body comes before the other protocol");
     if (request->watcher != NULL) { /* from here on the handler reads */
@@ -637,10 +670,27 @@ int coir_http_reply_upgrade(coir_http_request *request, const char *protocol,
         COIR_TRY(coir_join(request->watcher, &unused));
         request->watcher = NULL;
     }
-    COIR_TRY(coir__http_reply_set(request, "Upgrade", protocol));
-    COIR_TRY(coir__http_put_head(request, 101, NULL, 0));
+    COIR_TRY(coir__http_put_head(request, status, NULL, 0));
     request->state = COIR__HTTP_UPGRADED;
     request->keep = false;
     *ret_stream = request->connection->stream;
     return coir__http_flush(request);
+}
+
+int coir_http_reply_upgrade(coir_http_request *request, const char *protocol,
+                            coir_stream **ret_stream)
+{
+    const char *asked = coir_http_request_header(request, "Upgrade");
+    if (!request->head.upgrade || asked == NULL || !coir__http_has_token(asked, protocol))
+        return coir_fail(-EPROTO, "the client has not asked for %.60s", protocol);
+    COIR_TRY(coir__http_reply_set(request, "Upgrade", protocol));
+    return hand_over(request, 101, ret_stream);
+}
+
+int coir_http_reply_tunnel(coir_http_request *request, coir_stream **ret_stream)
+{
+    if (!is_connect(request))
+        return coir_fail(-EPROTO, "the client has not asked for a tunnel");
+    request->tunnel = true;
+    return hand_over(request, 200, ret_stream);
 }

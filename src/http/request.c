@@ -41,7 +41,8 @@ void coir__http_request_clear(coir_http_request *request)
     request->blamed = request->blame = 0;
     request->mark = 0;
     request->gone = false;
-    request->chunked = request->continued = request->whole = false;
+    request->tunnel = request->sized = request->chunked = request->continued = request->whole =
+        false;
     request->late = request->cut = false;
 }
 
@@ -230,6 +231,11 @@ const char *coir_http_request_peer(coir_http_request *request)
 void *coir_http_request_state(const coir_http_request *request)
 {
     return request->app->opts.state;
+}
+
+coir_event *coir_http_request_draining(const coir_http_request *request)
+{
+    return &request->connection->serving->drained;
 }
 
 /* ---- the body ---- */

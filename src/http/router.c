@@ -106,7 +106,11 @@ static const char *add(struct coir__http_node *root, struct coir__http_route *ro
             return "there is not enough memory";
         memcpy(route->method, method, size);
     }
-    const char *wrong = walk(root, pattern, route, &node);
+    const char *wrong = pattern[0] != '\0' ? NULL : "a pattern begins with '/'";
+    if (strcmp(pattern, "*") == 0)
+        node = root;
+    else if (wrong == NULL)
+        wrong = walk(root, pattern, route, &node);
     if (wrong != NULL)
         return wrong;
     struct coir__http_route **place = &node->routes;
@@ -183,7 +187,9 @@ struct search {
     coir_http_request *request;
     const char *values[COIR__HTTP_PARAMS];
     size_t count;
-    coir_buffer *allowed; /* NULL: nobody asks */
+    coir_buffer *allowed;                            /* NULL: nobody asks */
+    struct coir__http_level lost[COIR__HTTP_LEVELS]; /* where the search came deepest in vain */
+    size_t lost_depth;
 };
 
 static bool allow(coir_buffer *allowed, const char *method)
@@ -225,6 +231,26 @@ static const struct coir__http_route *found(struct search *search,
 static const struct coir__http_route *find(struct search *search,
                                            const struct coir__http_node *node, size_t at);
 
+/* A path that ends where an application is mounted, or a directory is served, means what it would
+ * with a slash behind it. A value that is NULL says so to files.c. */
+static const struct coir__http_route *find_bare(struct search *search,
+                                                const struct coir__http_node *node, bool mounted)
+{
+    const struct coir__http_route *route = NULL;
+    for (const struct coir__http_node *child = node->first; child != NULL && mounted;
+         child = child->next)
+        if (child->segment[0] == '\0')
+            route = route_of(search, child);
+    if (route == NULL && node->rest != NULL) {
+        route = route_of(search, node->rest);
+        if (route != NULL && route->files == NULL && !mounted)
+            return NULL;
+        search->values[search->count] = route != NULL && route->files != NULL ? NULL : "";
+        search->count += route != NULL;
+    }
+    return found(search, route);
+}
+
 /* Goes on in the application that is mounted at node. */
 static const struct coir__http_route *find_mounted(struct search *search,
                                                    const struct coir__http_node *node, size_t at)
@@ -233,10 +259,17 @@ static const struct coir__http_route *find_mounted(struct search *search,
     if (request->depth == COIR__HTTP_LEVELS || node->mounted->root == NULL)
         return NULL;
     request->levels[request->depth++] = (struct coir__http_level){node->mounted, at};
-    const struct coir__http_route *route = find(search, node->mounted->root, at);
-    if (route == NULL)
-        request->depth--;
-    return route;
+    const struct coir__http_node *root = node->mounted->root;
+    const struct coir__http_route *route =
+        at < request->count ? find(search, root, at) : find_bare(search, root, true);
+    if (route != NULL)
+        return route;
+    if (request->depth > search->lost_depth) {
+        search->lost_depth = request->depth;
+        memcpy(search->lost, request->levels, sizeof search->lost);
+    }
+    request->depth--;
+    return NULL;
 }
 
 static const struct coir__http_route *find_child(struct search *search,
@@ -291,8 +324,12 @@ static const struct coir__http_route *find(struct search *search,
                                            const struct coir__http_node *node, size_t at)
 {
     const struct coir__http_route *route = NULL;
-    if (at == search->request->count)
-        return found(search, route_of(search, node));
+    if (at == search->request->count) {
+        route = found(search, route_of(search, node));
+        if (route == NULL && node->mounted != NULL && at > 0)
+            route = find_mounted(search, node, at);
+        return route != NULL || at == 0 ? route : find_bare(search, node, false);
+    }
     route = find_child(search, node, at);
     if (route == NULL)
         route = find_param(search, node->param, at);
@@ -305,9 +342,14 @@ const struct coir__http_route *coir__http_router_find(coir_http_request *request
                                                       const struct coir__http_node *root,
                                                       coir_buffer *ret_allowed)
 {
-    struct search search; /* whose values are not read before they are written */
+    struct search search; /* its arrays are large, and not read before they are written */
     search.request = request;
-    search.count = 0;
+    search.count = search.lost_depth = 0;
     search.allowed = ret_allowed;
-    return root != NULL ? find(&search, root, 0) : NULL;
+    const struct coir__http_route *route = root != NULL ? find(&search, root, 0) : NULL;
+    if (route == NULL && search.lost_depth > 0) {
+        request->depth = search.lost_depth;
+        memcpy(request->levels, search.lost, sizeof search.lost);
+    }
+    return route;
 }
