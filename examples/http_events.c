@@ -1,7 +1,7 @@
 /* http_events.c: server-sent events: a page that hears of news as long as it listens.
  *
  * A handler may wait as long as it likes, since each connection has a task of its own. With
- * cancel_on_disconnect it ends when its client leaves.
+ * cancel_on_end it ends when its client leaves.
  */
 #include <coir/coir.h>
 #include <coir/http_app.h>
@@ -24,8 +24,8 @@ static int serve(void *arg)
 {
     coir_stream *stream = arg;
     COIR_AUTO(coir_http_app) *app = NULL;
-    COIR_TRY(coir_http_app_open(
-        &(coir_http_app_opts){.cancel_on_disconnect = true, .no_date = true}, &app));
+    COIR_TRY(
+        coir_http_app_open(&(coir_http_app_opts){.cancel_on_end = true, .no_date = true}, &app));
     coir_http_app_get(app, "/ticks", ticks);
     return coir_http_app_serve_stream(app, stream);
 }

@@ -308,7 +308,7 @@ COIR_TEST(a_client_that_leaves_cancels_its_handler)
     COIR_AUTO(coir_http_app) *app = NULL;
     COIR_AUTO(coir_stream) *client = NULL;
     struct serving serving = {0};
-    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.cancel_on_disconnect = true}, &app));
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.cancel_on_end = true}, &app));
     coir_http_app_get(app, "/", wait_long);
     serving.app = app;
     COIR_GROUP(group);

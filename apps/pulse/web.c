@@ -138,7 +138,7 @@ int web_run(void *arg)
     coir_http_app_opts opts = {.state = &site,
                                .connections = 1000,
                                .grace = COIR_MS(100), /* events never end by themselves */
-                               .cancel_on_disconnect = true};
+                               .cancel_on_end = true};
     COIR_AUTO(coir_http_app) *app = NULL;
     COIR_TRY(coir_http_app_open(&opts, &app));
     coir_http_app_use(app, protect, NULL);

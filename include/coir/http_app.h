@@ -55,30 +55,40 @@ typedef enum coir_http_log {
 typedef struct coir_http_app_opts {
     void *state;                  /* for handlers: coir_http_request_state */
     struct coir_tls_context *tls; /* serve HTTPS; NULL: HTTP */
+    /* who may connect */
     size_t connections; /* at once; for one more, that which has had no request for longest is
                            closed, or it waits while all have one; 0: 10000 */
     size_t client_connections; /* of them from one address of IPv4, or network of 64 bits of IPv6:
-                                  more are refused; SIZE_MAX: no limit, as behind a proxy; 0: a
-                                  tenth of connections, at least 100 */
-    size_t requests;           /* of one connection, which is closed then; 0: 1000 */
-    size_t body_limit;         /* of what coir_http_request_body reads; 0: 1 MiB */
-    coir_time head_limit;      /* a head must be there, from its first byte to its last; 0: 10 s */
-    coir_time idle_limit;      /* a connection without a request is closed; 0: 75 s */
+                                  more are refused; SIZE_MAX: no limit; 0: a tenth of
+                                  connections, at least 100. Proxies have none */
+    const char *proxies;       /* who is believed when he says who his client is: addresses and
+                                  networks, "10.0.0.0/8, ::1, unix"; NULL: nobody */
+    bool forwarded;  /* he says so by Forwarded (RFC 7239); otherwise by X-Forwarded-For and
+                        X-Forwarded-Proto */
+    bool reuse_port; /* coir_http_app_serve shares its TCP addresses with other loops */
+    /* how much and how long */
+    size_t requests;       /* of one connection, which is closed then; 0: 1000 */
+    size_t body_limit;     /* of what coir_http_request_body reads; 0: 1 MiB */
+    coir_time head_limit;  /* a head must be there, from its first byte to its last; 0: 10 s */
+    coir_time idle_limit;  /* a connection without a request is closed; 0: 75 s */
     coir_time stall_limit; /* after so long a body must have come at 1 KiB/s, and each 128 KiB of a
                               reply must have been taken; 0: 30 s */
     coir_time grace;       /* requests may end so long after the server was cancelled; 0: 10 s */
-    bool cancel_on_disconnect; /* a handler whose client has gone is cancelled */
-    bool no_date;              /* replies have no Date */
+    bool cancel_on_disconnect; /* a handler whose client has reset its connection is cancelled */
+    bool cancel_on_end; /* also when its client sends no more: who closes a connection does so, but
+                           also who has only ended his side and waits for the reply */
+    /* replies */
+    bool no_date;  /* they have no Date */
     bool nosniff;  /* all have "X-Content-Type-Options: nosniff": browsers do not guess types */
-    bool compress; /* replies are packed for clients that take it: see
-                                                 coir_http_reply_compress */
-    size_t compress_least;                    /* shorter bodies are not; 0: 1 KiB */
-    const char *compress_types;               /* only these: "text/, application/json"; NULL: texts,
-                                                 JSON, XML, SVG, WebAssembly; no events */
-    void (*log)(const char *line, void *arg); /* of the access log, without newline; NULL: none */
+    bool compress; /* they are packed for clients that take it: see coir_http_reply_compress */
+    size_t compress_least;      /* shorter bodies are not; 0: 1 KiB */
+    const char *compress_types; /* only these: "text/, application/json"; NULL: texts, JSON, XML,
+                                   SVG, WebAssembly; no events */
+    /* the access log */
+    void (*log)(const char *line, void *arg); /* gets each line, without newline; NULL: none */
     void *log_arg;
     coir_http_log log_format;
-    size_t coir__reserved[6];
+    size_t coir__reserved[4];
 } coir_http_app_opts;
 
 /* Opens an application without routes. opts may be NULL.
@@ -190,18 +200,21 @@ COIR__PUBLIC void coir_http_app_service(coir_http_app *app, coir_fn fn, void *ar
 
 /* ---- serving ---- */
 
-/* Serves app at a TCP address, "127.0.0.1:8080", until the task is cancelled. Then it accepts
- * nothing more, closes connections without a request, lets those with one end for opts.grace, and
- * cancels what is left.
+/* Serves app at an address, "127.0.0.1:8080" or "unix:/run/app.sock", or at several with commas
+ * between, until the task is cancelled. Then it accepts nothing more, closes connections without a
+ * request, lets those with one end for opts.grace, and cancels what is left.
  * Returns 0 when it was cancelled. Errors: the first mistake of a registration, that of a context
- * or a service, those of coir_tcp_listen and coir_listener_accept. Cancel safety: see above.
- * Thread safety: the loop's thread. */
-COIR__CHECKED int coir_http_app_serve(coir_http_app *app, const char *address);
+ * or a service, -EINVAL for none or more than 16 addresses, those of coir_tcp_listen,
+ * coir_unix_listen and coir_listener_accept. Cancel safety: see above. Thread safety: the loop's
+ * thread. */
+COIR__CHECKED int coir_http_app_serve(coir_http_app *app, const char *addresses);
 
-/* As coir_http_app_serve, at a listener, which stays the caller's.
- * Returns 0 when it was cancelled, or when listener was closed. Errors, Cancel safety, Thread
+/* As coir_http_app_serve, at a listener, or at count of them (at most 16), which stay the caller's.
+ * Returns 0 when it was cancelled, or when a listener was closed. Errors, Cancel safety, Thread
  * safety: as coir_http_app_serve. */
 COIR__CHECKED int coir_http_app_serve_listener(coir_http_app *app, coir_listener *listener);
+COIR__CHECKED int coir_http_app_serve_listeners(coir_http_app *app, coir_listener *const *listeners,
+                                                size_t count);
 
 /* Serves app on one connection, which is taken over, until that ends: for tests in memory, and for
  * connections that come from elsewhere. Contexts and services are not started.
@@ -247,12 +260,21 @@ COIR__PUBLIC const char *coir_http_request_cookie(coir_http_request *request, co
 COIR__PUBLIC const char *coir_http_request_header(const coir_http_request *request,
                                                   const char *name);
 
-/* All headers, as they came; the address of the client; the state of the application.
+/* All headers, as they came; the address and port of who is connected; the state of the
+ * application.
  * Returns a list; a string, "" where nobody knows; what coir_http_app_opts.state was. Cancel
  * safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC const coir_http_header *coir_http_request_headers(const coir_http_request *request);
 COIR__PUBLIC const char *coir_http_request_peer(coir_http_request *request);
 COIR__PUBLIC void *coir_http_request_state(const coir_http_request *request);
+
+/* The address of the client, without a port; whether it has asked by "https" or by "http". When who
+ * is connected is one of opts.proxies, he says so, and of a row of proxies the first one that is
+ * not in the list is the client. What others say is not believed.
+ * Returns a string, "" where nobody knows. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
+COIR__PUBLIC const char *coir_http_request_client(coir_http_request *request);
+COIR__PUBLIC const char *coir_http_request_scheme(coir_http_request *request);
 
 /* An event that is set when the server ends: who makes a long reply should come to its end within
  * opts.grace, after which he is cancelled.

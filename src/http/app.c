@@ -13,6 +13,8 @@
 
 #include "app.h"
 
+enum { SITES = 16 }; /* at which an application is served at once */
+
 #define OR(value, usual) ((value) != 0 ? (value) : (usual))
 
 /* ---- opening and closing ---- */
@@ -42,8 +44,12 @@ int coir_http_app_open(const coir_http_app_opts *opts, coir_http_app **ret_app)
     app->opts.compress_least = OR(opts->compress_least, 1024);
     app->last_middleware = &app->middleware;
     app->last_service = &app->services;
-    *ret_app = app;
-    return 0;
+    int r = opts->proxies != NULL ? coir__http_read_proxies(app, opts->proxies) : 0;
+    if (r < 0)
+        coir_http_app_close(app);
+    else
+        *ret_app = app;
+    return r;
 }
 
 static void free_registrations(coir_http_app *app)
@@ -71,6 +77,7 @@ void coir_http_app_close(coir_http_app *app)
         coir_http_app_close(child);
     }
     coir__http_router_free(app->root);
+    coir_free(app->proxies);
     free_registrations(app);
     if (app->spare != NULL)
         coir__http_request_free(app->spare);
@@ -260,18 +267,20 @@ static int start_services(coir_http_app *app, coir_group *services, coir_group *
 
 /* Accepting is in `outer`, which a cancellation ends at once; what gets a grace is in the shield.
  * Services are there until the last request has ended. */
-static int run(coir_http_app *app, coir_listener *listener)
+static int run(coir_http_app *app, coir_listener *const *listeners, size_t count)
 {
     struct coir__http_serving serving = {.places.value = app->opts.connections, .limited = true};
-    struct door door = {app, &serving, listener};
+    struct door doors[SITES];
     coir_group services;
     COIR_TRY(coir_group_init(&serving.requests, COIR_REPORT));
     COIR_TRY(coir_group_init(&services, COIR_FAIL_FAST));
     COIR_GROUP(outer);
     COIR_SHIELD(app->opts.grace);
     int r = start_services(app, &services, &outer);
-    if (r == 0)
-        r = coir_spawn(&outer, accept_all, &door, NULL);
+    for (size_t i = 0; i < count && r == 0; i++) {
+        doors[i] = (struct door){app, &serving, listeners[i]};
+        r = coir_spawn(&outer, accept_all, &doors[i], NULL);
+    }
     if (r == 0)
         r = coir_group_wait(&outer);
     else
@@ -284,36 +293,81 @@ static int run(coir_http_app *app, coir_listener *listener)
     return r == -COIR_ECLOSED || r == -ECANCELED || r == -ETIME ? 0 : r;
 }
 
-static int serve(coir_http_app *app, coir_listener *listener)
+static int serve(coir_http_app *app, coir_listener *const *listeners, size_t count)
 {
     app->served = true;
     if (app->begun != NULL)
         (void)coir_event_set(app->begun);
-    int r = run(app, listener);
+    int r = run(app, listeners, count);
     app->served = false;
     stop_contexts(app, app->last_context);
     return r;
 }
 
-int coir_http_app_serve_listener(coir_http_app *app, coir_listener *listener)
+int coir_http_app_serve_listeners(coir_http_app *app, coir_listener *const *listeners, size_t count)
 {
-    if (app == NULL || listener == NULL)
+    if (app == NULL || listeners == NULL || count == 0 || count > SITES)
         return -EINVAL;
+    for (size_t i = 0; i < count; i++)
+        if (listeners[i] == NULL)
+            return -EINVAL;
     COIR_TRY(check(app));
     if (app->served || app->parent != NULL)
         return coir_fail(-EBUSY, "the application is being served");
     COIR_TRY(start_contexts(app));
-    return serve(app, listener);
+    return serve(app, listeners, count);
 }
 
-int coir_http_app_serve(coir_http_app *app, const char *address)
+int coir_http_app_serve_listener(coir_http_app *app, coir_listener *listener)
 {
-    if (app == NULL)
+    return coir_http_app_serve_listeners(app, &listener, 1);
+}
+
+/* Listens at an address of length bytes. */
+static int listen_at(const coir_http_app *app, const char *text, size_t length,
+                     coir_listener **ret_listener)
+{
+    const coir_listen_opts opts = {.reuse_port = app->opts.reuse_port};
+    char address[COIR_ADDRESS_TEXT + 8];
+    if (length >= sizeof address)
+        return coir_fail(-COIR_EADDRESS, "address '%.60s…': it is too long", text);
+    memcpy(address, text, length);
+    address[length] = '\0';
+    if (strncmp(address, "unix:", 5) == 0)
+        return coir_unix_listen(address + 5, NULL, ret_listener);
+    return coir_tcp_listen(address, &opts, ret_listener);
+}
+
+static int listen_and_serve(coir_http_app *app, const char *addresses, coir_listener **listeners,
+                            size_t *count)
+{
+    while (*addresses != '\0') {
+        addresses += strspn(addresses, " \t,");
+        size_t length = strcspn(addresses, " \t,");
+        if (length == 0)
+            break;
+        if (*count == SITES)
+            return coir_fail(-EINVAL, "more than %d addresses", SITES);
+        COIR_TRY(listen_at(app, addresses, length, &listeners[*count]));
+        ++*count;
+        addresses += length;
+    }
+    if (*count == 0)
+        return coir_fail(-EINVAL, "there is no address to serve at");
+    return coir_http_app_serve_listeners(app, listeners, *count);
+}
+
+int coir_http_app_serve(coir_http_app *app, const char *addresses)
+{
+    coir_listener *listeners[SITES];
+    size_t count = 0;
+    if (app == NULL || addresses == NULL)
         return -EINVAL;
     COIR_TRY(check(app));
-    COIR_AUTO(coir_listener) *listener = NULL;
-    COIR_TRY(coir_tcp_listen(address, NULL, &listener));
-    return coir_http_app_serve_listener(app, listener);
+    int r = listen_and_serve(app, addresses, listeners, &count);
+    while (count > 0)
+        coir_listener_close(listeners[--count]);
+    return r;
 }
 
 int coir_http_app_serve_stream(coir_http_app *app, coir_stream *stream)

@@ -96,6 +96,12 @@ struct coir__http_service {
 };
 
 struct coir__http_connection;
+struct coir__http_network;
+
+/* An address of IPv6; those of IPv4 are mapped. */
+struct coir__http_key {
+    unsigned char bytes[16];
+};
 
 /* What a body is packed with; of several that a client likes the same, the first. */
 enum coir__http_coding {
@@ -113,8 +119,11 @@ struct coir_http_app {
     struct coir__http_middleware *middleware, **last_middleware;
     struct coir__http_context *contexts, *last_context;
     struct coir__http_service *services, **last_service;
-    coir_http_app *children, *next; /* mounted in it; beside it */
-    int wrong;                      /* of the first mistake, with its text */
+    coir_http_app *children, *next;     /* mounted in it; beside it */
+    struct coir__http_network *proxies; /* that are believed */
+    size_t proxy_count;
+    bool unix_proxy; /* so is who is connected by a Unix socket */
+    int wrong;       /* of the first mistake, with its text */
     char wrong_text[140];
     coir_http_app_stats stats;
     /* while it is served */
@@ -139,7 +148,7 @@ struct coir__http_serving {
     struct coir__http_clients *clients;  /* NULL: they are not counted */
     bool limited, draining;
     coir_event drained; /* set while draining, for handlers */
-    bool crowded;       /* somebody waits for a place: no connection stays without a request */
+    unsigned crowded;   /* somebody waits for a place: no connection stays without a request */
 };
 
 struct coir__http_connection {
@@ -168,13 +177,8 @@ void coir__http_close_idle(struct coir__http_serving *serving);
 
 /* ---- clients (clients.c) ---- */
 
-/* An address of IPv6; those of IPv4 are mapped. */
-struct coir__http_key {
-    unsigned char bytes[16];
-};
-
-/* Whose address stream is connected to. Returns false for one without an address. */
-bool coir__http_peer_key(coir_stream *stream, struct coir__http_key *ret_key);
+/* Reads the option. Returns 0, -EINVAL, -ENOMEM. */
+int coir__http_read_proxies(coir_http_app *app, const char *text);
 
 /* Counts a connection, which is in its list already, among those of its client. Returns whether
  * there may be so many. */

@@ -199,6 +199,7 @@ static int handle(coir_http_request *request)
 struct watch {
     coir_stream *stream;
     coir_scope *scope;
+    bool ends; /* the end of what it sends is that of the client */
 };
 
 /* Cancels the handler when the client leaves; what it still sends is not touched, and not looked at
@@ -210,17 +211,19 @@ static int watch_client(void *arg)
     int r = 1;
     for (size_t least = 1; r > 0 && least <= READ_AHEAD; least = bytes.length + 1)
         r = coir_stream_peek(watch->stream, least, &bytes);
-    if (r == 0 || r == -COIR_EEOF || r == -ECONNRESET)
+    bool ended = r == 0 || r == -COIR_EEOF;
+    if (r == -ECONNRESET || (ended && watch->ends))
         coir_scope_cancel(watch->scope, "the client has gone");
     return 0;
 }
 
 static int handle_watched(coir_http_request *request)
 {
-    if (!request->connection->app->opts.cancel_on_disconnect || !request->body.over)
+    const coir_http_app_opts *opts = &request->connection->app->opts;
+    if ((!opts->cancel_on_disconnect && !opts->cancel_on_end) || !request->body.over)
         return handle(request);
     COIR_SCOPE(scope, COIR_FOREVER);
-    struct watch watch = {request->connection->stream, &scope};
+    struct watch watch = {request->connection->stream, &scope, opts->cancel_on_end};
     COIR_GROUP_COLLECT(group);
     COIR_TRY(coir_spawn(&group, watch_client, &watch, &request->watcher));
     int r = handle(request);
@@ -437,7 +440,7 @@ static int serve_connection(void *arg)
         return 0;
     }
     coir_time limit = connection->requests > 0 ? app->opts.idle_limit : app->opts.head_limit;
-    bool wanted = !connection->serving->draining && !connection->serving->crowded;
+    bool wanted = !connection->serving->draining && connection->serving->crowded == 0;
     if (kept && wanted && go_idle(connection, limit) == 0)
         return 0;
     coir__http_close_connection(connection);
@@ -460,11 +463,11 @@ static int take_place(struct coir__http_connection *connection)
     struct coir__http_serving *serving = connection->serving;
     int r = coir_semaphore_try(&serving->places);
     if (r < 0) {
-        serving->crowded = true;
+        serving->crowded++;
         if (serving->idle.last != NULL)
             evict(serving->idle.last);
         r = coir_semaphore_acquire(&serving->places);
-        serving->crowded = false;
+        serving->crowded--;
     }
     connection->placed = r == 0;
     return r;

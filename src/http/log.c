@@ -30,9 +30,8 @@ static int put_common(coir_buffer *line, coir_http_request *request, const char 
                       double seconds)
 {
     char rest[80];
-    const char *peer = coir_http_request_peer(request), *port = strrchr(peer, ':');
-    size_t host = port != NULL ? (size_t)(port - peer) : strlen(peer);
-    COIR_TRY(host > 0 ? coir__http_put_bytes(line, peer, host) : coir__http_put(line, "-"));
+    const char *client = coir_http_request_client(request);
+    COIR_TRY(coir__http_put(line, client[0] != '\0' ? client : "-"));
     COIR_TRY(coir__http_put(line, " - - ["));
     COIR_TRY(coir__http_put(line, when));
     COIR_TRY(coir__http_put(line, "] \""));
@@ -60,8 +59,8 @@ static void log_json(coir_http_request *request, double seconds)
 {
     const coir_http_app_opts *opts = &request->connection->app->opts;
     json_t *json =
-        json_pack("{s:I, s:s, s:s, s:s%, s:i, s:I, s:f}", "time", (json_int_t)time(NULL), "peer",
-                  coir_http_request_peer(request), "method", request->head.method, "target",
+        json_pack("{s:I, s:s, s:s, s:s%, s:i, s:I, s:f}", "time", (json_int_t)time(NULL), "client",
+                  coir_http_request_client(request), "method", request->head.method, "target",
                   request->head.target, strlen(request->head.target), "status", request->status,
                   "bytes", (json_int_t)request->sent, "seconds", seconds);
     char *line = json != NULL ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;

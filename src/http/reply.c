@@ -274,7 +274,7 @@ int coir_http_reply_cookie(coir_http_request *request, const char *name, const c
     COIR_TRY(coir__http_put(&cookie, "="));
     COIR_TRY(coir__http_put(&cookie, value));
     COIR_TRY(put_cookie(&cookie, opts != NULL ? opts : &defaults,
-                        request->connection->app->opts.tls != NULL));
+                        strcmp(coir_http_request_scheme(request), "https") == 0));
     return coir_http_reply_header_add(request, "Set-Cookie", coir_buffer_text(&cookie));
 }
 
