@@ -136,6 +136,8 @@ int coir_http_failure_status(const coir_http_request *request, int code)
 static int fail_without_route(coir_http_request *request)
 {
     COIR_AUTO(coir_buffer) allowed = {0};
+    if (strcmp(request->head.target, "*") == 0) /* the server as a whole: it is there */
+        return coir_http_reply(request, 204, NULL, NULL, 0);
     request->depth = 1;
     (void)coir__http_router_find(request, request->connection->app->root, &allowed);
     if (allowed.length > 0) {
@@ -184,8 +186,6 @@ static int handle(coir_http_request *request)
     int r = coir__http_request_split(request);
     if (r < 0)
         return r;
-    if (strcmp(request->head.target, "*") == 0) /* the server as a whole: it is there */
-        return coir_http_reply(request, 204, NULL, NULL, 0);
     request->app = app;
     request->at = 0;
     request->levels[0] = (struct coir__http_level){app, 0};
