@@ -361,3 +361,71 @@ COIR_TEST_TAGGED(an_idle_connection_holds_no_task, "no_torture,real_clock")
         coir_stream_close(COIR_TAKE(clients[i]));
     COIR_EXPECT_OK(coir_group_wait(&group));
 }
+
+/* ---- both at once ---- */
+
+/* A stream of requests, of which each but the first is read while the time for it runs out. */
+struct late {
+    const char *const *requests;
+    size_t next;
+    coir_buffer said;
+};
+
+static int read_late(void *state, void *data, size_t size, size_t *ret_n)
+{
+    struct late *late = state;
+    const char *text = late->requests[late->next];
+    if (text == NULL)
+        return 0;
+    if (late->next++ > 0) {
+        COIR_SHIELD(COIR_SEC(1));
+        COIR_TRY(coir_sleep(COIR_MS(60)));
+    }
+    *ret_n = strlen(text);
+    COIR_EXPECT_LT(*ret_n, size);
+    memcpy(data, text, *ret_n);
+    return 1;
+}
+
+static int write_late(void *state, const struct iovec *vectors, size_t count, size_t *ret_n)
+{
+    struct late *late = state;
+    *ret_n = 0;
+    for (size_t i = 0; i < count; i++) {
+        COIR_TRY(coir_buffer_append(&late->said, vectors[i].iov_base, vectors[i].iov_len));
+        *ret_n += vectors[i].iov_len;
+    }
+    return 0;
+}
+
+static int shutdown_late(void *state)
+{
+    (void)state;
+    return 0;
+}
+
+static void close_late(void *state, bool abrupt)
+{
+    (void)state;
+    (void)abrupt;
+}
+
+COIR_TEST_TAGGED(a_request_that_comes_as_the_time_for_it_ends_is_answered, "no_torture")
+{
+    static const coir_stream_ops ops = {.name = "late",
+                                        .read = read_late,
+                                        .write = write_late,
+                                        .shutdown = shutdown_late,
+                                        .close = close_late};
+    static const char *const requests[] = {GET("/"), GET("/"), GET("/"), NULL};
+    struct late late = {.requests = requests};
+    COIR_AUTO(coir_http_app) *app = NULL;
+    coir_stream *stream;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){0}, &app));
+    coir_http_app_get(app, "/", hello);
+    COIR_REQUIRE_OK(coir_stream_open(&ops, &late, &stream));
+    COIR_EXPECT_OK(coir_http_app_serve_stream(app, stream));
+    COIR_EXPECT_STR(coir_buffer_text(&late.said),
+                    OK("6", "hello\n") OK("6", "hello\n") OK("6", "hello\n"));
+    coir_buffer_close(&late.said);
+}

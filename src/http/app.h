@@ -280,6 +280,10 @@ bool coir__http_request_finish(coir_http_request *request);
 /* Lets the time between requests end after limit; COIR_FOREVER: not at all. */
 void coir__http_bound(coir_http_request *request, coir_time limit);
 
+/* Takes that limit away behind a call that gave result. One that has won against the limit, and
+ * comes back when that is over, goes on without it: the time begins anew. */
+void coir__http_unbound(coir_http_request *request, int result);
+
 /* Sends what was gathered. Returns 0 or a code. */
 int coir__http_flush(coir_http_request *request);
 

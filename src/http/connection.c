@@ -294,7 +294,7 @@ static int wait_for_first(coir_http_request *request, coir_time limit, coir_byte
 {
     coir__http_bound(request, limit);
     int r = coir_stream_peek(request->connection->stream, 1, ret_bytes);
-    coir__http_bound(request, COIR_FOREVER);
+    coir__http_unbound(request, r);
     return r == -ETIME && coir_scope_expired(request->between) ? -ETIMEDOUT : r;
 }
 

@@ -52,12 +52,23 @@ void coir__http_bound(coir_http_request *request, coir_time limit)
         return; /* it is over, as the next call says */
 }
 
+void coir__http_unbound(coir_http_request *request, int result)
+{
+    coir_scope *between = request->between;
+    if (result < 0 || !coir_scope_expired(between)) {
+        coir__http_bound(request, COIR_FOREVER);
+        return;
+    }
+    coir_scope_leave(between);
+    (void)coir_scope_enter(between, COIR_FOREVER, COIR_SITE("between"));
+}
+
 /* The same between requests, which takes no timer. */
 static int write_between(coir_http_request *request, const struct iovec *vectors, size_t count)
 {
     coir__http_bound(request, request->connection->app->opts.stall_limit);
     int r = coir_stream_write_vectors(request->connection->stream, vectors, count);
-    coir__http_bound(request, COIR_FOREVER);
+    coir__http_unbound(request, r);
     return sent(request, request->between, r);
 }
 
