@@ -2,8 +2,9 @@
  *
  *     http [CERTIFICATE KEY]     says PORT n, and serves until it is ended
  *
- * /hello, /echo (the body comes back), /slow (a second), /pieces (bit by bit), /files/ (what is in
- * the directory where it was started).
+ * /hello, /echo (the body comes back), /slow (a second), /pieces (bit by bit), /form (its values),
+ * /cookie (the one that it set), /events (three), /files/ (what is in the directory where it was
+ * started).
  */
 #include <stdio.h>
 #include <string.h>
@@ -44,6 +45,32 @@ static int pieces(coir_http_request *request)
     return 0;
 }
 
+static int form(coir_http_request *request)
+{
+    const char *name = "", *text = "";
+    COIR_TRY(coir_http_request_form(request, "name", &name));
+    COIR_TRY(coir_http_request_form(request, "text", &text));
+    return coir_http_reply_text(request, 200, "%s says: %s\n", name, text);
+}
+
+static int cookie(coir_http_request *request)
+{
+    const char *value = coir_http_request_cookie(request, "seen");
+    COIR_TRY(coir_http_reply_cookie(request, "seen", "yes", NULL));
+    return coir_http_reply_text(request, 200, "%s\n", value != NULL ? value : "no");
+}
+
+static int events(coir_http_request *request)
+{
+    for (int i = 1; i <= 3; i++) {
+        char id[8];
+        (void)snprintf(id, sizeof id, "%d", i);
+        COIR_TRY(coir_http_reply_event(request, "tick", id, "first line\nsecond line"));
+        COIR_TRY(coir_sleep(COIR_MS(5)));
+    }
+    return 0;
+}
+
 static int serve(void *arg)
 {
     (void)arg;
@@ -60,6 +87,9 @@ static int serve(void *arg)
     coir_http_app_route(app, NULL, "/echo", echo);
     coir_http_app_get(app, "/slow", slow);
     coir_http_app_get(app, "/pieces", pieces);
+    coir_http_app_post(app, "/form", form);
+    coir_http_app_get(app, "/cookie", cookie);
+    coir_http_app_get(app, "/events", events);
     coir_http_app_static(app, "/files", ".");
     COIR_AUTO(coir_listener) *listener = NULL;
     char address[COIR_ADDRESS_TEXT];

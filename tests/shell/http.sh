@@ -31,6 +31,10 @@ try_all() {
     shift
     expect get 'hello, GET' "$@" "$url/hello"
     expect head '' "$@" -I -o /dev/null "$url/hello"
+    for method in POST PUT PATCH DELETE OPTIONS; do
+        expect "$method" 'some body' "$@" -X "$method" -d 'some body' "$url/echo"
+    done
+    expect 'HTTP/1.0' 'hello, GET 0' "$@" -0 -w '%{num_connects}' -o "$work/first" "$url/hello" -w ' 0' "$url/hello"
     expect missing '404' "$@" -o /dev/null -w '%{http_code}' "$url/nowhere"
     expect kept '1 0 0 ' "$@" -o /dev/null -o /dev/null -o /dev/null -w '%{num_connects} ' \
         "$url/hello" "$url/echo" "$url/pieces"
