@@ -247,7 +247,7 @@ COIR_TEST_TAGGED(a_place_is_free_when_its_connection_is_closed, "fifo")
 
 COIR_TEST(many_keys)
 {
-    char key[16];
+    char key[24];
     struct world world = {0};
     COIR_AUTO(coir_pool) *pool = NULL;
     COIR_REQUIRE_OK(open_pool(&world, (coir_pool_opts){.max = 400, .idle = COIR_SEC(5)}, &pool));
