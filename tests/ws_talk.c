@@ -21,10 +21,10 @@ COIR_TEST(messages_both_ways)
         COIR_REQUIRE_OK(expect_message(ws, COIR_TEXT, "hello", 5));
         COIR_REQUIRE_OK(coir_ws_send_text(ws, "%d %s", 1, "one"));
         COIR_REQUIRE_OK(expect_message(ws, COIR_TEXT, "1 one", 5));
+        COIR_REQUIRE_OK(coir_ws_send(ws, COIR_TEXT, (coir_bytes){NULL, 0}));
+        COIR_REQUIRE_OK(expect_message(ws, COIR_TEXT, "", 0)); /* nothing is left of the last one */
         COIR_REQUIRE_OK(coir_ws_send(ws, COIR_BINARY, B("\0\xff")));
         COIR_REQUIRE_OK(expect_message(ws, COIR_BINARY, "\0\xff", 2));
-        COIR_REQUIRE_OK(coir_ws_send(ws, COIR_TEXT, (coir_bytes){NULL, 0}));
-        COIR_REQUIRE_OK(expect_message(ws, COIR_TEXT, "", 0));
         COIR_REQUIRE_OK(coir_ws_ping(ws));
         COIR_REQUIRE_OK(coir_ws_send_json(ws, json_pack("{si}", "a", 1)));
         json_t *json = NULL;

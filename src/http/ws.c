@@ -484,6 +484,8 @@ static void begin_receiving(coir_ws *ws)
     ws->message.length = 0;
     if (ws->message.capacity > KEPT)
         coir_buffer_close(&ws->message);
+    else if (ws->message.data != NULL)
+        ws->message.data[0] = '\0'; /* the next one may be empty */
 }
 
 static void show(coir_ws *ws, coir_ws_message *ret_message)
