@@ -416,6 +416,127 @@ COIR_TEST(a_server_that_stops_says_so)
     COIR_EXPECT_EQ(seen.open, 0);
 }
 
+/* What a handler cannot send any more, since the peer or the server has said goodbye, is no failure
+ * of its. */
+static int answer_late(coir_http_request *request, coir_ws *ws)
+{
+    coir_ws_message message;
+    (void)request;
+    int r = coir_ws_receive(ws, &message);
+    if (r > 0)
+        r = coir_sleep(COIR_MS(100));
+    return r < 0 ? r : coir_ws_send_text(ws, "late");
+}
+
+static const coir_ws_opts hasty = {.close_limit = COIR_MS(500)};
+
+static int accept_and_answer_late(coir_http_request *request)
+{
+    COIR_AUTO(coir_ws) *ws = NULL;
+    COIR_TRY(coir_ws_accept(request, &hasty, &ws));
+    return answer_late(request, ws);
+}
+
+static int handle_late(coir_ws *ws, const coir_ws_message *message)
+{
+    COIR_TRY(coir_sleep(COIR_MS(100)));
+    return coir_ws_send(ws, message->kind, message->data);
+}
+
+static const coir_ws_handlers late_handlers = {.on_message = handle_late};
+
+COIR_TEST(who_answers_after_the_end_has_not_failed)
+{
+    static const char *const paths[] = {"/task", "/accept", "/handlers"};
+    for (size_t i = 0; i < 2 * COIR_COUNT(paths); i++) {
+        PLACE();
+        coir_http_app_websocket_with(place.app, "/task", answer_late, &hasty);
+        coir_http_app_get(place.app, "/accept", accept_and_answer_late);
+        coir_http_app_websocket_handlers(place.app, "/handlers", &late_handlers, &hasty);
+        OPEN();
+        COIR_AUTO(coir_ws) *ws = NULL;
+        COIR_REQUIRE_OK(coir_ws_connect(place.http, paths[i / 2], NULL, &ws));
+        COIR_REQUIRE_OK(coir_ws_send_text(ws, "a"));
+        if (i % 2 == 0)
+            coir_ws_close(COIR_TAKE(ws));
+        else
+            COIR_REQUIRE_OK(coir_sleep(COIR_MS(10)));
+        coir_http_test_close(COIR_TAKE(place.test));
+    }
+}
+
+/* A socket without a task whose peer does not answer a goodbye is given up in time. */
+struct met {
+    coir_ws *ws;
+    int closed;
+};
+
+static int meet(coir_http_request *request, coir_ws *ws)
+{
+    struct met *met = coir_http_request_state(request);
+    met->ws = ws;
+    coir_ws_set_data(ws, met);
+    return 0;
+}
+
+static int take_a_moment(coir_ws *ws, const coir_ws_message *message)
+{
+    (void)ws;
+    (void)message;
+    return coir_sleep(COIR_MS(20));
+}
+
+static void part(coir_ws *ws)
+{
+    struct met *met = coir_ws_data(ws);
+    met->closed++;
+}
+
+static const coir_ws_handlers patient = {meet, take_a_moment, part, {0}};
+
+/* Over a port: in memory a socket that waits has a task. */
+#define OPEN_PORT()                                                                                \
+    COIR_REQUIRE_OK(                                                                               \
+        coir_http_test_open(place.app, &(coir_http_test_opts){.port = true}, &place.test));        \
+    place.http = coir_http_test_session(place.test)
+
+COIR_TEST(an_idle_socket_is_told_goodbye)
+{
+    for (int by = 0; by < 2; by++) {
+        struct met met = {0};
+        const coir_ws_opts opts = {.heartbeat = COIR_FOREVER, .close_limit = COIR_MS(50)};
+        PLACE(.state = &met);
+        coir_http_app_websocket_handlers(place.app, "/", &patient, &opts);
+        OPEN_PORT();
+        COIR_AUTO(coir_ws) *ws = NULL;
+        COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &ws));
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(20)));
+        if (by == 0)
+            COIR_REQUIRE_OK(coir_ws_shutdown(met.ws, 4000, "enough"));
+        else
+            coir_ws_close(met.ws);
+        COIR_EXPECT_EQ(met.closed, 0);
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(200)));
+        COIR_EXPECT_EQ(met.closed, 1);
+    }
+}
+
+COIR_TEST_TAGGED(a_server_that_stops_under_a_message, "expect_reports")
+{
+    struct met met = {0};
+    PLACE(.state = &met, .grace = COIR_MS(100));
+    coir_http_app_websocket_handlers(place.app, "/", &patient, NULL);
+    OPEN_PORT();
+    COIR_AUTO(coir_ws) *ws = NULL;
+    COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &ws));
+    COIR_REQUIRE_OK(coir_ws_send_text(ws, "a"));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(10)));
+    coir_time began = coir_now();
+    coir_http_test_close(COIR_TAKE(place.test)); /* whose peer does not answer */
+    COIR_EXPECT_LE(coir_now() - began, COIR_SEC(2));
+    COIR_EXPECT_EQ(met.closed, 1);
+}
+
 /* Those who do not hear it are not waited for longer than the grace. */
 COIR_TEST_TAGGED(a_server_that_stops_waits_for_nobody, "expect_reports")
 {
@@ -462,4 +583,43 @@ COIR_TEST(closing_wakes_who_receives)
     coir_ws_close(ws);
     COIR_EXPECT_OK(r);
     COIR_EXPECT_OK(coir_group_wait(&receiving));
+}
+
+/* ---- rooms, and sockets that are being closed ---- */
+
+static int take_no_goodbye(coir_http_request *request, coir_ws *ws)
+{
+    (void)request;
+    (void)ws;
+    return coir_sleep(COIR_SEC(3));
+}
+
+struct late {
+    coir_ws *ws;
+    coir_ws_room *room;
+};
+
+static int join_late(void *arg)
+{
+    const struct late *late = arg;
+    COIR_TRY(coir_sleep(COIR_SEC(1)));
+    return coir_ws_join(late->ws, late->room);
+}
+
+COIR_TEST(who_is_being_closed_stays_in_no_room)
+{
+    PLACE();
+    coir_ws_room room = {0};
+    coir_http_app_websocket(place.app, "/", take_no_goodbye);
+    OPEN();
+    coir_ws *ws = NULL;
+    COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &ws));
+    struct late late = {ws, &room};
+    COIR_GROUP_COLLECT(joining);
+    int r = coir_spawn(&joining, join_late, &late, NULL);
+    coir_ws_close(ws); /* takes some seconds */
+    COIR_REQUIRE_OK(r);
+    COIR_EXPECT_OK(coir_group_wait(&joining));
+    COIR_EXPECT_EQ(coir_ws_room_count(&room), 0);
+    COIR_EXPECT_EQ(coir_ws_broadcast(&room, COIR_TEXT, B("hello"), NULL), 0);
 }

@@ -136,6 +136,7 @@ void coir__ws_release(coir_ws *ws)
 {
     if (--ws->references > 0)
         return;
+    coir__ws_leave_all(ws); /* others may have let it in while it was being closed */
     coir__ws_drop_queue(ws);
     coir__ws_deflate_close(ws->deflate);
     coir__ws_config_release(ws->config);
@@ -602,6 +603,7 @@ void coir__ws_finish(coir_ws *ws, int code)
     coir__ws_leave_all(ws);
     bool good = coir_pending() == 0 && part(ws, code);
     ws->closed = true;
+    coir__ws_forget_goodbye(ws);
     ws->code = OR(ws->code, (uint16_t)COIR_WS_LOST);
     coir_stream *stream = COIR_TAKE(ws->stream);
     if (good)
@@ -618,12 +620,13 @@ void coir_ws_close(coir_ws *ws)
         (void)coir__ws_goodbye(ws, COIR_WS_NORMAL, NULL, 0, true);
         return;
     }
+    int excuse = ws->client ? 0 : coir__ws_excuse(ws);
     coir__ws_finish(ws, COIR_WS_NORMAL);
     if (ws->client) {
         (void)coir_group_close(ws->group);
         coir_free(ws->group);
     } else {
-        coir__ws_detach(ws);
+        coir__ws_detach(ws, excuse);
     }
     coir__ws_release(ws);
 }

@@ -170,6 +170,7 @@ struct coir_ws {
     coir_time close_by;  /* our goodbye must be answered by then; 0: none was said */
     uint32_t utf8;
     uint8_t mask[4];
+    coir_callback overdue; /* of a socket without a task, if timed */
     /* of a server */
     struct coir__http_connection *connection;
     coir_http_request *request;       /* as long as its handler runs */
@@ -191,6 +192,7 @@ struct coir_ws {
     bool pinged : 1;     /* for being silent */
     bool receiving : 1;  /* a task is */
     bool idle : 1;       /* no task of ours is there */
+    bool timed : 1;      /* and a goodbye was said */
     bool shown : 1;      /* message is the program's until the next call */
     bool in_frame : 1;
     bool in_message : 1;
@@ -234,6 +236,9 @@ void coir__ws_finish(coir_ws *ws, int code);
  * failed with. */
 int coir__ws_goodbye(coir_ws *ws, int code, const char *reason, size_t length, bool eagerly);
 
+/* Does not end ws any more when its goodbye is not answered. */
+void coir__ws_forget_goodbye(coir_ws *ws);
+
 /* Answers a ping, in place of the first of many answers that have not been sent yet. Returns 0 or a
  * code. */
 int coir__ws_pong(coir_ws *ws, const void *data, size_t size);
@@ -255,8 +260,12 @@ void coir__ws_go_on(coir_ws *ws);
 /* The server stops. */
 void coir__ws_drain(coir_ws *ws);
 
-/* ws is closed: its connection does not know it any more. */
-void coir__ws_detach(coir_ws *ws);
+/* What a handler may fail with through no fault of its own: what ws has failed with, or that the
+ * peer or the server has said goodbye. Returns a code, or 0. */
+int coir__ws_excuse(const coir_ws *ws);
+
+/* ws is closed: its connection does not know it any more. A failure by excuse is not reported. */
+void coir__ws_detach(coir_ws *ws, int excuse);
 
 /* What a route answers by, of which a copy is made. */
 struct coir__ws_route {

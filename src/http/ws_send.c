@@ -334,6 +334,22 @@ int coir_ws_ping(coir_ws *ws)
     return ws->said ? -COIR_ECLOSED : queue_frame(ws, COIR__WS_PING, "", 0, true);
 }
 
+/* A goodbye has not been answered in time. From the loop. */
+static void overdue(void *arg)
+{
+    coir_ws *ws = arg;
+    ws->timed = false;
+    if (ws->idle)
+        (void)coir__ws_cut(ws, -ETIMEDOUT);
+}
+
+void coir__ws_forget_goodbye(coir_ws *ws)
+{
+    if (ws->timed)
+        (void)coir_callback_cancel(coir_loop_current(), ws->overdue);
+    ws->timed = false;
+}
+
 int coir__ws_goodbye(coir_ws *ws, int code, const char *reason, size_t length, bool eagerly)
 {
     uint8_t payload[COIR__WS_CONTROL] = {(uint8_t)(code >> 8), (uint8_t)code};
@@ -346,10 +362,13 @@ int coir__ws_goodbye(coir_ws *ws, int code, const char *reason, size_t length, b
     /* who waits for the peer does not know of it yet; a wait that is over looks by itself */
     if (ws->waiting != NULL && coir_scope_move(ws->waiting, ws->close_by) == -EINVAL)
         return -EINVAL;
+    if (ws->idle && eagerly) /* its wait for the peer has begun, and is longer; or drain ends it */
+        ws->timed = coir_call_at(coir_loop_current(), ws->close_by, overdue, ws, &ws->overdue) == 0;
     int r = queue_frame(ws, COIR__WS_CLOSE, payload, code != 0 ? 2 + length : 0, eagerly);
     if (r == -ENOMEM) { /* it can be tried again */
         ws->said = false;
         ws->close_by = 0;
+        coir__ws_forget_goodbye(ws);
     }
     return r;
 }

@@ -188,30 +188,37 @@ int coir_ws_accept(coir_http_request *request, const coir_ws_opts *opts, coir_ws
 
 /* ---- ends ---- */
 
-void coir__ws_detach(coir_ws *ws)
+int coir__ws_excuse(const coir_ws *ws)
 {
-    if (ws->request != NULL && ws->failed < 0) /* it is no failure of the handler */
-        (void)coir__http_blame(ws->request, 400, ws->failed);
+    if (ws->failed < 0)
+        return ws->failed;
+    return ws->heard || ws->connection->serving->draining ? -COIR_ECLOSED : 0;
+}
+
+void coir__ws_detach(coir_ws *ws, int excuse)
+{
+    if (ws->request != NULL && excuse < 0)
+        (void)coir__http_blame(ws->request, 400, excuse);
     ws->connection->ws = NULL;
 }
 
-static int ending_code(const coir_ws *ws, int r)
+static int ending_code(const coir_ws *ws, int r, int excuse)
 {
-    if (r < 0 && r != ws->failed)
+    if (r < 0 && r != excuse)
         return COIR_WS_FAILED;
     return ws->connection->serving->draining ? COIR_WS_GOING_AWAY : COIR_WS_NORMAL;
 }
 
-/* Ends a socket of the server's. Returns r, or 0 if the peer was the cause. */
+/* Ends a socket of the server's. Returns r, or 0 if that is excused. */
 static int end_socket(coir_ws *ws, int r)
 {
-    int failed = ws->failed;
-    coir__ws_finish(ws, ending_code(ws, r));
+    int excuse = coir__ws_excuse(ws);
+    coir__ws_finish(ws, ending_code(ws, r, excuse));
     if (ws->handlers != NULL && ws->handlers->on_close != NULL)
         ws->handlers->on_close(ws);
-    coir__ws_detach(ws);
+    coir__ws_detach(ws, excuse);
     coir__ws_release(ws);
-    return r < 0 && r == failed ? 0 : r;
+    return r < 0 && r == excuse ? 0 : r;
 }
 
 /* ---- sockets with handlers ---- */
@@ -229,7 +236,7 @@ static void report(int code)
 static void end_with_connection(coir_ws *ws, int r)
 {
     struct coir__http_connection *connection = ws->connection;
-    if (r < 0 && r != ws->failed && coir_pending() == 0)
+    if (r < 0 && r != coir__ws_excuse(ws) && coir_pending() == 0)
         report(r);
     (void)end_socket(ws, r);
     coir__http_close_connection(connection);
@@ -276,7 +283,7 @@ static int serve_socket(void *arg)
     if (ws->stream != NULL && coir_pending() == 0)
         r = coir_stream_was_idle(ws->stream) ? coir__ws_beat(ws) : serve_messages(ws);
     bool goes_on = ws->stream != NULL && !ws->heard && r >= 0;
-    if (goes_on)
+    if (goes_on && coir_pending() == 0) /* a group that is cancelled would start it at once */
         r = go_idle(ws);
     if (!ws->idle)
         end_with_connection(ws, r);
