@@ -379,6 +379,62 @@ COIR_TEST(a_page_at_the_same_path)
     COIR_EXPECT_STR(body.data, "a page");
 }
 
+static int keep_receiving(void *arg)
+{
+    coir_ws *ws = arg;
+    coir_ws_message message;
+    COIR_DEADLINE(COIR_SEC(100));
+    while (coir_ws_receive(ws, &message) > 0)
+        ;
+    COIR_EXPECT_EQ(coir_ws_close_code(ws), COIR_WS_GOING_AWAY);
+    coir_ws_close(ws);
+    return 0;
+}
+
+static int send_on_and_on(coir_http_request *request, coir_ws *ws)
+{
+    static const char data[5000];
+    (void)request;
+    for (;;)
+        COIR_TRY(coir_ws_send(ws, COIR_BINARY, (coir_bytes){data, sizeof data}));
+}
+
+static int accept_and_send(coir_http_request *request)
+{
+    COIR_AUTO(coir_ws) *ws = NULL;
+    COIR_TRY(coir_ws_accept(request, NULL, &ws));
+    return send_on_and_on(request, ws);
+}
+
+/* A peer that goes, and a server that stops, are no failure of who sends: nothing is reported. */
+COIR_TEST(sending_to_nobody)
+{
+    PLACE();
+    coir_http_app_websocket(place.app, "/a", send_on_and_on);
+    coir_http_app_get(place.app, "/b", accept_and_send);
+    OPEN();
+    for (int i = 0; i < 2; i++) {
+        COIR_AUTO(coir_ws) *ws = NULL;
+        coir_ws_message message;
+        COIR_REQUIRE_OK(coir_ws_connect(place.http, i == 0 ? "/a" : "/b", NULL, &ws));
+        COIR_REQUIRE_OK(coir_ws_receive(ws, &message));
+        COIR_DEADLINE(0); /* so that it is cut */
+        coir_ws_close(COIR_TAKE(ws));
+    }
+    coir_ws *ws;
+    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(1)));
+    COIR_REQUIRE_OK(coir_ws_connect(place.http, "/a", NULL, &ws));
+    COIR_GROUP(receiving);
+    const coir_spawn_opts eager = {.eager = true};
+    int r = coir_spawn_with(&receiving, keep_receiving, ws, &eager, NULL);
+    if (r < 0)
+        coir_ws_close(ws);
+    COIR_REQUIRE_OK(r);
+    COIR_REQUIRE_OK(coir_yield());
+    coir_http_test_close(COIR_TAKE(place.test));
+    COIR_REQUIRE_OK(coir_group_wait(&receiving));
+}
+
 /* ---- the end of a server ---- */
 
 static int keep_open(void *arg)
@@ -572,6 +628,7 @@ COIR_TEST(closing_wakes_who_receives)
     OPEN();
     coir_ws *ws = NULL;
     COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &ws));
+    COIR_DEADLINE(COIR_SEC(100));
     COIR_GROUP(receiving);
     coir_ws_message message;
     const coir_spawn_opts eager = {.eager = true};

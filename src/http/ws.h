@@ -177,6 +177,7 @@ struct coir_ws {
     const coir_ws_handlers *handlers; /* NULL: it has a task of its own */
     unsigned references;
     int failed; /* what calls give from now on */
+    int unsent; /* what the last send has failed with that could not reach the peer */
     uint32_t received, sent, skipped;
     uint16_t code;   /* of the peer's goodbye */
     uint8_t kind;    /* of the message that is received */
@@ -260,8 +261,8 @@ void coir__ws_go_on(coir_ws *ws);
 /* The server stops. */
 void coir__ws_drain(coir_ws *ws);
 
-/* What a handler may fail with through no fault of its own: what ws has failed with, or that the
- * peer or the server has said goodbye. Returns a code, or 0. */
+/* What a handler may fail with through no fault of its own: what ws has failed with, that the peer
+ * takes nothing more, or that it or the server has said goodbye. Returns a code, or 0. */
 int coir__ws_excuse(const coir_ws *ws);
 
 /* ws is closed: its connection does not know it any more. A failure by excuse is not reported. */

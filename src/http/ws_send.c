@@ -46,6 +46,8 @@ static int write_bounded(coir_ws *ws, const struct iovec *vectors, size_t count)
     coir_scope_leave(&stall);
     if (r == -ETIME && coir_scope_expired(&stall))
         return coir__ws_cut(ws, coir_fail(-ETIMEDOUT, "the peer takes nothing in"));
+    if (r == -EPIPE || r == -ECONNRESET || r == -COIR_ETLS || r == -COIR_ETRUNCATED)
+        ws->unsent = r; /* what the peer has sent before can still be read */
     return r == -COIR_ECLOSED && ws->failed < 0 ? ws->failed : r;
 }
 

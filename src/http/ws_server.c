@@ -192,6 +192,8 @@ int coir__ws_excuse(const coir_ws *ws)
 {
     if (ws->failed < 0)
         return ws->failed;
+    if (ws->unsent < 0)
+        return ws->unsent;
     return ws->heard || ws->connection->serving->draining ? -COIR_ECLOSED : 0;
 }
 
