@@ -15,7 +15,8 @@ OUT = ROOT / "build" / "bench"
 BIN = OUT / "bin"
 FLOORS = ("switch_floor", "chan_floor", "job_floor", "process_floor", "timer_floor", "sleep_floor", "startup_floor")
 OURS = ("coir-bench-core", "coir-bench-startup", "coir-bench-echo", "coir-bench-files", "coir-bench-tls",
-        "coir-bench-udp_echo", "coir-bench-workers", "coir-bench-http", "coir-bench-core-static",
+        "coir-bench-udp_echo", "coir-bench-workers", "coir-bench-http", "coir-bench-client",
+        "coir-bench-core-static",
         "coir-bench-startup-static", "pulse")
 PACKAGES = {
     "echo_uring": ["liburing-dev"],
@@ -166,6 +167,7 @@ def build_all():
     compile_c("files_floor", ["floors/files_floor.c"], "-luring")
     compile_c("tls_epoll", ["floors/tls_epoll.c"], "-lssl", "-lcrypto")
     compile_c("udp_epoll", ["floors/udp_epoll.c"])
+    compile_c("client_epoll", ["floors/client_epoll.c"])
     compile_c("workers_floor", ["floors/workers_floor.c"], "-pthread")
     compile_c("echo_load", ["load/echo_load.c"])
     compile_c("tls_load", ["load/tls_load.c"], "-lssl", "-lcrypto")

@@ -40,6 +40,7 @@ class Case:
     sets: tuple = ("core",)
     rounds: int = 5
     kind: str = "run"  # run; launch: started by bench/launch.c, which prints the result; size: of the library; serve;
+    # client: called with the port of a floor's server;
     # pulse: bench/pulse.py runs Pulse
     per_backend: bool = False  # one row for each backend, because it matters; {backend} stands in its floor's name
     load: Load | None = None  # what a server gets to do
@@ -139,6 +140,10 @@ CASES = (
     http("json/64/cpu_ns", "cpu_ns", 64, "/json", floor=None),
     http("file10k/64/cpu_ns", "cpu_ns", 64, "/files/10k", floor=None),
     http("https/64/cpu_ns", "cpu_ns", 64, "tls", server="https", floor="tls_epoll", floor_ratio=1.05),
+    Case("client/get", (
+        Metric("client/get/cpu_ns", "ns", target=7500, floor_ratio=1.4),
+        Metric("client/get/rate", "/s", "higher", target=130000, floor_ratio=0.9),
+    ), "client_epoll", ("http",), kind="client", per_backend=True, program="client"),
     http("idle/http_b", "idle_b", 8000, "idle", floor=None, target=300),
     websocket("ws_echo/50/cpu_ns", "cpu_ns", 50, "echo", "/ws", target=5200, floor_ratio=1.1),
     websocket("ws_broadcast/500/cpu_ns", "cpu_ns", 500, "room", "/ws_room", target=4000, floor_ratio=1.07),

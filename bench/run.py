@@ -53,6 +53,8 @@ class Program:
 
     def run(self, case):
         env = {**os.environ, **self.env}
+        if case.kind == "client":
+            return servers.ask([BIN / "echo_epoll", "http"], self.command, env)
         if case.load:
             return servers.serve(BIN / case.load.program, case.load, self.command, env)
         return subprocess.run(self.command, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=env,

@@ -3,7 +3,7 @@
 A server says `PORT n` on its standard output when it listens on 127.0.0.1, and serves until it is killed. The load
 generator (bench/load) knows its process id, reads its CPU clock at both ends of the time that it counts, and prints the
 results. Server and load are on one cpu when CPU time per message is measured: no wake-ups between cpus, and the ratios
-hold still. For a rate each has its own. Called by run.py.
+hold still. For a rate each has its own, and so has a client that is measured. Called by run.py.
 """
 import os
 import resource
@@ -56,6 +56,21 @@ def serve(program, load, command, env):
         if status == 2:
             return subprocess.CompletedProcess(command, 2, "", "")
         raise
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def ask(server_command, command, env):
+    """Starts a server, on the last cpu, and runs the client `command` against it, on the first, with the port behind it.
+
+    Returns the exit status and the output of the client.
+    """
+    server = subprocess.Popen(server_command, stdout=subprocess.PIPE, text=True, preexec_fn=pinned(CPUS[-1]))
+    try:
+        return subprocess.run([*command, wait_for_port(server)], capture_output=True, text=True, timeout=LIMIT_S,
+                              check=False, env=env, preexec_fn=pinned(CPUS[0]))
     finally:
         server.kill()
         server.wait()

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -286,6 +287,39 @@ func serveHTTP() {
 	panic(http.Serve(listener, nil))
 }
 
+// 64 goroutines that ask a server at a port again and again, by one client that keeps their connections.
+func benchClient(name string) {
+	const tasks, requests = 64, 100000
+	transport := &http.Transport{MaxIdleConnsPerHost: tasks, MaxIdleConns: tasks, DisableCompression: true}
+	client := &http.Client{Transport: transport}
+	ask := func(total int) {
+		var group sync.WaitGroup
+		for task := 0; task < tasks; task++ {
+			group.Add(1)
+			go func() {
+				defer group.Done()
+				for i := 0; i < total/tasks; i++ {
+					response, err := client.Get("http://127.0.0.1:" + os.Args[2] + "/")
+					if err != nil {
+						panic(err)
+					}
+					body, err := io.ReadAll(response.Body)
+					if err != nil || len(body) != 13 {
+						panic("another answer")
+					}
+					response.Body.Close()
+				}
+			}()
+		}
+		group.Wait()
+	}
+	ask(10 * tasks)
+	cpu, start := cpuSeconds(), time.Now()
+	ask(requests)
+	result(name+"/rate", requests/time.Since(start).Seconds(), "/s")
+	result(name+"/cpu_ns", (cpuSeconds()-cpu)*1e9/requests, "ns")
+}
+
 func main() {
 	switch name := os.Args[1]; name {
 	case "switch/2":
@@ -314,6 +348,8 @@ func main() {
 		echo()
 	case "http", "http_close":
 		serveHTTP()
+	case "client/get":
+		benchClient(name)
 	case "files/small_us":
 		benchSmallFiles(name)
 	case "files/big_gbs":

@@ -212,6 +212,37 @@ async fn http() {
     server.await.unwrap();
 }
 
+// 64 tasks that ask a server at a port again and again, by one client that keeps their connections.
+async fn bench_client(name: &str) {
+    const TASKS: usize = 64;
+    const REQUESTS: usize = 100_000;
+    let port = std::env::args().nth(2).unwrap();
+    let url: hyper::Uri = format!("http://127.0.0.1:{}/", port).parse().unwrap();
+    let client = hyper::Client::builder().pool_max_idle_per_host(TASKS).build_http::<Body>();
+    for requests in [10 * TASKS, REQUESTS] {
+        let (cpu, start) = (cpu_s(), Instant::now());
+        let mut tasks = Vec::new();
+        for _ in 0..TASKS {
+            let (client, url) = (client.clone(), url.clone());
+            tasks.push(tokio::spawn(async move {
+                for _ in 0..requests / TASKS {
+                    let response = client.get(url.clone()).await.unwrap();
+                    let body = hyper::body::to_bytes(response.into_body()).await.unwrap();
+                    assert!(body.len() == 13);
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        if requests == REQUESTS {
+            let count = REQUESTS as f64;
+            result(&format!("{}/rate", name), count / start.elapsed().as_secs_f64(), "/s");
+            result(&format!("{}/cpu_ns", name), (cpu_s() - cpu) * 1e9 / count, "ns");
+        }
+    }
+}
+
 async fn start_up() {
     tokio::spawn(async { println!("{}", clock_ns(libc::CLOCK_MONOTONIC)) })
         .await
@@ -231,6 +262,7 @@ async fn run(name: &str) {
         "sleepers/1m" => bench_sleepers().await,
         "echo" => tokio::spawn(echo()).await.unwrap(),
         "http" | "http_close" => http().await,
+        "client/get" => bench_client(name).await,
         "startup/ms" => start_up().await,
         _ => std::process::exit(2),
     }
