@@ -225,7 +225,7 @@ static int accept_all(void *arg)
         COIR_TRY(coir_listener_accept(door->listener, &stream));
         app->stats.accepted++;
         /* it is closed when there is no memory for it, or its client has too many */
-        (void)coir__http_connect(app, door->serving, stream);
+        (void)coir__http_connect(door->serving, stream);
     }
 }
 
@@ -269,7 +269,8 @@ static int start_services(coir_http_app *app, coir_group *services, coir_group *
  * Services are there until the last request has ended. */
 static int run(coir_http_app *app, coir_listener *const *listeners, size_t count)
 {
-    struct coir__http_serving serving = {.places.value = app->opts.connections, .limited = true};
+    struct coir__http_serving serving = {
+        .app = app, .places.value = app->opts.connections, .limited = true};
     struct door doors[SITES];
     coir_group services;
     COIR_TRY(coir_group_init(&serving.requests, COIR_REPORT));
@@ -377,13 +378,13 @@ int coir_http_app_serve_stream(coir_http_app *app, coir_stream *stream)
         coir_stream_abort(stream);
         return r < 0 ? r : -EINVAL;
     }
-    struct coir__http_serving serving = {0};
+    struct coir__http_serving serving = {.app = app};
     r = coir_group_init(&serving.requests, COIR_REPORT);
     if (r < 0) {
         coir_stream_abort(stream);
         return r;
     }
-    r = coir__http_connect(app, &serving, stream);
+    r = coir__http_connect(&serving, stream);
     if (r == 0)
         r = coir_group_wait(&serving.requests);
     drain(app, &serving);

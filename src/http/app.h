@@ -141,6 +141,7 @@ struct coir__http_list {
 
 /* One call that serves: what a listener accepts, or one stream. */
 struct coir__http_serving {
+    coir_http_app *app;
     coir_group requests;                 /* the tasks of its connections */
     coir_semaphore places;               /* for connections, if limited */
     struct coir__http_list active, idle; /* connections with a task, and without */
@@ -153,13 +154,11 @@ struct coir__http_serving {
 
 struct coir__http_connection {
     struct coir__http_connection *next, *previous; /* in its list */
-    coir_http_app *app;
     struct coir__http_serving *serving;
     struct coir__http_client *client; /* NULL: it is not counted */
     coir_stream *stream;              /* NULL: it was closed while nobody was there */
-    unsigned requests;                /* that were answered */
-    coir_time patience;               /* how long it may be without a request */
     coir_ws *ws;                      /* that it has become; NULL: it speaks HTTP */
+    unsigned requests;                /* that were answered */
     bool secured;                     /* its TLS handshake is done, or it has none */
     bool placed;                      /* it has one of the places */
     bool idle;                        /* it is in that list */
@@ -167,7 +166,7 @@ struct coir__http_connection {
 
 /* Takes over a connection; if serving is limited, when its client may have one more and there is a
  * place for it. The task that serves it belongs to serving. When it fails the stream is closed. */
-int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, coir_stream *stream);
+int coir__http_connect(struct coir__http_serving *serving, coir_stream *stream);
 
 /* Closes what is left of a connection, and frees it. */
 void coir__http_close_connection(struct coir__http_connection *connection);

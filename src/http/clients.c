@@ -161,7 +161,7 @@ static bool is_proxy(const coir_http_app *app, const struct coir__http_key *key)
 static bool is_believed(const coir_http_request *request, enum kind *ret_kind,
                         struct coir__http_key *ret_key)
 {
-    const coir_http_app *app = request->connection->app;
+    const coir_http_app *app = request->connection->serving->app;
     *ret_kind = peer_of(request->connection->stream, ret_key);
     return *ret_kind == UNIX ? app->unix_proxy : *ret_kind == ADDRESS && is_proxy(app, ret_key);
 }
@@ -231,7 +231,7 @@ static void take_parameter(const char *name, const char **word, size_t *length)
 
 const char *coir_http_request_client(coir_http_request *request)
 {
-    const coir_http_app *app = request->connection->app;
+    const coir_http_app *app = request->connection->serving->app;
     bool forwarded = app->opts.forwarded;
     enum kind kind;
     struct coir__http_key key = {0}, next;
@@ -261,7 +261,7 @@ const char *coir_http_request_client(coir_http_request *request)
 
 const char *coir_http_request_scheme(coir_http_request *request)
 {
-    const coir_http_app *app = request->connection->app;
+    const coir_http_app *app = request->connection->serving->app;
     bool forwarded = app->opts.forwarded, secure = app->opts.tls != NULL;
     enum kind kind;
     struct coir__http_key key;
@@ -296,7 +296,7 @@ static void count(struct coir__http_clients *clients, struct coir__http_connecti
 {
     struct coir__http_key key;
     if (connection->client != NULL || peer_of(connection->stream, &key) != ADDRESS ||
-        is_proxy(connection->app, &key))
+        is_proxy(connection->serving->app, &key))
         return;
     if (!is_mapped(&key))
         memset(key.bytes + 8, 0, 8);
@@ -333,7 +333,7 @@ static bool begin_counting(struct coir__http_serving *serving)
 bool coir__http_client_enters(struct coir__http_connection *connection)
 {
     struct coir__http_serving *serving = connection->serving;
-    size_t most = connection->app->opts.client_connections;
+    size_t most = connection->serving->app->opts.client_connections;
     if (serving->clients == NULL && (serving->connections <= most || !begin_counting(serving)))
         return true;
     count(serving->clients, connection);

@@ -136,7 +136,7 @@ static bool is_usual(const char *type)
 
 static bool may_be_packed(coir_http_request *request, const char *type)
 {
-    const coir_http_app_opts *opts = &request->connection->app->opts;
+    const coir_http_app_opts *opts = &request->connection->serving->app->opts;
     const char *control = coir__http_reply_get(request, "Cache-Control");
     const char *own = coir__http_reply_get(request, "Content-Type");
     type = own != NULL ? own : type;
@@ -163,7 +163,7 @@ static int put_vary(coir_http_request *request)
 int coir__http_choose(coir_http_request *request, int status, const char *type, uint64_t size,
                       enum coir__http_coding *ret_coding)
 {
-    const coir_http_app_opts *opts = &request->connection->app->opts;
+    const coir_http_app_opts *opts = &request->connection->serving->app->opts;
     unsigned quality[COIR__HTTP_CODINGS];
     *ret_coding = COIR__HTTP_PLAIN;
     if (request->packing < 0 || (request->packing == 0 && !opts->compress) || size == 0 ||

@@ -28,7 +28,7 @@ static struct coir__http_list *list_of(const struct coir__http_connection *conne
 static void enter_list(struct coir__http_connection *connection, bool idle)
 {
     connection->idle = idle;
-    connection->app->stats.idle += idle;
+    connection->serving->app->stats.idle += idle;
     struct coir__http_list *list = list_of(connection);
     connection->previous = NULL;
     connection->next = list->first;
@@ -39,7 +39,7 @@ static void enter_list(struct coir__http_connection *connection, bool idle)
 static void leave_list(struct coir__http_connection *connection)
 {
     struct coir__http_list *list = list_of(connection);
-    connection->app->stats.idle -= connection->idle;
+    connection->serving->app->stats.idle -= connection->idle;
     *(connection->previous != NULL ? &connection->previous->next : &list->first) = connection->next;
     *(connection->next != NULL ? &connection->next->previous : &list->last) = connection->previous;
 }
@@ -49,7 +49,7 @@ void coir__http_close_connection(struct coir__http_connection *connection)
     struct coir__http_serving *serving = connection->serving;
     leave_list(connection);
     serving->connections--;
-    connection->app->stats.connections--;
+    connection->serving->app->stats.connections--;
     if (connection->client != NULL || serving->clients != NULL)
         coir__http_client_leaves(connection);
     coir_stream_close(connection->stream);
@@ -60,7 +60,7 @@ void coir__http_close_connection(struct coir__http_connection *connection)
 
 static coir_http_request *take_request(struct coir__http_connection *connection)
 {
-    coir_http_app *app = connection->app;
+    coir_http_app *app = connection->serving->app;
     coir_http_request *request = COIR_TAKE(app->spare);
     if (request == NULL)
         request = coir_calloc(1, sizeof *request);
@@ -139,7 +139,7 @@ static int fail_without_route(coir_http_request *request)
     if (strcmp(request->head.target, "*") == 0) /* the server as a whole: it is there */
         return coir_http_reply(request, 204, NULL, NULL, 0);
     request->depth = 1;
-    (void)coir__http_router_find(request, request->connection->app->root, &allowed);
+    (void)coir__http_router_find(request, request->connection->serving->app->root, &allowed);
     if (allowed.length > 0) {
         COIR_TRY(coir_http_reply_header(request, "Allow", coir_buffer_text(&allowed)));
         return coir__http_blame(request, 405, -EOPNOTSUPP);
@@ -182,7 +182,7 @@ int coir_http_next(coir_http_request *request)
 /* Finds out who answers, and lets him. */
 static int handle(coir_http_request *request)
 {
-    coir_http_app *app = request->connection->app;
+    coir_http_app *app = request->connection->serving->app;
     int r = coir__http_request_split(request);
     if (r < 0)
         return r;
@@ -219,7 +219,7 @@ static int watch_client(void *arg)
 
 static int handle_watched(coir_http_request *request)
 {
-    const coir_http_app_opts *opts = &request->connection->app->opts;
+    const coir_http_app_opts *opts = &request->connection->serving->app->opts;
     if ((!opts->cancel_on_disconnect && !opts->cancel_on_end) || !request->body.over)
         return handle(request);
     COIR_SCOPE(scope, COIR_FOREVER);
@@ -250,7 +250,7 @@ static void give_up(coir_http_request *request)
 static bool answer(coir_http_request *request)
 {
     struct coir__http_connection *connection = request->connection;
-    coir_http_app *app = connection->app;
+    coir_http_app *app = connection->serving->app;
     request->began = app->opts.log != NULL ? coir_now() : 0; /* a look at the clock is not free */
     request->head_only = coir__http_is_method(request->head.method, "HEAD");
     request->mark = request->out.length;
@@ -278,6 +278,13 @@ static bool answer(coir_http_request *request)
 }
 
 /* ---- the next request ---- */
+
+/* How long it may be without a request. */
+static coir_time patience_of(const struct coir__http_connection *connection)
+{
+    const coir_http_app *app = connection->serving->app;
+    return connection->requests > 0 ? app->opts.idle_limit : app->opts.head_limit;
+}
 
 /* Waits until least bytes are there. Returns as coir_stream_peek. */
 static int wait_for(coir_http_request *request, size_t least, coir_time limit,
@@ -328,16 +335,16 @@ static int wait_for_more(coir_http_request *request, coir_time until, coir_bytes
  * 1; 0 when nothing has come; a code when the connection is at its end. */
 static int read_head(coir_http_request *request, bool first, size_t *left)
 {
-    const coir_http_app *app = request->connection->app;
+    const coir_http_app *app = request->connection->serving->app;
     coir_bytes bytes;
     size_t size = 0;
     int status = 0;
     const char *wrong = NULL;
     if (*left == 0 || request->out.length >= GATHERED)
         COIR_TRY(coir__http_flush(request));
-    int r = *left > 0
-                ? coir_stream_peek(request->connection->stream, 1, &bytes)
-                : wait_for_first(request, first ? request->connection->patience : MOMENT, &bytes);
+    int r = *left > 0 ? coir_stream_peek(request->connection->stream, 1, &bytes)
+                      : wait_for_first(request, first ? patience_of(request->connection) : MOMENT,
+                                       &bytes);
     if (r == -ETIMEDOUT && !first)
         return 0;
     coir_time until = 0; /* not known before some of it is missing */
@@ -361,7 +368,7 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
     }
     if (status == 0)
         return r == 0 ? -COIR_EEOF : r;
-    request->connection->app->stats.refused++;
+    request->connection->serving->app->stats.refused++;
     request->head.method = "GET"; /* of which nothing is known */
     request->head.headers[0] = (coir_http_header){0};
     request->head_only = false;
@@ -400,18 +407,16 @@ static int secure(struct coir__http_connection *connection)
     if (connection->secured)
         return 0;
     connection->secured = true;
-    return coir_tls_accept(connection->app->opts.tls, COIR_TAKE(connection->stream),
+    return coir_tls_accept(connection->serving->app->opts.tls, COIR_TAKE(connection->stream),
                            &connection->stream);
 }
 
 static int serve_connection(void *arg);
 
-static int go_idle(struct coir__http_connection *connection, coir_time limit)
+static int go_idle(struct coir__http_connection *connection)
 {
-    const coir_spawn_opts opts = {.name = "http connection"};
-    COIR_TRY(coir_spawn_on_readable_with(&connection->serving->requests, connection->stream, limit,
-                                         serve_connection, connection, &opts));
-    connection->patience = limit;
+    COIR_TRY(coir_spawn_on_readable(&connection->serving->requests, connection->stream,
+                                    patience_of(connection), serve_connection, connection));
     leave_list(connection);
     enter_list(connection, true);
     return 0;
@@ -421,7 +426,8 @@ static int go_idle(struct coir__http_connection *connection, coir_time limit)
 static int serve_connection(void *arg)
 {
     struct coir__http_connection *connection = arg;
-    coir_http_app *app = connection->app;
+    coir_http_app *app = connection->serving->app;
+    coir_task_set_name(NULL, "http connection"); /* an idle one has no room for it */
     leave_list(connection);
     enter_list(connection, false);
     bool kept = false;
@@ -439,9 +445,8 @@ static int serve_connection(void *arg)
         coir__ws_go_on(connection->ws);
         return 0;
     }
-    coir_time limit = connection->requests > 0 ? app->opts.idle_limit : app->opts.head_limit;
     bool wanted = !connection->serving->draining && connection->serving->crowded == 0;
-    if (kept && wanted && go_idle(connection, limit) == 0)
+    if (kept && wanted && go_idle(connection) == 0)
         return 0;
     coir__http_close_connection(connection);
     return 0;
@@ -452,7 +457,7 @@ static void evict(struct coir__http_connection *connection)
 {
     leave_list(connection);
     enter_list(connection, false);
-    connection->app->stats.evicted++;
+    connection->serving->app->stats.evicted++;
     coir_stream_abort(COIR_TAKE(connection->stream)); /* its task starts, and frees the record */
 }
 
@@ -479,18 +484,18 @@ static int admit(struct coir__http_connection *connection)
         return 0;
     if (coir__http_client_enters(connection))
         return take_place(connection);
-    connection->app->stats.rejected++;
+    connection->serving->app->stats.rejected++;
     return -EBUSY;
 }
 
-int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, coir_stream *stream)
+int coir__http_connect(struct coir__http_serving *serving, coir_stream *stream)
 {
+    coir_http_app *app = serving->app;
     struct coir__http_connection *connection = coir_calloc(1, sizeof *connection);
     if (connection == NULL) {
         coir_stream_abort(stream);
         return -ENOMEM;
     }
-    connection->app = app;
     connection->serving = serving;
     connection->stream = stream;
     connection->secured = app->opts.tls == NULL;
@@ -499,7 +504,7 @@ int coir__http_connect(coir_http_app *app, struct coir__http_serving *serving, c
     app->stats.connections++;
     int r = admit(connection);
     if (r == 0)
-        r = go_idle(connection, app->opts.head_limit);
+        r = go_idle(connection);
     if (r < 0) {
         coir_stream_abort(COIR_TAKE(connection->stream));
         coir__http_close_connection(connection);

@@ -50,14 +50,14 @@ static void log_common(coir_http_request *request, double seconds)
     struct tm tm;
     time_t now = time(NULL);
     (void)strftime(when, sizeof when, "%d/%b/%Y:%H:%M:%S +0000", gmtime_r(&now, &tm));
-    const coir_http_app_opts *opts = &request->connection->app->opts;
+    const coir_http_app_opts *opts = &request->connection->serving->app->opts;
     if (put_common(&line, request, when, seconds) == 0)
         opts->log(coir_buffer_text(&line), opts->log_arg);
 }
 
 static void log_json(coir_http_request *request, double seconds)
 {
-    const coir_http_app_opts *opts = &request->connection->app->opts;
+    const coir_http_app_opts *opts = &request->connection->serving->app->opts;
     json_t *json =
         json_pack("{s:I, s:s, s:s, s:s%, s:i, s:I, s:f}", "time", (json_int_t)time(NULL), "client",
                   coir_http_request_client(request), "method", request->head.method, "target",
@@ -75,7 +75,7 @@ void coir__http_log(coir_http_request *request)
     if (request->connection->stream == NULL)
         return;
     double seconds = (double)(coir_now() - request->began) / 1e9;
-    if (request->connection->app->opts.log_format == COIR_HTTP_LOG_JSON)
+    if (request->connection->serving->app->opts.log_format == COIR_HTTP_LOG_JSON)
         log_json(request, seconds);
     else
         log_common(request, seconds);

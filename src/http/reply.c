@@ -38,7 +38,7 @@ static int sent(coir_http_request *request, const coir_scope *stall, int r)
 
 static int write_bounded(coir_http_request *request, const struct iovec *vectors, size_t count)
 {
-    COIR_SCOPE(stall, request->connection->app->opts.stall_limit);
+    COIR_SCOPE(stall, request->connection->serving->app->opts.stall_limit);
     int r = coir_stream_write_vectors(request->connection->stream, vectors, count);
     coir_scope_leave(&stall);
     return sent(request, &stall, r);
@@ -66,7 +66,7 @@ void coir__http_unbound(coir_http_request *request, int result)
 /* The same between requests, which takes no timer. */
 static int write_between(coir_http_request *request, const struct iovec *vectors, size_t count)
 {
-    coir__http_bound(request, request->connection->app->opts.stall_limit);
+    coir__http_bound(request, request->connection->serving->app->opts.stall_limit);
     int r = coir_stream_write_vectors(request->connection->stream, vectors, count);
     coir__http_unbound(request, r);
     return sent(request, request->between, r);
@@ -160,7 +160,7 @@ int coir__http_send_file(coir_http_request *request, coir_file *file, uint64_t o
     COIR_TRY(coir__http_flush(request));
     for (uint64_t piece; length > 0; offset += piece, length -= piece) {
         piece = length < PIECE ? length : PIECE;
-        COIR_SCOPE(stall, request->connection->app->opts.stall_limit);
+        COIR_SCOPE(stall, request->connection->serving->app->opts.stall_limit);
         int r = coir_stream_send_file(request->connection->stream, file, offset, piece);
         coir_scope_leave(&stall);
         COIR_TRY(sent(request, &stall, r));
@@ -341,7 +341,7 @@ static bool has_own(coir_http_request *request, const char *name)
 static int put_head(coir_http_request *request, int status, const char *type, uint64_t length)
 {
     coir_buffer *out = &request->out;
-    const coir_http_app_opts *opts = &request->connection->app->opts;
+    const coir_http_app_opts *opts = &request->connection->serving->app->opts;
     const coir_buffer *set = &request->headers;
     if (type != NULL && has_own(request, "Content-Type"))
         type = NULL;
@@ -419,7 +419,7 @@ static int reply_plain(coir_http_request *request, int status, const char *type,
 static int pack_whole(coir_http_request *request, enum coir__http_coding coding, const char *data,
                       size_t size)
 {
-    coir_http_app *app = request->connection->app;
+    coir_http_app *app = request->connection->serving->app;
     struct coir__pack *pack;
     COIR_TRY(coir__pack_take(app, coding, &pack));
     request->packed.length = 0;
@@ -544,7 +544,7 @@ int coir_http_reply_begin(coir_http_request *request, int status, const char *ty
     COIR_TRY(coir__http_choose(request, status, type, UINT64_MAX, &coding));
     if (coding != COIR__HTTP_PLAIN) {
         if (!request->head_only && request->pack == NULL)
-            COIR_TRY(coir__pack_take(request->connection->app, coding, &request->pack));
+            COIR_TRY(coir__pack_take(request->connection->serving->app, coding, &request->pack));
         COIR_TRY(coir__http_say_coding(request, coding));
     }
     return coir__http_put_head(request, status, type, CHUNKS);

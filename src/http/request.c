@@ -32,7 +32,7 @@ void coir__http_request_clear(coir_http_request *request)
     if (request->entity.capacity > 0)
         coir_buffer_close(&request->entity);
     if (request->pack != NULL)
-        coir__pack_give(request->connection->app, COIR_TAKE(request->pack));
+        coir__pack_give(request->connection->serving->app, COIR_TAKE(request->pack));
     request->packing = 0;
     request->state = COIR__HTTP_FRESH;
     request->status = 0;
@@ -257,7 +257,8 @@ static int peek_body(coir_http_request *request, coir_bytes *ret_bytes)
         return 0;
     COIR_TRY(let_go_on(request));
     coir_time earned = (coir_time)(request->body_length / LEAST_RATE) * COIR_SEC(1);
-    coir_time limit = request->connection->app->opts.stall_limit + earned, start = coir_now();
+    coir_time limit = request->connection->serving->app->opts.stall_limit + earned,
+              start = coir_now();
     COIR_SCOPE(scope, limit - request->body_waited);
     int r = coir__http_body_peek(&request->body, ret_bytes);
     coir_scope_leave(&scope);

@@ -43,7 +43,7 @@ static void free_dead(struct coir__epoll *epoll)
 {
     while (epoll->dead != NULL) {
         struct coir__epoll_file *file = epoll->dead;
-        epoll->dead = file->next_dead;
+        epoll->dead = file->file.user;
         coir__epoll_file_free(file);
     }
 }

@@ -24,7 +24,6 @@ enum coir__epoll_flag {
 struct coir__epoll_file {
     struct coir__file file;
     uint32_t flags;
-    struct coir__epoll_file *next_dead;
 };
 
 /* Who waits for a foreign descriptor. Both may be the same operation. */
@@ -47,7 +46,7 @@ struct coir__epoll {
     int next, count;                   /* of events: those from next on are still to be handled */
     size_t read;                       /* bytes, by the events of this poll */
     uint32_t generation;               /* of files and watches */
-    struct coir__epoll_file *dead;     /* closed, and perhaps in events */
+    struct coir__epoll_file *dead;     /* closed, and perhaps in events: linked by file.user */
     struct coir__epoll_file *spare;    /* for the next connection: none is taken in vain */
     struct coir__epoll_watch *watches; /* by descriptor */
     size_t watch_count;

@@ -92,7 +92,7 @@ void coir__epoll_close(struct coir_loop *loop, struct coir__file *file, bool abr
     loop->descriptors--;
     record->flags |= COIR__EPOLL_DEAD;
     if (epoll->next < epoll->count) {
-        record->next_dead = epoll->dead;
+        record->file.user = epoll->dead;
         epoll->dead = record;
     } else {
         coir__epoll_file_free(record);

@@ -22,11 +22,11 @@ struct coir_stream {
      * it is kept only for the bytes that were lent to the caller, until the next call. */
     char *buffer;
     size_t first, count, capacity;
-    bool lent; /* buffer is one of the loop's, filled by one read */
     /* the write under way: first one, then left vectors from next */
     struct iovec one;
     const struct iovec *next;
     size_t left;
+    bool lent;                      /* buffer is one of the loop's, filled by one read */
     bool sent;                      /* some of it has left */
     bool stopped;                   /* it was cancelled, but the backend was not ready to let go */
     bool broken;                    /* a write was interrupted half way */

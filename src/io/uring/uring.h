@@ -55,17 +55,19 @@ struct coir__uring_slot {
     struct coir__op *op;
     uint32_t generation;
     uint32_t position; /* of its entry, counted from the opening of the ring */
-    uint32_t next;     /* of those that are free */
-    uint32_t length;   /* the most that is written, or read; 0: all */
-    int result;        /* when it is known */
-    uint8_t stage;     /* enum coir__uring_stage */
-    bool known;        /* the entry does nothing: its completion brings the result */
-    bool polls;        /* the entry only waits until a call is worth trying */
-    bool late;         /* a read that gets its buffer when there are bytes */
-    bool again;        /* the call was made before, and interrupted */
-    bool cancelled;    /* its end was asked for */
-    bool cancels;      /* and the entry that asks the kernel was not made yet */
-    bool unseen;       /* the kernel had not taken the entry when its ring was given up */
+    union {
+        uint32_t next;   /* of those that are free */
+        uint32_t length; /* the most that is written, or read; 0: all */
+    };
+    int result;     /* when it is known */
+    uint8_t stage;  /* enum coir__uring_stage */
+    bool known;     /* the entry does nothing: its completion brings the result */
+    bool polls;     /* the entry only waits until a call is worth trying */
+    bool late;      /* a read that gets its buffer when there are bytes */
+    bool again;     /* the call was made before, and interrupted */
+    bool cancelled; /* its end was asked for */
+    bool cancels;   /* and the entry that asks the kernel was not made yet */
+    bool unseen;    /* the kernel had not taken the entry when its ring was given up */
 };
 
 /* What completions say that belong to no slot. */
