@@ -177,6 +177,20 @@ COIR_TEST(packed_messages_with_context)
     HEAR({TEXT, "Hello", 5});
 }
 
+/* A stream that ends again and again within a message keeps its window. */
+COIR_TEST(ends_of_streams_within_a_message)
+{
+    COIR_AUTO(coir_buffer) packed = {0};
+    TALK(echo, DEFLATED);
+    COIR_REQUIRE_OK(coir_buffer_append(&packed, "\xf2\x48\xcd\xc9\xc9\x07\x00", 7));
+    COIR_REQUIRE_OK(coir_buffer_append(&packed, "\x00\x00\xff\xff", 4));
+    for (int i = 0; i < 10000; i++)
+        COIR_REQUIRE_OK(coir_buffer_append(&packed, "\x03\x00", 2));
+    COIR_REQUIRE_OK(coir_buffer_append(&packed, "\xf2\x00\x11\x00\x00", 5));
+    SAY({TEXT | PACKED, packed.data, packed.length});
+    HEAR(F(TEXT, "HelloHello"));
+}
+
 /* ---- bombs ---- */
 
 /* So many mebibytes of zeros, packed. */

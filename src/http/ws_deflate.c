@@ -271,20 +271,6 @@ bool coir__ws_packs_alone(const struct coir__ws_deflate *deflate)
 
 /* ---- unpacking: section 7.2.2 ---- */
 
-/* A stream may end within a message: another follows, with the window as it is. */
-static int begin_again(z_stream *unpack)
-{
-    unsigned length = 0;
-    uint8_t *window = coir_alloc(1 << MAX_WBITS);
-    if (window == NULL)
-        return -ENOMEM;
-    bool kept = inflateGetDictionary(unpack, window, &length) == Z_OK &&
-                inflateReset(unpack) == Z_OK &&
-                (length == 0 || inflateSetDictionary(unpack, window, length) == Z_OK);
-    coir_free(window);
-    return kept ? 0 : -ENOMEM;
-}
-
 static int unpack_step(struct coir__ws_deflate *deflate, size_t limit, coir_buffer *out)
 {
     z_stream *unpack = &deflate->unpack;
@@ -308,7 +294,9 @@ static int unpack_step(struct coir__ws_deflate *deflate, size_t limit, coir_buff
     if (deflate->unpacked > FREE_OF_RATIO && deflate->unpacked / deflate->ratio > deflate->packed)
         return coir_fail(-COIR_ETOOLONG, "a message that becomes %u times as long unpacked",
                          deflate->ratio);
-    return r == Z_STREAM_END ? begin_again(unpack) : 0;
+    /* a stream may end within a message: another follows, with the window where it is, since who
+     * sends nothing but such ends would have it copied for every two bytes */
+    return r == Z_STREAM_END && inflateResetKeep(unpack) != Z_OK ? -EBADMSG : 0;
 }
 
 /* zlib has more to give as long as it fills the room, and takes all else. */
