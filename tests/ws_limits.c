@@ -369,6 +369,144 @@ COIR_TEST(a_peer_that_takes_nothing_is_cut)
     COIR_EXPECT_EQ((coir_now() - began) / COIR_SEC(1), 7);
 }
 
+/* What is queued has as much time as what is sent: so much for each 128 KiB, and not for all. */
+static int queue_much(coir_http_request *request, coir_ws *ws)
+{
+    static const char data[1 << 20];
+    coir_ws_message message;
+    coir_ws_stats stats;
+    (void)request;
+    COIR_TRY(coir_ws_try_send(ws, COIR_BINARY, (coir_bytes){data, sizeof data}));
+    coir_ws_stats_get(ws, &stats);
+    COIR_EXPECT_EQ(stats.queued, sizeof data + 10); /* although it is being written */
+    COIR_EXPECT_CODE(coir_ws_try_send(ws, COIR_BINARY, (coir_bytes){data, 1}), -EAGAIN);
+    int r = coir_ws_receive(ws, &message);
+    coir_ws_stats_get(ws, &stats);
+    COIR_EXPECT_EQ(stats.queued, 0);
+    return r;
+}
+
+COIR_TEST(a_slow_peer_has_its_time_for_what_is_queued)
+{
+    TALK(queue_much, "", .stall_limit = COIR_SEC(10), .slow = COIR_WS_SKIP,
+         .heartbeat = COIR_FOREVER);
+    static char data[64 << 10];
+    for (size_t left = (1 << 20) + 10, n; left > 0; left -= n) {
+        n = left < sizeof data ? left : sizeof data;
+        COIR_REQUIRE_OK(coir_sleep(COIR_SEC(2)));
+        COIR_REQUIRE_OK(coir_stream_read_exactly(talk.client, data, n));
+    }
+    SAY(NORMAL);
+    HEAR(NORMAL);
+}
+
+/* A frame that a deadline has cut is followed by nothing, also when it was cut between two writes,
+ * after which the stream could still be written to. */
+static int queue_behind(void *arg)
+{
+    COIR_TRY(coir_sleep(COIR_SEC(1)));
+    return coir_ws_try_send(arg, COIR_TEXT, (coir_bytes){"behind", 6});
+}
+
+static int cut_a_frame(coir_http_request *request, coir_ws *ws)
+{
+    static const char data[300000];
+    (void)request;
+    COIR_GROUP(others);
+    COIR_TRY(coir_spawn(&others, queue_behind, ws, NULL));
+    COIR_SCOPE(limit, COIR_SEC(2));
+    COIR_EXPECT_CODE(coir_ws_send(ws, COIR_BINARY, (coir_bytes){data, sizeof data}), -ETIME);
+    coir_scope_leave(&limit);
+    COIR_EXPECT_CODE(coir_ws_send(ws, COIR_TEXT, (coir_bytes){"a", 1}), -COIR_EBROKENSTREAM);
+    return coir_sleep(COIR_SEC(1));
+}
+
+COIR_TEST(nothing_follows_half_a_frame)
+{
+    enum { PIECE = 128 << 10, HELD = 64 << 10 }; /* in memory */
+    static char data[PIECE];
+    TALK(cut_a_frame, "");
+    COIR_AUTO(coir_buffer) rest = {0};
+    COIR_REQUIRE_OK(coir_stream_read_exactly(talk.client, data, PIECE + 10 - HELD));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(2500)));
+    size_t n;
+    int r = 1;
+    while (r > 0 && (r = coir_stream_read(talk.client, data, sizeof data, &n)) > 0)
+        COIR_REQUIRE_OK(coir_buffer_append(&rest, data, n));
+    COIR_EXPECT_EQ(rest.length, HELD);
+    COIR_EXPECT_CODE(r, -ECONNRESET);
+}
+
+/* ---- messages that are not ended ---- */
+
+static int leave_a_message(coir_http_request *request, coir_ws *ws)
+{
+    (void)request;
+    COIR_TRY(coir_ws_send_some(ws, COIR_TEXT, (coir_bytes){"a", 1}, false));
+    return coir_ws_try_send(ws, COIR_TEXT, (coir_bytes){"b", 1});
+}
+
+/* Within a message there are no others, not even when it has no end. */
+COIR_TEST(a_goodbye_within_a_message)
+{
+    TALK(leave_a_message, "");
+    HEAR({BEGIN_TEXT, "a", 1});
+    HEAR(NORMAL);
+    SAY(NORMAL);
+    HEAR_END();
+}
+
+static int say_goodbye(void *arg)
+{
+    return coir_ws_shutdown(arg, COIR_WS_POLICY, "no");
+}
+
+static int go_on_after_goodbye(coir_http_request *request, coir_ws *ws)
+{
+    (void)request;
+    COIR_GROUP(others);
+    COIR_TRY(coir_ws_send_some(ws, COIR_TEXT, (coir_bytes){"a", 1}, false));
+    COIR_TRY(coir_spawn(&others, say_goodbye, ws, NULL));
+    COIR_TRY(coir_sleep(COIR_MS(10)));
+    COIR_EXPECT_CODE(coir_ws_send_some(ws, COIR_TEXT, (coir_bytes){"b", 1}, true), -COIR_ECLOSED);
+    COIR_SCOPE(limit, COIR_SEC(1));
+    COIR_EXPECT_OK(coir_group_wait(&others)); /* it is not in the way */
+    return 0;
+}
+
+COIR_TEST(a_goodbye_of_another_task_within_a_message)
+{
+    TALK(go_on_after_goodbye, "");
+    HEAR({BEGIN_TEXT, "a", 1});
+    HEAR(F(CLOSE, "\x03\xf0no"));
+    SAY(F(CLOSE, "\x03\xf0"));
+    HEAR_END();
+}
+
+static int send_texts(coir_http_request *request, coir_ws *ws)
+{
+    coir_bytes half = {"\xc3", 1}, other = {"\xa9", 1}, wrong = {"\xff", 1};
+    (void)request;
+    COIR_EXPECT_CODE(coir_ws_send_some(ws, COIR_TEXT, wrong, false), -EBADMSG);
+    COIR_EXPECT_CODE(coir_ws_send_some(ws, COIR_TEXT, half, true), -EBADMSG);
+    COIR_EXPECT_OK(coir_ws_send_some(ws, COIR_TEXT, half, false));
+    COIR_EXPECT_CODE(coir_ws_send_some(ws, COIR_TEXT, wrong, false), -EBADMSG);
+    COIR_EXPECT_OK(coir_ws_send_some(ws, COIR_TEXT, other, true));
+    COIR_EXPECT_OK(coir_ws_send_some(ws, COIR_BINARY, wrong, true));
+    return 0;
+}
+
+COIR_TEST(pieces_of_a_text_are_utf8)
+{
+    TALK(send_texts, "");
+    HEAR({BEGIN_TEXT, "\xc3", 1});
+    HEAR({FINAL, "\xa9", 1});
+    HEAR({BINARY, "\xff", 1});
+    HEAR(NORMAL);
+    SAY(NORMAL);
+    HEAR_END();
+}
+
 static int skip(coir_http_request *request, coir_ws *ws)
 {
     static const char data[10000];

@@ -160,8 +160,9 @@ struct coir_ws {
     /* what is sent */
     coir_lock lock; /* held for a message */
     struct coir__ws_item *first, **last;
-    size_t queued;
-    size_t pongs; /* that are in the queue */
+    size_t queued;      /* bytes, with those that are being written */
+    uint32_t utf8_sent; /* of a message in pieces */
+    size_t pongs;       /* that are in the queue */
     /* what is received */
     coir_buffer message;
     coir_scope *waiting; /* of the task that waits for the peer; NULL: none does */
@@ -178,7 +179,7 @@ struct coir_ws {
     unsigned references;
     int failed; /* what calls give from now on */
     int unsent; /* what the last send has failed with that could not reach the peer */
-    uint32_t received, sent, skipped;
+    uint64_t received, sent, skipped;
     uint16_t code;   /* of the peer's goodbye */
     uint8_t kind;    /* of the message that is received */
     bool client : 1; /* we mask, the peer does not */
@@ -187,7 +188,7 @@ struct coir_ws {
     bool broken : 1;     /* half a frame was sent */
     bool writing : 1;    /* a task is there for the queue */
     bool streaming : 1;  /* a message is sent in pieces, and the lock is held for it */
-    bool fragmented : 1; /* of which one was sent */
+    bool fragmented : 1; /* of which one was sent, and not the last */
     bool said : 1;       /* goodbye, */
     bool heard : 1;      /* which the peer has done too */
     bool pinged : 1;     /* for being silent */
@@ -249,6 +250,8 @@ int coir__ws_flush(coir_ws *ws);
 
 /* Gives back what is queued. */
 void coir__ws_drop_queue(coir_ws *ws);
+
+/* ---- rooms (ws_room.c) ---- */
 
 /* Takes ws out of all rooms. */
 void coir__ws_leave_all(coir_ws *ws);

@@ -1,4 +1,4 @@
-/* ws_send.c: what is sent over a WebSocket: messages, what is queued, rooms.
+/* ws_send.c: what is sent over a WebSocket: messages, what is queued, broadcasts.
  *
  * Who sends a message holds the lock for it, and so messages never mix. What must not wait for the
  * peer is made a packet and queued; the task that writes the queue takes the lock like others. Its
@@ -139,25 +139,28 @@ void coir__ws_drop_queue(coir_ws *ws)
     ws->queued = ws->pongs = 0;
 }
 
-/* Takes the first packets off the queue, only those of control frames if so. */
+/* Takes the first packets off the queue, only those of control frames if so: as many as there is
+ * stall_limit for, but one. They count as queued until they are sent. */
 static struct coir__ws_item *take_items(coir_ws *ws, bool control, struct iovec *vectors,
                                         size_t *ret_count)
 {
     struct coir__ws_item *taken = NULL, **end = &taken, **from = &ws->first;
-    size_t count = 0;
+    size_t count = 0, size = 0;
     while (*from != NULL && count < TOGETHER) {
         struct coir__ws_item *item = *from;
         if (control && !item->packet->control) {
             from = &item->next;
             continue;
         }
+        size += item->packet->size;
+        if (count > 0 && size > PIECE)
+            break;
         *from = item->next;
         if (item->next == NULL)
             ws->last = from;
         item->next = NULL;
         *end = item;
         end = &item->next;
-        ws->queued -= item->packet->size;
         ws->pongs -= item->packet->pong;
         vectors[count++] = (struct iovec){item->packet->data, item->packet->size};
     }
@@ -169,31 +172,52 @@ static struct coir__ws_item *take_items(coir_ws *ws, bool control, struct iovec 
 static void put_back(coir_ws *ws, struct coir__ws_item *items)
 {
     struct coir__ws_item **end = &items;
-    for (; *end != NULL; end = &(*end)->next) {
-        ws->queued += (*end)->packet->size;
+    for (; *end != NULL; end = &(*end)->next)
         ws->pongs += (*end)->packet->pong;
-    }
     *end = ws->first;
     if (ws->first == NULL)
         ws->last = end;
     ws->first = items;
 }
 
+/* Writes packets, or one that is longer than what there is stall_limit for. */
+static int write_packets(coir_ws *ws, struct iovec *vectors, size_t count)
+{
+    struct iovec piece = vectors[0];
+    size_t left = count == 1 ? piece.iov_len : 0;
+    if (left <= PIECE)
+        return write_bounded(ws, vectors, count);
+    for (bool first = true; left > 0; first = false) {
+        piece.iov_len = left < PIECE ? left : PIECE;
+        int r = write_bounded(ws, &piece, 1);
+        ws->broken |= r < 0 && !first;
+        if (r < 0)
+            return r;
+        piece.iov_base = (char *)piece.iov_base + piece.iov_len;
+        left -= piece.iov_len;
+    }
+    return 0;
+}
+
+/* Sends what is queued: control frames only, if so, or within a message that is sent in pieces. */
 static int flush(coir_ws *ws, bool control)
 {
     struct iovec vectors[TOGETHER];
     size_t count;
-    for (;;) {
-        struct coir__ws_item *items = take_items(ws, control, vectors, &count);
+    while (!ws->broken) {
+        struct coir__ws_item *items = take_items(ws, control || ws->fragmented, vectors, &count);
         if (items == NULL)
             return 0;
-        int r = write_bounded(ws, vectors, count);
+        int r = write_packets(ws, vectors, count);
         if (r < 0) {
             put_back(ws, items);
             return r;
         }
+        for (const struct coir__ws_item *at = items; at != NULL; at = at->next)
+            ws->queued -= at->packet->size;
         free_items(items);
     }
+    return -COIR_EBROKENSTREAM;
 }
 
 /* The task that writes the queue. What it fails with, a reader and the next sender meet too. */
@@ -384,7 +408,7 @@ int coir__ws_flush(coir_ws *ws)
     }
     if (r < 0)
         return r;
-    r = ws->broken ? -COIR_EBROKENSTREAM : flush(ws, false); /* also when the peer was refused */
+    r = flush(ws, false); /* also when the peer was refused */
     (void)coir_lock_release(&ws->lock);
     return r;
 }
@@ -506,11 +530,23 @@ int coir_ws_send_json(coir_ws *ws, json_t *json)
 
 /* ---- messages in pieces ---- */
 
+/* Checks a piece of a text, which may end within a character unless it is the last one. */
+static int check_piece(const coir_ws *ws, coir_bytes data, bool last, uint32_t *ret_utf8)
+{
+    *ret_utf8 = ws->fragmented ? ws->utf8_sent : 0;
+    if (!coir__ws_utf8(ret_utf8, data.data, data.length) || (last && *ret_utf8 != 0))
+        return coir_fail(-EBADMSG, "the text is not UTF-8");
+    return 0;
+}
+
 static int send_piece(coir_ws *ws, coir_ws_kind kind, coir_bytes data, bool last)
 {
+    uint32_t utf8 = 0;
     int r = sendable(ws);
     if (r == 0 && ws->said)
         r = -COIR_ECLOSED;
+    if (r == 0 && kind == COIR_TEXT)
+        r = check_piece(ws, data, last, &utf8);
     if (r == 0)
         r = flush(ws, true);
     if (r < 0)
@@ -519,13 +555,15 @@ static int send_piece(coir_ws *ws, coir_ws_kind kind, coir_bytes data, bool last
                                  .opcode = ws->fragmented ? COIR__WS_CONTINUATION : (uint8_t)kind,
                                  .final = last};
     r = write_frame(ws, head, data.data);
-    ws->fragmented |= r == 0;
-    ws->sent += r == 0 && last;
-    return r;
+    if (r < 0)
+        return r;
+    ws->fragmented = !last;
+    ws->utf8_sent = utf8;
+    ws->sent += last;
+    return 0;
 }
 
-/* The lock is held from the first piece to the last. A message that cannot be ended leaves the
- * socket to nobody else. */
+/* The lock is held from the first piece to the last, or until nothing can be sent any more. */
 int coir_ws_send_some(coir_ws *ws, coir_ws_kind kind, coir_bytes data, bool last)
 {
     int r = ws != NULL ? check_kind(kind, data) : -EINVAL;
@@ -534,13 +572,11 @@ int coir_ws_send_some(coir_ws *ws, coir_ws_kind kind, coir_bytes data, bool last
     coir__ws_hold(ws);
     r = coir_lock_acquire(&ws->lock);
     bool begins = r == 0;
-    if (begins) {
+    if (begins)
         ws->streaming = true;
-        ws->fragmented = false;
-    }
     if (begins || r == -EDEADLK)
         r = send_piece(ws, kind, data, last);
-    if ((r == 0 && last) || (r < 0 && begins)) {
+    if ((r == 0 && last) || (r < 0 && (begins || ws->said || sendable(ws) < 0))) {
         ws->streaming = false;
         (void)coir_lock_release(&ws->lock);
     }
@@ -558,7 +594,7 @@ static int make_room(coir_ws *ws, size_t size)
         return r;
     if (ws->said)
         return -COIR_ECLOSED;
-    if (ws->queued + size <= ws->config->opts.queue_limit || ws->first == NULL)
+    if (ws->queued + size <= ws->config->opts.queue_limit || ws->queued == 0)
         return 0;
     if (ws->config->opts.slow == COIR_WS_CUT)
         (void)coir__ws_cut(
@@ -616,69 +652,7 @@ int coir_ws_try_send(coir_ws *ws, coir_ws_kind kind, coir_bytes data)
     return r;
 }
 
-/* ---- rooms ---- */
-
-static struct coir__ws_member **find_member(coir_ws *ws, const coir_ws_room *room)
-{
-    struct coir__ws_member **at = &ws->rooms;
-    while (*at != NULL && (*at)->room != room)
-        at = &(*at)->other;
-    return at;
-}
-
-int coir_ws_join(coir_ws *ws, coir_ws_room *room)
-{
-    if (ws == NULL || room == NULL)
-        return -EINVAL;
-    if (*find_member(ws, room) != NULL)
-        return 0;
-    struct coir__ws_member *member = coir_alloc(sizeof *member);
-    if (member == NULL)
-        return -ENOMEM;
-    *member = (struct coir__ws_member){NULL, room->coir__last, ws->rooms, room, ws};
-    ws->rooms = member;
-    *(room->coir__last != NULL ? &room->coir__last->next : &room->coir__first) = member;
-    room->coir__last = member;
-    room->coir__count++;
-    return 0;
-}
-
-static void remove_member(struct coir__ws_member **at)
-{
-    struct coir__ws_member *member = *at;
-    coir_ws_room *room = member->room;
-    *at = member->other;
-    *(member->previous != NULL ? &member->previous->next : &room->coir__first) = member->next;
-    *(member->next != NULL ? &member->next->previous : &room->coir__last) = member->previous;
-    room->coir__count--;
-    coir_free(member);
-}
-
-void coir_ws_leave(coir_ws *ws, coir_ws_room *room)
-{
-    if (ws == NULL || room == NULL)
-        return;
-    struct coir__ws_member **at = find_member(ws, room);
-    if (*at != NULL)
-        remove_member(at);
-}
-
-void coir__ws_leave_all(coir_ws *ws)
-{
-    while (ws->rooms != NULL)
-        remove_member(&ws->rooms);
-}
-
-size_t coir_ws_room_count(const coir_ws_room *room)
-{
-    return room->coir__count;
-}
-
-void coir_ws_room_close(coir_ws_room *room)
-{
-    while (room->coir__first != NULL)
-        coir_ws_leave(room->coir__first->ws, room);
-}
+/* ---- broadcasts ---- */
 
 /* What a broadcast has made of its message, as it was needed. */
 struct encodings {
