@@ -14,7 +14,7 @@ static int announce(const char *name, const char *text, bool event)
     char *line = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     if (line == NULL)
-        return -COIR_EWEBSOCKET; /* it was no text */
+        return 0; /* without a name, or no text: nobody hears it */
     int r = coir_ws_broadcast(&room, COIR_TEXT, (coir_bytes){line, strlen(line)}, NULL);
     free(line);
     return r < 0 ? r : 0;

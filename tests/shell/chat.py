@@ -78,6 +78,9 @@ def main():
             wait_for(ada, "Bob: line 4")
             assert said(ada)[-5:] == [f"Bob: line {i}" for i in range(5)], said(ada)
             assert ada.evaluate("document.querySelectorAll('#log b').length") == 0, "markup was taken as such"
+            bob.evaluate("socket.send(new Uint8Array([255]))")  # no text: nobody hears it, and nothing has failed
+            say(bob, "still here")
+            wait_for(ada, "Bob: still here")
             eve = chromium.open(url)
             eve.evaluate("document.getElementById('name').maxLength = 999")
             eve.type("#name", "x" * 41)
