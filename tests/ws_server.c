@@ -680,3 +680,27 @@ COIR_TEST(who_is_being_closed_stays_in_no_room)
     COIR_EXPECT_EQ(coir_ws_room_count(&room), 0);
     COIR_EXPECT_EQ(coir_ws_broadcast(&room, COIR_TEXT, B("hello"), NULL), 0);
 }
+
+/* ---- who is at the other end ---- */
+
+static int tell_who(coir_http_request *request, coir_ws *ws)
+{
+    coir_ws_message message;
+    COIR_TRY(coir_ws_send_text(ws, "%s %s", coir_http_request_client(request),
+                               coir_http_request_peer(request)));
+    return coir_ws_receive(ws, &message);
+}
+
+COIR_TEST(a_socket_counts_for_its_client)
+{
+    PLACE(.client_connections = 2);
+    coir_http_app_websocket(place.app, "/", tell_who);
+    OPEN_PORT();
+    COIR_AUTO(coir_ws) *one = NULL, *two = NULL, *three = NULL;
+    COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &one));
+    COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &two));
+    coir_ws_message message;
+    COIR_REQUIRE_OK(coir_ws_receive(one, &message));
+    COIR_EXPECT_CONTAINS(message.data.data, "127.0.0.1 127.0.0.1:");
+    COIR_EXPECT_LT(coir_ws_connect(place.http, "/", NULL, &three), 0);
+}

@@ -176,6 +176,9 @@ void coir__http_close_idle(struct coir__http_serving *serving);
 
 /* ---- clients (clients.c) ---- */
 
+/* The stream of a connection, also when a WebSocket has taken it over; NULL when it is closed. */
+coir_stream *coir__http_stream(const struct coir__http_connection *connection);
+
 /* Reads the option. Returns 0, -EINVAL, -ENOMEM. */
 int coir__http_read_proxies(coir_http_app *app, const char *text);
 

@@ -21,6 +21,7 @@
 #include <coir/socket.h>
 
 #include "app.h"
+#include "ws.h"
 
 enum { BUCKETS = 1024 };
 
@@ -44,6 +45,11 @@ static void map(const void *in_addr, struct coir__http_key *ret_key)
 {
     *ret_key = (struct coir__http_key){{[10] = 0xff, [11] = 0xff}};
     memcpy(ret_key->bytes + 12, in_addr, 4);
+}
+
+coir_stream *coir__http_stream(const struct coir__http_connection *connection)
+{
+    return connection->ws != NULL ? connection->ws->stream : connection->stream;
 }
 
 /* Who stream is connected to. */
@@ -162,7 +168,7 @@ static bool is_believed(const coir_http_request *request, enum kind *ret_kind,
                         struct coir__http_key *ret_key)
 {
     const coir_http_app *app = request->connection->serving->app;
-    *ret_kind = peer_of(request->connection->stream, ret_key);
+    *ret_kind = peer_of(coir__http_stream(request->connection), ret_key);
     return *ret_kind == UNIX ? app->unix_proxy : *ret_kind == ADDRESS && is_proxy(app, ret_key);
 }
 
@@ -295,7 +301,7 @@ static struct coir__http_client **bucket_of(struct coir__http_clients *clients,
 static void count(struct coir__http_clients *clients, struct coir__http_connection *connection)
 {
     struct coir__http_key key;
-    if (connection->client != NULL || peer_of(connection->stream, &key) != ADDRESS ||
+    if (connection->client != NULL || peer_of(coir__http_stream(connection), &key) != ADDRESS ||
         is_proxy(connection->serving->app, &key))
         return;
     if (!is_mapped(&key))

@@ -222,7 +222,7 @@ const char *coir_http_request_cookie(coir_http_request *request, const char *nam
 const char *coir_http_request_peer(coir_http_request *request)
 {
     char text[COIR_ADDRESS_TEXT];
-    if (coir_stream_peer(request->connection->stream, text, sizeof text) < 0)
+    if (coir_stream_peer(coir__http_stream(request->connection), text, sizeof text) < 0)
         return "";
     const char *kept = coir__http_request_keep(request, text, strlen(text));
     return kept != NULL ? kept : "";
