@@ -25,13 +25,14 @@ COIR__BEGIN
  * connections where their handles share them (CURLSHOPT_SHARE of CURL_LOCK_DATA_CONNECT, which
  * needs no lock functions for the tasks of one loop), and otherwise each transfer has its own. A
  * deadline is a scope around the call; those of libcurl hold too.
- * Returns 0. Errors, with libcurl's text: -COIR_EURL, -COIR_ENONAME, -ECONNREFUSED for whatever
- * keeps it from connecting, -COIR_ETLS, -COIR_ECERTIFICATE, -ETIMEDOUT, -COIR_EEOF, -ECONNRESET,
- * -COIR_EREDIRECTS, -COIR_ESTATUS (CURLOPT_FAILONERROR), -EACCES for a login, -ENOMEM, -EIO when a
- * callback has ended the transfer, -EPROTO for everything else; -EBUSY when curl is in another
+ * Returns 0. Errors: -COIR_EURL, -COIR_ENONAME, -ECONNREFUSED for whatever keeps it from
+ * connecting, -COIR_ETLS, -COIR_ECERTIFICATE, -ETIMEDOUT, -COIR_EEOF, -ECONNRESET,
+ * -COIR_EREDIRECTS, -COIR_ESTATUS (CURLOPT_FAILONERROR), -EACCES for a login, -ENOMEM, -EIO when
+ * a callback has ended the transfer, -EPROTO for everything else; -EBUSY when curl is in another
  * transfer; -EMFILE beyond 16 sockets; -EOPNOTSUPP on the simulated backend, -EINVAL,
- * -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: the transfer is ended, its connection closed;
- * what it has given to callbacks is given. Thread safety: the loop's thread. */
+ * -COIR_ENOTASK, -ECANCELED, -ETIME. The text is libcurl's. Cancel safety: the transfer is
+ * ended, its connection closed; what it has given to callbacks is given. Thread safety: the
+ * loop's thread. */
 COIR__CHECKED int coir_curl_perform(CURL *curl);
 
 COIR__END

@@ -28,6 +28,7 @@ COIR__BEGIN
 /* One end of a WebSocket; opaque. */
 typedef struct coir_ws coir_ws;
 
+/* What a message is. */
 typedef enum coir_ws_kind {
     COIR_TEXT = 1, /* UTF-8 */
     COIR_BINARY = 2,
@@ -176,8 +177,8 @@ COIR__CHECKED int coir_ws_receive(coir_ws *ws, coir_ws_message *ret_message);
 
 /* Waits for some of a message, whatever its length: at least a byte, or what ends it. After it
  * coir_ws_receive gives what is left of the message. A character may be cut by the end of a piece.
- * Returns, Errors, Cancel safety, Thread safety: as coir_ws_receive; message_limit is not for it.
- */
+ * Returns 1, and writes *ret_piece; else as coir_ws_receive. Errors, Cancel safety, Thread safety:
+ * as coir_ws_receive; message_limit is not for it. */
 COIR__CHECKED int coir_ws_receive_some(coir_ws *ws, coir_ws_message *ret_piece);
 
 /* Waits for the next message, and reads it as JSON.
@@ -196,13 +197,12 @@ COIR__CHECKED int coir_ws_receive_json(coir_ws *ws, struct json_t **ret_json);
  * safety: nothing was sent, or the socket is broken. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_ws_send(coir_ws *ws, coir_ws_kind kind, coir_bytes data);
 
-/* Sends a text that printf would make. Returns, Errors, Cancel safety, Thread safety: as
- * coir_ws_send. */
-__attribute__((format(printf, 2, 3))) COIR__CHECKED int coir_ws_send_text(coir_ws *ws,
-                                                                          const char *format, ...);
+/* Sends a text that printf would make.
+ * Returns 0. Errors, Cancel safety, Thread safety: as coir_ws_send. */
+COIR__CHECKED int coir_ws_send_text(coir_ws *ws, const char *format, ...) COIR__PRINTF(2, 3);
 
 /* Sends json as a text; it is taken over (json_decref), whatever comes of it; NULL is -ENOMEM.
- * Returns, Errors, Cancel safety, Thread safety: as coir_ws_send. */
+ * Returns 0. Errors, Cancel safety, Thread safety: as coir_ws_send. */
 COIR__CHECKED int coir_ws_send_json(coir_ws *ws, struct json_t *json);
 
 /* Sends a piece of a message whose length is not known yet; last ends it. Messages of other tasks
@@ -217,8 +217,8 @@ COIR__CHECKED int coir_ws_send_some(coir_ws *ws, coir_ws_kind kind, coir_bytes d
  * safety: the loop's thread, in a task. */
 COIR__CHECKED int coir_ws_try_send(coir_ws *ws, coir_ws_kind kind, coir_bytes data);
 
-/* Sends a ping, which every peer answers; that is noticed by who receives. Returns, Errors, Cancel
- * safety, Thread safety: as coir_ws_try_send. */
+/* Sends a ping, which every peer answers; that is noticed by who receives.
+ * Returns 0. Errors, Cancel safety, Thread safety: as coir_ws_try_send. */
 COIR__CHECKED int coir_ws_ping(coir_ws *ws);
 
 /* ---- rooms ---- */
