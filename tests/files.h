@@ -5,10 +5,13 @@
 #define COIR_TESTS_FILES_H
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <coir/file.h>
@@ -104,6 +107,16 @@ static inline void fail_no_more(void)
 {
     if (coir__sys_fault == meet_file_fault)
         coir__sys_fault = NULL;
+}
+
+/* Valgrind and qemu do not know openat2. */
+static inline bool knows_beneath(void)
+{
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+    long fd = syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof how);
+    if (fd >= 0)
+        close((int)fd);
+    return fd >= 0 || errno != ENOSYS;
 }
 
 #endif

@@ -2,9 +2,6 @@
  * backend: at once, by the ring, by a thread, in the simulation. The expectations are those of
  * Linux.
  */
-#include <linux/openat2.h>
-#include <sys/syscall.h>
-
 #include "files.h"
 
 /* ---- what is there to begin with ---- */
@@ -111,16 +108,6 @@ static int open_below(const char *path, bool beneath)
     COIR_TRY(coir_file_open(in("directory"), O_RDONLY | O_DIRECTORY, NULL, &directory));
     coir_file_opts opts = {.directory = directory, .beneath = beneath};
     return open_with(path, O_RDONLY, &opts);
-}
-
-/* Valgrind and qemu do not know openat2. */
-static bool knows_beneath(void)
-{
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
-    long fd = syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof how);
-    if (fd >= 0)
-        close((int)fd);
-    return fd >= 0 || errno != ENOSYS;
 }
 
 static int open_relative(void)
