@@ -1,6 +1,7 @@
 /* http_session.c: tests of HTTP's client against servers that say exactly what a test wants, bytes
  * by bytes, also what no server should. Most are in memory, where time is virtual.
  */
+#include <coir/http_call.h>
 #include <coir/http_session.h>
 
 #include <jansson.h>
@@ -385,6 +386,47 @@ COIR_TEST(closing_ends_those_who_wait)
     COIR_REQUIRE_OK(coir_http_get(http, "", NULL, &response));
     COIR_REQUIRE_OK(coir_spawn(&others, fetch_it, http, &waiting));
     COIR_REQUIRE_OK(coir_test_wait_all_blocked());
+    coir_http_session_close(COIR_TAKE(http));
+    COIR_REQUIRE_OK(coir_join(waiting, &result));
+    COIR_EXPECT_CODE(result, -COIR_ECLOSED);
+}
+
+/* The same for who waits for the rate of a host. */
+COIR_TEST(closing_ends_those_who_wait_for_their_rate)
+{
+    SERVER(OK("0", ""));
+    coir_limiter limiter = {.rate = 1, .per = COIR_SEC(20)};
+    OPEN(.limiter_per_host = &limiter);
+    COIR_AUTO(coir_buffer) body = {0};
+    coir_task *waiting;
+    int result = 0;
+    COIR_GROUP_COLLECT(others);
+    COIR_EXPECT_EQ(fetch(http, "", NULL, &body), 200);
+    COIR_REQUIRE_OK(coir_spawn(&others, fetch_it, http, &waiting));
+    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(1)));
+    coir_http_session_close(COIR_TAKE(http));
+    COIR_REQUIRE_OK(coir_join(waiting, &result));
+    COIR_EXPECT_CODE(result, -COIR_ECLOSED);
+}
+
+static int wait_a_while(coir_http_call *call, void *arg, coir_http_response **ret_response)
+{
+    (void)arg;
+    COIR_TRY(coir_sleep(COIR_SEC(5)));
+    return coir_http_call_next(call, ret_response);
+}
+
+/* The same within a middleware. */
+COIR_TEST(closing_ends_those_who_wait_in_a_middleware)
+{
+    SERVER(OK("0", ""));
+    OPEN(.limit = 1);
+    coir_task *waiting;
+    int result = 0;
+    COIR_GROUP_COLLECT(others);
+    COIR_REQUIRE_OK(coir_http_session_use(http, wait_a_while, NULL));
+    COIR_REQUIRE_OK(coir_spawn(&others, fetch_it, http, &waiting));
+    COIR_REQUIRE_OK(coir_sleep(COIR_SEC(1)));
     coir_http_session_close(COIR_TAKE(http));
     COIR_REQUIRE_OK(coir_join(waiting, &result));
     COIR_EXPECT_CODE(result, -COIR_ECLOSED);

@@ -277,7 +277,7 @@ static void close_call(coir_http_call *call)
     coir_free(call->set);
     coir__http_free_hops(call->hops, call->hop_count);
     coir_url_close(&call->url);
-    if (!call->gone && call->session->scratch.data == NULL)
+    if (call->session->scratch.data == NULL)
         call->session->scratch = call->origin; /* for the next call */
     else
         coir_buffer_close(&call->origin);
@@ -322,6 +322,7 @@ int coir_http_send_at(coir_http_session *session, const char *method, const char
     coir_http_call call = {
         .session = session, .method = method, .opts = opts != NULL ? opts : &none, .site = site};
     call.number = ++session->calls;
+    session->users++;
     call.origin = session->scratch;
     session->scratch = (coir_buffer){0};
     int r = run(&call, url, ret_response);
@@ -332,10 +333,9 @@ int coir_http_send_at(coir_http_session *session, const char *method, const char
     }
     if (r < 0) {
         r = name_failure(method, url, r);
-        if (!call.gone)
-            COIR__HTTP_TELL(&call, .phase = COIR_HTTP_FAILED, .code = r,
-                            .text = coir_last_message(r));
+        COIR__HTTP_TELL(&call, .phase = COIR_HTTP_FAILED, .code = r, .text = coir_last_message(r));
     }
     close_call(&call);
+    coir__http_session_leave(session);
     return r;
 }

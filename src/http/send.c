@@ -358,6 +358,8 @@ static int exchange(coir_http_call *call, coir_http_response *response)
     COIR_TRY(coir__http_pace(call->session, call->url.host));
     COIR_TRY(coir_url_format(&call->url, &response->url));
     for (;;) {
+        if (call->session->closed)
+            return -COIR_ECLOSED;
         COIR_TRY(acquire(call, response));
         uint64_t uses = response->pooled->uses;
         int r = attempt(call, response);
@@ -373,13 +375,14 @@ static int exchange(coir_http_call *call, coir_http_response *response)
 
 int coir__http_exchange(coir_http_call *call, coir_http_response **ret_response)
 {
+    if (call->session->closed)
+        return -COIR_ECLOSED;
     COIR_AUTO(coir_http_response) *response = coir__http_response_make(call->session, call->site);
     if (response == NULL)
         return -ENOMEM;
     response->number = call->number;
     response->state = call->opts->state;
     int r = exchange(call, response);
-    call->gone = response->session == NULL;
     if (r == 0)
         *ret_response = COIR_TAKE(response);
     return r;

@@ -297,12 +297,8 @@ static void leave_responses(coir_http_session *session)
     }
 }
 
-void coir_http_session_close(coir_http_session *session)
+static void free_session(coir_http_session *session)
 {
-    if (session == NULL)
-        return;
-    leave_responses(session);
-    coir_pool_close(session->pool);
     coir_tls_context_close(session->tls);
     for (struct coir__http_pace *pace = session->paces, *next; pace != NULL; pace = next) {
         next = pace->next;
@@ -318,6 +314,24 @@ void coir_http_session_close(coir_http_session *session)
     coir_url_close(&session->base);
     coir_free(session->texts);
     coir_free(session);
+}
+
+void coir__http_session_leave(coir_http_session *session)
+{
+    if (--session->users == 0 && session->closed)
+        free_session(session);
+}
+
+void coir_http_session_close(coir_http_session *session)
+{
+    if (session == NULL)
+        return;
+    session->users++; /* calls end while the pool closes */
+    session->closed = true;
+    session->opts.trace = NULL;
+    leave_responses(session);
+    coir_pool_close(COIR_TAKE(session->pool));
+    coir__http_session_leave(session);
 }
 
 void coir_http_session_stats_get(const coir_http_session *session,

@@ -69,11 +69,16 @@ struct coir_http_session {
     struct coir__http_pace *paces;   /* a limiter for each host */
     struct coir__http_layer *layers; /* the outermost first */
     uint64_t calls;                  /* so far */
-    coir_http_response *responses;   /* that are open */
-    coir_http_response *spare;       /* a record that nobody uses, */
-    coir_buffer scratch;             /* and memory for the origin of a call */
+    unsigned users;                  /* calls under way, and its close: the last one frees it */
+    bool closed;
+    coir_http_response *responses; /* that are open */
+    coir_http_response *spare;     /* a record that nobody uses, */
+    coir_buffer scratch;           /* and memory for the origin of a call */
     coir_http_session_stats stats;
 };
+
+/* Gives a call's hold on session up. */
+void coir__http_session_leave(coir_http_session *session);
 
 /* Waits until a request to that host may begin. */
 int coir__http_pace(coir_http_session *session, const char *host);
@@ -103,7 +108,6 @@ struct coir_http_call {
     bool stream_begun; /* of which nobody knows any more what it was */
     bool foreign;      /* a redirect has led to another origin than that of the program's URL */
     bool answered;     /* a byte of the response has come */
-    bool gone;         /* the session was closed while the call waited for a connection */
 };
 
 /* ---- exchanges (send.c) ---- */
