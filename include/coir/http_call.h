@@ -53,9 +53,8 @@ COIR__CHECKED int coir_http_session_use(coir_http_session *session,
  * coir_http_send. Thread safety: the task of the request. */
 COIR__CHECKED int coir_http_call_next(coir_http_call *call, coir_http_response **ret_response);
 
-/* What is asked for: its method; its whole URL without a password, NULL for want of memory; the
- * bytes of its body, none for a stream; a header that the program, the session or a middleware has
- * set, or NULL.
+/* What is asked for: its method; its whole URL without a password; the bytes of its body, none for
+ * a stream; a header that the program, the session or a middleware has set, or NULL.
  * Returns them. Cancel safety: never waits. Thread safety: the task of the request. */
 COIR__PUBLIC const char *coir_http_call_method(const coir_http_call *call);
 COIR__PUBLIC const char *coir_http_call_url(coir_http_call *call);

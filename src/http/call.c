@@ -109,7 +109,7 @@ const char *coir_http_call_method(const coir_http_call *call)
     return call->method;
 }
 
-/* It is made when somebody asks. */
+/* It is made for the first who asks. */
 const char *coir_http_call_url(coir_http_call *call)
 {
     if (call->text.length == 0 && coir_url_format(&call->url, &call->text) < 0)
@@ -201,6 +201,8 @@ static int ask(coir_http_call *call, coir_http_response **ret_response)
 {
     clear_headers(call);
     call->layer = call->session->layers;
+    if (call->layer != NULL && coir_http_call_url(call) == NULL)
+        return -ENOMEM; /* a middleware always has one */
     COIR__HTTP_TELL(call, .phase = COIR_HTTP_BEGUN);
     return coir_http_call_next(call, ret_response);
 }
