@@ -63,7 +63,7 @@ static int cookie(coir_http_request *request)
 static int events(coir_http_request *request)
 {
     for (int i = 1; i <= 3; i++) {
-        char id[8];
+        char id[12];
         (void)snprintf(id, sizeof id, "%d", i);
         COIR_TRY(coir_http_reply_event(request, "tick", id, "first line\nsecond line"));
         COIR_TRY(coir_sleep(COIR_MS(5)));
