@@ -13,6 +13,9 @@
 
 #include <linux/openat2.h>
 #include <sys/stat.h>
+#ifndef STATX_BASIC_STATS /* musl 1.2.3 leaves it to the kernel's headers */
+#include <linux/stat.h>
+#endif
 
 #include "core/backend.h"
 #include "core/sys.h"
