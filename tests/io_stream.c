@@ -1,6 +1,9 @@
 /* io_stream.c: tests of streams over both kinds of sockets: data, resets, back-pressure, one
  * reader and one writer, calls that a close interrupts, exact reads.
  */
+#include <coir/filter.h>
+#include <coir/testing_streams.h>
+
 #include "net_pair.h"
 
 static int echo(void *arg)
@@ -286,6 +289,74 @@ COIR_TEST(interrupted_by_close)
         COIR_EXPECT_EQ(result, -COIR_ECLOSED);
     }
     (void)coir_group_errors(&group);
+}
+
+struct some {
+    coir_stream *stream;
+    size_t written;
+};
+
+static int write_some_for_ever(void *arg)
+{
+    static char data[50000];
+    struct some *some = arg;
+    struct iovec vectors[] = {{data, 20000}, {data + 20000, 30000}};
+    for (;;) {
+        size_t n;
+        COIR_TRY(coir_stream_write_some(some->stream, vectors, COIR_COUNT(vectors), &n));
+        some->written += n;
+    }
+}
+
+/* Fills what is between, cancels, and finds what was said to be written, no byte more, and a stream
+ * that is whole. */
+static void check_some_is_exact(coir_stream **a, coir_stream **b, bool closes)
+{
+    struct some some = {.stream = *a};
+    coir_task *task;
+    COIR_GROUP_COLLECT(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, write_some_for_ever, &some, &task));
+    do
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(20)));
+    while (some.written == 0); /* simulated ones take their time */
+    COIR_EXPECT_CODE(coir_stream_write(*a, "x", 1), -EBUSY);
+    if (closes)
+        coir_stream_abort(COIR_TAKE(*a));
+    else
+        coir_cancel(task, NULL);
+    int result = 0;
+    COIR_REQUIRE_OK(coir_join(task, &result));
+    COIR_EXPECT_CODE(result, closes ? -COIR_ECLOSED : -COIR_ECANCELEDTASK);
+    (void)coir_group_errors(&group);
+    if (closes)
+        return;
+    char data[1000];
+    for (size_t at = 0; at < some.written;) {
+        size_t n = some.written - at < sizeof data ? some.written - at : sizeof data;
+        COIR_REQUIRE_OK(coir_stream_read_exactly(*b, data, n));
+        at += n;
+    }
+    COIR_EXPECT_OK(coir_stream_write(*a, "!", 1));
+    COIR_EXPECT_OK(coir_stream_read_exactly(*b, data, 1));
+    COIR_EXPECT(data[0] == '!');
+}
+
+COIR_TEST_TAGGED(some_is_exact, "slow,limit=60")
+{
+    for (int i = 0; i < 4; i++) {
+        PAIR(i < 2 ? BY_TCP : BY_UNIX, a, b);
+        check_some_is_exact(&a, &b, i % 2 != 0);
+    }
+}
+
+COIR_TEST_TAGGED(some_is_exact_through_filters, "slow,limit=60")
+{
+    for (int i = 0; i < 2; i++) {
+        PAIR(BY_UNIX, a, b);
+        COIR_REQUIRE_OK(coir_fault_stream_open(COIR_TAKE(a), NULL, &a));
+        COIR_REQUIRE_OK(coir_throttle_open(COIR_TAKE(a), NULL, &a));
+        check_some_is_exact(&a, &b, i > 0);
+    }
 }
 
 /* A busy task yields inside its calls when its turn is used up: a close at that moment is told too.

@@ -113,6 +113,18 @@ COIR__CHECKED int coir_stream_write(coir_stream *stream, const void *data, size_
 COIR__CHECKED int coir_stream_write_vectors(coir_stream *stream, const struct iovec *vectors,
                                             size_t count);
 
+/* Writes some bytes of count blocks, at least one, as many as there is room for; waits only while
+ * there is room for none. Filters write so to the stream below.
+ *
+ *     size_t n;
+ *     COIR_TRY(coir_stream_write_some(lower, vectors, count, &n));
+ *
+ * Returns 0, and writes their number to *ret_n. Errors: those of coir_stream_write, -EINVAL when
+ * the blocks have no bytes. Cancel safety: exact, as with each error: nothing was written, and the
+ * stream is as before. Thread safety: the loop's thread. */
+COIR__CHECKED int coir_stream_write_some(coir_stream *stream, const struct iovec *vectors,
+                                         size_t count, size_t *ret_n);
+
 /* Says that nothing more will be written: the peer reads the end. Reading goes on.
  * Returns 0. Errors: -ENOTCONN when the peer is gone, -EBUSY while another task writes,
  * -COIR_EBROKENSTREAM, -COIR_EWRONGLOOP, -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: nothing

@@ -103,6 +103,9 @@ static void wrong_and_empty_calls(struct coir__pair *pair)
     COIR_EXPECT_OK(coir_stream_read_exactly(pair->b, data, 0));
     COIR_EXPECT_CODE(coir_stream_write(pair->a, NULL, 1), -EINVAL);
     COIR_EXPECT_CODE(coir_stream_write_vectors(pair->a, NULL, 1), -EINVAL);
+    COIR_EXPECT_CODE(coir_stream_write_some(pair->a, NULL, 1, &n), -EINVAL);
+    COIR_EXPECT_CODE(coir_stream_write_some(pair->a, &(struct iovec){data, 0}, 1, &n), -EINVAL);
+    COIR_EXPECT_CODE(coir_stream_write_some(pair->a, &(struct iovec){data, 1}, 1, NULL), -EINVAL);
     COIR_EXPECT_CODE(coir_stream_read(pair->b, data, 0, &n), -EINVAL);
     COIR_EXPECT_CODE(coir_stream_read(pair->b, NULL, 4, &n), -EINVAL);
     COIR_EXPECT_CODE(coir_stream_read(pair->b, data, 4, NULL), -EINVAL);
@@ -121,6 +124,21 @@ static void vectors_in_order(struct coir__pair *pair)
     COIR_REQUIRE_OK(coir_stream_write_vectors(pair->a, vectors, COIR_COUNT(vectors)));
     COIR_REQUIRE_OK(coir_stream_write_vectors(pair->a, vectors, 1));
     COIR_REQUIRE_OK(coir_stream_read_exactly(pair->b, data, sizeof data));
+    COIR_EXPECT_BYTES(data, text, sizeof data);
+}
+
+static void some_of_it(struct coir__pair *pair)
+{
+    char text[] = "0123456789", data[10];
+    size_t n = 0;
+    for (size_t at = 0; at < sizeof data; at += n) {
+        size_t half = (sizeof data - at + 1) / 2;
+        struct iovec vectors[] = {
+            {NULL, 0}, {text + at, half}, {text + at + half, sizeof data - at - half}};
+        COIR_REQUIRE_OK(coir_stream_write_some(pair->a, vectors, COIR_COUNT(vectors), &n));
+        COIR_REQUIRE(n > 0 && n <= sizeof data - at);
+        COIR_REQUIRE_OK(coir_stream_read_exactly(pair->b, data + at, n));
+    }
     COIR_EXPECT_BYTES(data, text, sizeof data);
 }
 
@@ -262,6 +280,7 @@ const struct coir__check coir__checks_data[] = {
     {"bytes arrive", bytes_arrive, 0, false},
     {"wrong and empty calls change nothing", wrong_and_empty_calls, 0, false},
     {"vectors arrive in order", vectors_in_order, 0, false},
+    {"some of it is written", some_of_it, 0, false},
     {"reading waits", reading_waits, 0, false},
     {"lines, separators and peeks", lines_and_separators, 0, false},
     {"queries", queries, 0, false},

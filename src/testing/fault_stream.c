@@ -77,10 +77,11 @@ static int faulty_write(void *state, const struct iovec *vectors, size_t count, 
     (void)count;
     if (faulty->lower == NULL)
         return -EPIPE;
-    *ret_n = piece_of(faulty, &faulty->write, vectors->iov_len);
-    if (*ret_n == 0)
+    struct iovec piece = *vectors;
+    piece.iov_len = piece_of(faulty, &faulty->write, piece.iov_len);
+    if (piece.iov_len == 0)
         return fail(faulty, &faulty->write, -EPIPE, -EPIPE);
-    int r = coir_stream_write(faulty->lower, vectors->iov_base, *ret_n);
+    int r = coir_stream_write_some(faulty->lower, &piece, 1, ret_n);
     if (r == 0)
         passed(&faulty->write, *ret_n);
     return r < 0 && faulty->lower == NULL ? -EPIPE : r;

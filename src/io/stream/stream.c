@@ -390,6 +390,70 @@ int coir_stream_write_vectors(coir_stream *stream, const struct iovec *vectors, 
     return stream->file != NULL ? write_file(stream, self) : write_held(stream, self);
 }
 
+static void some_done(struct coir__op *op)
+{
+    struct coir__file *file = op->file;
+    struct coir_task *task = op->task;
+    int result = op->result > 0 ? 0 : coir__late(op, op->result);
+    if (result == 0)
+        *(size_t *)op->user = (size_t)op->result;
+    if (coir__unlikely(file->closing)) {
+        coir__file_released(file);
+        result = -COIR_ECLOSED;
+    }
+    coir__wake(task, result);
+}
+
+static int write_some_file(struct coir_stream *stream, struct coir_task *self,
+                           const struct iovec *vectors, size_t count, size_t *ret_n)
+{
+    struct coir__op *op = &stream->file->write;
+    op->kind = COIR__OP_WRITE;
+    op->vectors = vectors;
+    op->count = count < MOST_VECTORS ? (int)count : MOST_VECTORS;
+    long n = self->loop->backend->start(self->loop, op);
+    if (n != COIR__STARTED) {
+        if (n < 0)
+            return (int)n;
+        *ret_n = (size_t)n;
+        return 0;
+    }
+    op->task = self;
+    op->user = ret_n;
+    op->done = some_done;
+    return coir__park(self, &coir__wait_send, stream->file);
+}
+
+static int write_some_held(struct coir_stream *stream, const struct iovec *vectors, size_t count,
+                           size_t *ret_n)
+{
+    coir__stream_hold(stream);
+    stream->writing = true;
+    int r = write_inside(stream, vectors, count, ret_n);
+    stream->writing = false;
+    return coir__stream_drop(stream) && r < 0 ? -COIR_ECLOSED : r;
+}
+
+int coir_stream_write_some(coir_stream *stream, const struct iovec *vectors, size_t count,
+                           size_t *ret_n)
+{
+    struct coir_task *self = coir__self();
+    int r = coir__stream_check_write(stream, self);
+    if (r < 0)
+        return r;
+    if (vectors == NULL || ret_n == NULL)
+        return -EINVAL;
+    while (count > 0 && vectors->iov_len == 0) {
+        vectors++;
+        count--;
+    }
+    if (count == 0)
+        return -EINVAL;
+    if (stream->file == NULL)
+        return write_some_held(stream, vectors, count, ret_n);
+    return write_some_file(stream, self, vectors, count, ret_n);
+}
+
 int coir_stream_shutdown(coir_stream *stream)
 {
     int r = coir__stream_check_write(stream, coir__self());

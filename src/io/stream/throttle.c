@@ -66,15 +66,13 @@ static int throttle_write(void *state, const struct iovec *vectors, size_t count
     int r = wait_until(throttle->write_next);
     if (r < 0)
         return r;
-    *ret_n = 0;
+    struct iovec piece = *vectors;
     if (rate > 0) {
-        *ret_n = piece_of(rate, vectors->iov_len);
-        r = coir_stream_write(throttle->lower, vectors->iov_base, *ret_n);
-    } else {
-        for (size_t i = 0; i < count; i++)
-            *ret_n += vectors[i].iov_len;
-        r = coir_stream_write_vectors(throttle->lower, vectors, count);
+        piece.iov_len = piece_of(rate, piece.iov_len);
+        vectors = &piece;
+        count = 1;
     }
+    r = coir_stream_write_some(throttle->lower, vectors, count, ret_n);
     if (r == 0)
         passed(&throttle->write_next, rate, *ret_n);
     return r;
