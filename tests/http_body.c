@@ -7,7 +7,7 @@
 #include <coir/stream_pair.h>
 #include <coir/testing.h>
 
-#include "http/message.h"
+#include "http/message/message.h"
 
 struct feed {
     coir_stream *stream;

@@ -5,7 +5,7 @@
 
 #include <coir/testing.h>
 
-#include "http/session.h"
+#include "http/client/session.h"
 
 enum { NOW = 1000000000 };
 

@@ -7,7 +7,7 @@
 
 #include <coir/testing.h>
 
-#include "http/message.h"
+#include "http/message/message.h"
 
 static struct coir__http_head head;
 

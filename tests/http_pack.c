@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 
-#include "http/session.h"
+#include "http/client/session.h"
 
 #include "http_kit.h"
 

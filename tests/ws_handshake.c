@@ -3,7 +3,7 @@
  */
 #include <coir/tcp.h>
 
-#include "http/ws.h"
+#include "http/ws/ws.h"
 
 #include "ws_kit.h"
 

@@ -3,7 +3,7 @@
  */
 #include <zlib.h>
 
-#include "http/ws.h"
+#include "http/ws/ws.h"
 
 #include "ws_kit.h"
 

@@ -12,7 +12,7 @@
 #include <coir/http_testing.h>
 #include <coir/memory.h>
 
-#include "app.h"
+#include "server/app.h"
 
 struct coir_http_test {
     coir_http_app *app;

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "http/app.h"
+#include "http/server/app.h"
 
 /* ---- the server ---- */
 

@@ -1,5 +1,5 @@
 /* fuzz_http_body.c: any bytes as the body of a message: chunked, of a length, or up to the end.
- * Libraries: build/lib*.a build/src/libcoir.a -luring Sources: src/http/body.c src/http/guard.c
+ * Libraries: build/lib*.a coir Sources: src/http/message/body.c src/http/message/guard.c
  *
  * The first byte chooses the framing, the second one how many bytes come at a time. Besides what
  * sanitizers see: pieces give what the whole gives, a chunked body that is accepted is one as RFC
@@ -9,7 +9,7 @@
 
 #include <ctype.h>
 
-#include "http/message.h"
+#include "http/message/message.h"
 
 /* A way to read the input, and what came of it. */
 struct reading {

@@ -12,7 +12,7 @@
 
 #include <libpsl.h>
 
-#include "http/session.h"
+#include "http/client/session.h"
 
 enum { NOW = 1000000000 };
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "http/app.h"
+#include "http/server/app.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define PACKED "packed, for those who take it"

@@ -9,7 +9,7 @@
 
 #include <coir/url.h>
 
-#include "http/app.h"
+#include "http/server/app.h"
 
 /* ---- plain readings ---- */
 

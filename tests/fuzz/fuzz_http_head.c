@@ -1,5 +1,5 @@
 /* fuzz_http_head.c: any bytes as the head of a message, of a response when the first one is odd.
- * Libraries: build/lib*.a build/src/libcoir.a -luring Sources: src/http/head.c src/http/guard.c
+ * Libraries: build/lib*.a coir Sources: src/http/message/head.c src/http/message/guard.c
  *
  * Besides what sanitizers see: a refusal has a status and a reason, no part of a head that is good
  * is taken for a whole one, and what was parsed, written out again, is accepted with the same
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/message.h"
+#include "http/message/message.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t length);
 

@@ -8,7 +8,7 @@
  */
 #include "fuzz.h"
 
-#include "http/session.h"
+#include "http/client/session.h"
 
 enum { MOST = 1 << 18 }; /* unpacked bytes: bombs need not go off */
 

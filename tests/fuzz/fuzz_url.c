@@ -1,5 +1,5 @@
 /* fuzz_url.c: a line as a URL, and the rest as a reference that is resolved against it.
- * Libraries: -luriparser build/src/libcoir.a -luring Sources: src/http/url.c
+ * Libraries: -luriparser coir Sources: src/http/message/url.c
  *
  * Besides what sanitizers see: what was taken apart and put together is taken apart in the same
  * way, what was resolved is absolute, and text that was encoded is what it was when decoded.

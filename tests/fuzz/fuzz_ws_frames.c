@@ -1,5 +1,5 @@
 /* fuzz_ws_frames.c: any bytes as a frame of WebSocket, and as a text, of which the first byte says
- * who sends it. Libraries: build/lib*.a build/src/libcoir.a -luring Sources: src/http/ws_frame.c
+ * who sends it. Libraries: build/lib*.a coir Sources: src/http/ws/frame.c
  *
  * Besides what sanitizers see: a head that is good is the only way to write what it says, no part
  * of it is taken for a whole one, and what is wrong stays wrong whatever follows; masking twice
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/ws.h"
+#include "http/ws/ws.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t length);
 

@@ -1,10 +1,10 @@
 /* ws.h: what the files of WebSocket share: frames, compression, a socket.
  *
  * A socket has a stream of its own. Its reading side is whoever receives: frames are parsed where
- * the stream's buffer has them (ws_frame.c), and what they carry is added to `message`, unmasked,
- * unpacked (ws_deflate.c) and checked on the way (ws.c). Its writing side is a lock, held for a
+ * the stream's buffer has them (frame.c), and what they carry is added to `message`, unmasked,
+ * unpacked (deflate.c) and checked on the way (socket.c). Its writing side is a lock, held for a
  * message, and a queue of frames for what must not wait: answers to pings, goodbyes, broadcasts
- * (ws_send.c). Frames in the queue are written by a task that is started for them, whose first
+ * (send.c). Frames in the queue are written by a task that is started for them, whose first
  * attempt is made at once, so that nothing of it is left when the peer keeps up. Internal to http.
  */
 #ifndef COIR_WS_INTERNAL_H
@@ -13,9 +13,9 @@
 #include <coir/lock.h>
 #include <coir/ws.h>
 
-#include "message.h"
+#include "../message/message.h"
 
-/* ---- frames: RFC 6455, section 5 (ws_frame.c) ---- */
+/* ---- frames: RFC 6455, section 5 (frame.c) ---- */
 
 enum coir__ws_opcode {
     COIR__WS_CONTINUATION = 0,
@@ -60,7 +60,7 @@ bool coir__ws_utf8(uint32_t *state, const void *data, size_t n);
 /* Whether a peer may send that code in its goodbye. */
 bool coir__ws_is_code(unsigned code);
 
-/* ---- compressed messages: RFC 7692 (ws_deflate.c) ---- */
+/* ---- compressed messages: RFC 7692 (deflate.c) ---- */
 
 struct coir__ws_deflate;
 
@@ -106,7 +106,7 @@ void coir__ws_pack_lost(struct coir__ws_deflate *deflate);
 int coir__ws_pack_alone(coir_bytes bytes, coir_buffer *out);
 bool coir__ws_packs_alone(const struct coir__ws_deflate *deflate);
 
-/* ---- sockets (ws.c) ---- */
+/* ---- sockets (socket.c) ---- */
 
 /* What sockets of one kind have in common: options, with defaults. */
 struct coir__ws_config {
@@ -231,7 +231,7 @@ coir_time coir__ws_patience(const coir_ws *ws);
 /* Ends the conversation, with code if no goodbye was said, and closes the stream. */
 void coir__ws_finish(coir_ws *ws, int code);
 
-/* ---- sending (ws_send.c) ---- */
+/* ---- sending (send.c) ---- */
 
 /* Says goodbye without waiting; code 0 has none. Eagerly: at once, if the peer takes it; then other
  * tasks may run meanwhile, as with all that is queued. Returns 0, -EINVAL, -ENOMEM, or what ws has
@@ -251,12 +251,12 @@ int coir__ws_flush(coir_ws *ws);
 /* Gives back what is queued. */
 void coir__ws_drop_queue(coir_ws *ws);
 
-/* ---- rooms (ws_room.c) ---- */
+/* ---- rooms (room.c) ---- */
 
 /* Takes ws out of all rooms. */
 void coir__ws_leave_all(coir_ws *ws);
 
-/* ---- servers (ws_server.c) ---- */
+/* ---- servers (server.c) ---- */
 
 /* The request of a connection is over: its socket goes on by itself, if it has handlers. */
 void coir__ws_go_on(coir_ws *ws);

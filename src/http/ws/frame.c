@@ -1,7 +1,7 @@
-/* ws_frame.c: frames of WebSocket: their heads, masks, and what texts and goodbyes may hold.
+/* frame.c: frames of WebSocket: their heads, masks, and what texts and goodbyes may hold.
  *
  * A head is refused as soon as it can be known to be wrong, whatever would follow. Nothing here
- * waits or allocates. Called by ws.c, ws_send.c and the fuzz targets.
+ * waits or allocates. Called by socket.c, send.c and the fuzz targets.
  */
 #include "ws.h"
 

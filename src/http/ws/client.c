@@ -1,4 +1,4 @@
-/* ws_client.c: WebSockets of a client: the request for one, by way of a session, and what the
+/* client.c: WebSockets of a client: the request for one, by way of a session, and what the
  * server has answered.
  *
  * The stream of the answer becomes the socket's own, and the session forgets it; the tasks that

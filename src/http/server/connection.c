@@ -12,7 +12,7 @@
 #include <coir/tls.h>
 
 #include "app.h"
-#include "ws.h"
+#include "../ws/ws.h"
 
 #define MOMENT COIR_MS(50)            /* that a task waits for the next request */
 #define READ_AHEAD ((size_t)64 << 10) /* bytes of requests behind the one that is answered */

@@ -3,7 +3,7 @@
  * A packer is costly to make, so an application keeps one of each coding that is not in use, but
  * for brotli's, which cannot be begun again. Windows are smaller than the libraries would have
  * them, since a reply that is made bit by bit holds its packer for as long as it takes. The way
- * back is unpack.c. Called by reply.c.
+ * back is client/unpack.c. Called by reply.c.
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,9 +1,9 @@
-/* ws_send.c: what is sent over a WebSocket: messages, what is queued, broadcasts.
+/* send.c: what is sent over a WebSocket: messages, what is queued, broadcasts.
  *
  * Who sends a message holds the lock for it, and so messages never mix. What must not wait for the
  * peer is made a packet and queued; the task that writes the queue takes the lock like others. Its
  * first step runs within the call that has started it: as long as the peer keeps up, queueing is
- * sending, and no task is left. Called by programs, ws.c and ws_server.c.
+ * sending, and no task is left. Called by programs, socket.c and server.c.
  */
 #include "ws.h"
 

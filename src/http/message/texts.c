@@ -1,4 +1,4 @@
-/* http.c: what stands in RFC 9110 for both sides: texts of statuses, dates, looking headers up.
+/* texts.c: what stands in RFC 9110 for both sides: texts of statuses, dates, looking headers up.
  */
 #include <coir/http.h>
 

@@ -9,7 +9,7 @@
 #include <coir/memory.h>
 
 #include "app.h"
-#include "ws.h"
+#include "../ws/ws.h"
 
 /* ---- the tree ---- */
 

@@ -1,7 +1,7 @@
-/* ws_room.c: which sockets are in which rooms.
+/* room.c: which sockets are in which rooms.
  *
  * A member is in two lists: that of its room, in the order in which they have come, and that of its
- * socket. What is sent to a room is in ws_send.c. Called by programs, ws.c.
+ * socket. What is sent to a room is in send.c. Called by programs, socket.c.
  */
 #include "ws.h"
 

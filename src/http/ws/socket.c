@@ -1,10 +1,10 @@
-/* ws.c: a WebSocket: making, receiving, closing, asking.
+/* socket.c: a WebSocket: making, receiving, closing, asking.
  *
  * A frame is dealt with as it comes: its head where the stream has it, then what it carries, as
  * much as is there, so that nothing is kept but the message, and what is wrong is seen at its first
  * byte. A failure stays: everything after it gives the same code. Whatever suspends holds the
- * socket in memory, since another task may close it meanwhile. Called by programs, ws_server.c and
- * ws_client.c.
+ * socket in memory, since another task may close it meanwhile. Called by programs, server.c and
+ * client.c.
  */
 #include "ws.h"
 

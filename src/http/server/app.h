@@ -16,7 +16,7 @@
 #include <coir/semaphore.h>
 #include <coir/ws.h>
 
-#include "message.h"
+#include "../message/message.h"
 
 struct coir__ws_route;
 

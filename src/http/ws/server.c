@@ -1,10 +1,10 @@
-/* ws_server.c: WebSockets of a server: who may connect, what both ends agree on, and sockets that
+/* server.c: WebSockets of a server: who may connect, what both ends agree on, and sockets that
  * have handlers instead of a task.
  *
  * A socket takes the stream of its connection over, and the connection stays for what it counts
  * for: a place, and the end of the server. One with handlers is idle most of the time; a task is
  * started when something comes, deals with all that is there, and is over. Called by programs and
- * connection.c.
+ * server/connection.c.
  */
 #include "ws.h"
 
@@ -14,7 +14,7 @@
 
 #include <coir/memory.h>
 
-#include "app.h"
+#include "../server/app.h"
 
 /* ---- who may connect: sections 4.2.1 and 10.2 ---- */
 

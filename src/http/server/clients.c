@@ -21,7 +21,7 @@
 #include <coir/socket.h>
 
 #include "app.h"
-#include "ws.h"
+#include "../ws/ws.h"
 
 enum { BUCKETS = 1024 };
 

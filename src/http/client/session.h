@@ -12,7 +12,7 @@
 #include <coir/pool.h>
 #include <coir/url.h>
 
-#include "message.h"
+#include "../message/message.h"
 
 /* ---- cookies (cookies.c) ---- */
 

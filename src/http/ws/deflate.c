@@ -1,10 +1,10 @@
-/* ws_deflate.c: compressed messages: what both ends agree on, packing, unpacking.
+/* deflate.c: compressed messages: what both ends agree on, packing, unpacking.
  *
  * As a rule each message is packed by itself, so that nothing is kept between two of them: zlib's
  * state is made for a message, with a window no longer than that, and given back. With context it
  * stays. Unpacking goes in steps, and stops at the first that exceeds the limit of a message, or
- * makes more of it than what was packed is allowed to become. Called by ws.c, ws_send.c,
- * ws_server.c, ws_client.c.
+ * makes more of it than what was packed is allowed to become. Called by socket.c, send.c,
+ * server.c, client.c.
  */
 #include "ws.h"
 
