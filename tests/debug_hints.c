@@ -294,7 +294,9 @@ static int block_once(void *arg)
 /* Whether the C library has unwind tables from where it blocks to where it was called. */
 static bool has_tables(const struct blocker *blocker)
 {
-#if defined(__riscv)
+#if !defined(__GLIBC__)
+    return blocker == NULL; /* musl has none at all */
+#elif defined(__riscv)
     return blocker->block != block_epoll_wait && blocker->block != block_mutex_lock &&
            blocker->block != block_join && blocker->block != block_getaddrinfo;
 #else

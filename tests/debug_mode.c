@@ -63,8 +63,10 @@ static bool reported(coir_report_kind kind, const char *part)
 /* Whether a slow step was reported with a part of its stack. */
 static bool shows_stack(const char *part)
 {
-#ifdef HOLDS_SIGNALS_BACK
+#if defined(HOLDS_SIGNALS_BACK)
     return part != NULL; /* it holds signals back until its own functions are entered */
+#elif !defined(__GLIBC__)
+    return part != NULL; /* musl has no tables by which callers of its functions could be found */
 #else
     return reported(COIR_REPORT_SLOW_STEP, part);
 #endif

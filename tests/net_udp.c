@@ -112,7 +112,7 @@ COIR_TEST(without_an_address)
     COIR_EXPECT_CODE(coir_udp_open("nowhere", NULL, NULL, &none), -COIR_EADDRESS);
     COIR_EXPECT_CODE(coir_udp_open(b_name, NULL, NULL, &none), -EADDRINUSE);
     char text[COIR_ADDRESS_TEXT + 64];
-    (void)snprintf(text, sizeof text, "bind %s: address already in use", b_name);
+    (void)snprintf(text, sizeof text, "bind %s: %s", b_name, coir_error_text(-EADDRINUSE));
     COIR_EXPECT_STR(message_of_last_error(), text);
     COIR_EXPECT_CODE(coir_udp_open("127.0.0.1:0", "[::1]:9", NULL, &none), -EAFNOSUPPORT);
 }

@@ -310,7 +310,7 @@ static const struct hint hints[] = {
     {" sleep usleep nanosleep clock_nanosleep thrd_sleep ",
      "use coir_sleep, which lets the other tasks run"},
     {" read readv pread pread64 write writev pwrite pwrite64 fread fwrite fgets getline getc "
-     "fgetc ",
+     "fgetc fread_unlocked fwrite_unlocked ",
      "use a stream (coir_stream_read, coir_stream_write) for what can wait, coir_blocking for "
      "files"},
     {" recv recvfrom recvmsg send sendto sendmsg accept accept4 connect ",
@@ -319,7 +319,7 @@ static const struct hint hints[] = {
      "use coir_select, or coir_wait_readable and the like for descriptors"},
     {" getaddrinfo gethostbyname gethostbyaddr getnameinfo ",
      "use coir_blocking, which lets a thread look the name up"},
-    {" fsync fdatasync sync syncfs open open64 openat openat64 rename unlink stat fstatat "
+    {" fsync fdatasync sync syncfs open open64 openat openat64 rename unlink stat stat64 fstatat "
      "ftruncate ",
      "use coir_blocking, which lets a thread wait for the disk"},
     {" pthread_mutex_lock pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_cond_wait "
