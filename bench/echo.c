@@ -2,9 +2,11 @@
  * would: one task for each connection, and no copy of what has come. Listens on a free port of
  * 127.0.0.1 and says `PORT n`; COIR_BACKEND chooses the backend. With the word `read` it reads into
  * a buffer on each task's stack instead. Runs until it is ended. */
-#include <coir/coir.h>
-#include <stdio.h>
 #include <string.h>
+
+#include <coir/coir.h>
+
+#include "listen.h"
 
 static int echo(coir_stream *stream, void *arg)
 {
@@ -33,11 +35,7 @@ static int app(void *arg)
 {
     const char *how = arg;
     COIR_AUTO(coir_listener) *listener = NULL;
-    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, &listener));
-    char address[COIR_ADDRESS_TEXT];
-    COIR_TRY(coir_listener_address(listener, address, sizeof address));
-    printf("PORT %s\n", strrchr(address, ':') + 1);
-    (void)fflush(stdout);
+    COIR_TRY(bench_listen("127.0.0.1:0", &listener));
     return coir_listener_serve(listener, strcmp(how, "read") == 0 ? echo_by_reading : echo, NULL);
 }
 

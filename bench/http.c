@@ -4,7 +4,6 @@
  * says `PORT n`; COIR_BACKEND chooses the backend, COIR_BENCH_HTTP_FILES is the directory of the
  * files. Runs until it is ended. */
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +15,7 @@
 #include <jansson.h>
 
 #include "floors/tls_certificate.h"
+#include "listen.h"
 
 static int hello(coir_http_request *request)
 {
@@ -63,7 +63,6 @@ static int open_context(coir_tls_context **ret_context)
 
 static int app(void *arg)
 {
-    char address[COIR_ADDRESS_TEXT];
     COIR_AUTO(coir_tls_context) *context = NULL;
     if (strcmp(arg, "https") == 0)
         COIR_TRY(open_context(&context));
@@ -79,11 +78,8 @@ static int app(void *arg)
     if (getenv("COIR_BENCH_HTTP_FILES") != NULL)
         coir_http_app_static(app, "/files", getenv("COIR_BENCH_HTTP_FILES"));
     COIR_AUTO(coir_listener) *listener = NULL;
-    COIR_TRY(coir_tcp_listen(strcmp(arg, "http_everywhere") == 0 ? "0.0.0.0:0" : "127.0.0.1:0",
-                             NULL, &listener));
-    COIR_TRY(coir_listener_address(listener, address, sizeof address));
-    printf("PORT %s\n", strrchr(address, ':') + 1);
-    (void)fflush(stdout);
+    COIR_TRY(
+        bench_listen(strcmp(arg, "http_everywhere") == 0 ? "0.0.0.0:0" : "127.0.0.1:0", &listener));
     return coir_http_app_serve_listener(app, listener);
 }
 

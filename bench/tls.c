@@ -1,7 +1,6 @@
 /* coir's side of the benchmarks tls_echo/ and tls_handshake/: a TLS server that sends back what it
  * reads, written as a user would. Listens on a free port of 127.0.0.1 and says `PORT n`. Runs until
  * it is ended. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include <coir/tls.h>
 
 #include "floors/tls_certificate.h"
+#include "listen.h"
 
 static int echo(coir_stream *stream, void *arg)
 {
@@ -37,11 +37,7 @@ static int app(void *arg)
     COIR_AUTO(coir_tls_context) *context = NULL;
     COIR_TRY(open_context(&context));
     COIR_AUTO(coir_listener) *listener = NULL;
-    COIR_TRY(coir_tcp_listen("127.0.0.1:0", NULL, &listener));
-    char address[COIR_ADDRESS_TEXT];
-    COIR_TRY(coir_listener_address(listener, address, sizeof address));
-    printf("PORT %s\n", strrchr(address, ':') + 1);
-    (void)fflush(stdout);
+    COIR_TRY(bench_listen("127.0.0.1:0", &listener));
     return coir_tls_serve(listener, context, echo, NULL);
 }
 

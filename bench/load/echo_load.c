@@ -6,18 +6,9 @@
  * Prints `RESULT cpu_ns`, the server's per message, and `RESULT rate`, messages per second; then
  * its own CPU time and two percentiles of the latency, which tell how the rate came about. One
  * thread on epoll. */
-#define _GNU_SOURCE
-#include "../measure.h"
+#include "load.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-enum { EVENTS = 1024, BUFFER = 1 << 18, STEPS = 16, BUCKETS = 64 * STEPS, STALL_MS = 2000 };
+enum { BUFFER = 1 << 18, STEPS = 16, BUCKETS = 64 * STEPS };
 
 struct connection {
     int fd;
@@ -26,49 +17,10 @@ struct connection {
 };
 
 static struct connection *connections;
-static int epoll_fd;
 static size_t size;
 static char *message, *buffer;
-static int counting;
-static long count;                   /* messages that came back */
-static long latencies[BUCKETS];      /* 16 to each power of two of nanoseconds */
-static int64_t now;                  /* read once for each batch of events */
-static int64_t server_ns, client_ns; /* CPU clocks at the beginning of counting */
-
-static void fail(const char *what)
-{
-    perror(what);
-    exit(1);
-}
-
-static double number_of(const char *text)
-{
-    char *end;
-    double number = strtod(text, &end);
-    if (end == text || *end)
-        fail(text);
-    return number;
-}
-
-static void watch(struct connection *c, int operation, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data.ptr = c};
-    epoll_ctl(epoll_fd, operation, c->fd, &event);
-}
-
-static void connect_one(struct connection *c, int port)
-{
-    int one = 1;
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address))
-        fail("connect");
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    fcntl(c->fd, F_SETFL, O_NONBLOCK);
-    watch(c, EPOLL_CTL_ADD, EPOLLIN);
-}
+static long latencies[BUCKETS]; /* 16 to each power of two of nanoseconds */
+static int64_t now;             /* read once for each batch of events */
 
 /* Writes what is left of the message. */
 static void go_on(struct connection *c)
@@ -79,14 +31,14 @@ static void go_on(struct connection *c)
         fail("write");
     c->sent += n > 0 ? (size_t)n : 0;
     if (c->sent < size)
-        watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+        load_change(c->fd, c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
     else if (waited)
-        watch(c, EPOLL_CTL_MOD, EPOLLIN);
+        load_change(c->fd, c, EPOLL_CTL_MOD, EPOLLIN);
 }
 
 static void begin(struct connection *c)
 {
-    c->since = counting ? measure_now_ns() : now;
+    c->since = load.counting ? measure_now_ns() : now;
     c->sent = c->received = 0;
     go_on(c);
 }
@@ -101,7 +53,7 @@ static double percentile_us(double part)
 {
     long seen = 0;
     int i = 0;
-    while (i < BUCKETS - 1 && (double)(seen += latencies[i]) < part * (double)count)
+    while (i < BUCKETS - 1 && (double)(seen += latencies[i]) < part * (double)load.count)
         i++;
     return (double)((uint64_t)(STEPS + i % STEPS) << (i / STEPS - 4)) / 1e3;
 }
@@ -116,25 +68,17 @@ static void receive(struct connection *c)
     c->received += (size_t)n;
     if (c->received < size)
         return;
-    if (counting) {
-        count++;
+    if (load.counting) {
+        load.count++;
         latencies[bucket_of(measure_now_ns() - c->since)]++;
     }
     begin(c);
 }
 
-static int64_t cpu_of(pid_t pid)
-{
-    clockid_t clock;
-    if (clock_getcpuclockid(pid, &clock))
-        fail("the server's CPU clock");
-    return measure_clock_ns(clock);
-}
-
 static void turn(void)
 {
-    static struct epoll_event events[EVENTS];
-    int ready = epoll_wait(epoll_fd, events, EVENTS, STALL_MS);
+    static struct epoll_event events[LOAD_EVENTS];
+    int ready = epoll_wait(load.epoll_fd, events, LOAD_EVENTS, LOAD_STALL_MS);
     if (ready == 0)
         fail("nothing came back");
     now = measure_now_ns();
@@ -149,26 +93,8 @@ static void turn(void)
 
 static void until(int64_t end)
 {
-    while (now < end)
+    for (now = measure_now_ns(); now < end;)
         turn();
-}
-
-static void measure(pid_t server, double seconds)
-{
-    until(now + 300000000);
-    counting = 1;
-    server_ns = cpu_of(server);
-    client_ns = cpu_of(getpid());
-    int64_t start = now = measure_now_ns();
-    until(start + (int64_t)(seconds * 1e9));
-    server_ns = cpu_of(server) - server_ns;
-    client_ns = cpu_of(getpid()) - client_ns;
-    double elapsed = (double)(measure_now_ns() - start) / 1e9;
-    measure_result("cpu_ns", (double)server_ns / (double)count, "ns");
-    measure_result("rate", (double)count / elapsed, "messages/s");
-    measure_result("client_ns", (double)client_ns / (double)count, "ns");
-    measure_result("p50_us", percentile_us(0.5), "us");
-    measure_result("p99_us", percentile_us(0.99), "us");
 }
 
 int main(int argc, char **argv)
@@ -177,19 +103,20 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: echo_load PORT PID CONNECTIONS SIZE SECONDS\n");
         return 2;
     }
-    int port = (int)number_of(argv[1]), number = (int)number_of(argv[3]);
+    load_open(argv[1], argv[2]);
+    int number = (int)number_of(argv[3]);
     size = (size_t)number_of(argv[4]);
-    connections = calloc((size_t)number, sizeof *connections);
-    message = calloc(1, size);
-    buffer = malloc(BUFFER);
-    epoll_fd = epoll_create1(0);
-    if (!connections || !message || !buffer || epoll_fd < 0)
-        fail("set-up");
-    for (int i = 0; i < number; i++)
-        connect_one(&connections[i], port);
-    now = measure_now_ns();
+    connections = load_alloc(number, sizeof *connections);
+    message = load_alloc(1, size);
+    buffer = load_alloc(1, BUFFER);
+    for (int i = 0; i < number; i++) {
+        connections[i].fd = load_connect(SOCK_STREAM);
+        load_watch(connections[i].fd, &connections[i]);
+    }
     for (int i = 0; i < number; i++)
         begin(&connections[i]);
-    measure((pid_t)number_of(argv[2]), number_of(argv[5]));
+    load_measure(until, number_of(argv[5]));
+    measure_result("p50_us", percentile_us(0.5), "us");
+    measure_result("p99_us", percentile_us(0.99), "us");
     return 0;
 }

@@ -6,21 +6,12 @@
  * Prints `RESULT cpu_ns`, the server's per message or handshake, `RESULT cpu_rate`, how many it
  * does in a second of its CPU time, and `RESULT rate`, how many there were in a second. One thread
  * on epoll. */
-#define _GNU_SOURCE
-#include "../measure.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "load.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-enum { EVENTS = 1024, STALL_MS = 2000, MOST = 1 << 18 };
+enum { MOST = 1 << 18 };
 
 struct connection {
     int fd;
@@ -29,33 +20,18 @@ struct connection {
     int shaken;
 };
 
-static int epoll_fd;
 static SSL_CTX *context;
-static struct sockaddr_in address = {.sin_family = AF_INET};
 static size_t size;
 static char message[MOST], buffer[MOST];
-static long count;
-
-static void fail(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 static void connect_one(struct connection *c)
 {
-    int one = 1;
-    c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address))
-        fail("connect");
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    c->fd = load_connect(SOCK_STREAM);
     c->ssl = SSL_new(context);
     SSL_set_fd(c->ssl, c->fd);
     SSL_set_connect_state(c->ssl);
     c->shaken = 0;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event);
+    load_watch(c->fd, c);
     ERR_clear_error();
     (void)SSL_do_handshake(c->ssl);
 }
@@ -92,7 +68,7 @@ static void shake(struct connection *c)
         send_message(c);
         return;
     }
-    count++;
+    load.count++;
     disconnect(c);
     connect_one(c);
 }
@@ -108,34 +84,18 @@ static void receive(struct connection *c)
     c->received += (size_t)n;
     if (c->received < size)
         return;
-    count++;
+    load.count++;
     send_message(c);
 }
 
-static void until(int64_t end)
+static void go_on(void *connection)
 {
-    static struct epoll_event events[EVENTS];
-    while (measure_now_ns() < end) {
-        int ready = epoll_wait(epoll_fd, events, EVENTS, STALL_MS);
-        if (ready == 0)
-            fail("nothing came back");
-        for (int i = 0; i < ready; i++) {
-            struct connection *c = events[i].data.ptr;
-            ERR_clear_error();
-            if (c->shaken)
-                receive(c);
-            else
-                shake(c);
-        }
-    }
-}
-
-static int64_t cpu_of(pid_t pid)
-{
-    clockid_t clock;
-    if (clock_getcpuclockid(pid, &clock))
-        fail("the server's CPU clock");
-    return measure_clock_ns(clock);
+    struct connection *c = connection;
+    ERR_clear_error();
+    if (c->shaken)
+        receive(c);
+    else
+        shake(c);
 }
 
 int main(int argc, char **argv)
@@ -144,28 +104,17 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: tls_load PORT PID CONNECTIONS SIZE SECONDS\n");
         return 2;
     }
-    pid_t server = (pid_t)strtol(argv[2], NULL, 10);
-    long number = strtol(argv[3], NULL, 10);
-    size = (size_t)strtol(argv[4], NULL, 10);
-    double seconds = strtod(argv[5], NULL);
-    address.sin_port = htons((uint16_t)strtol(argv[1], NULL, 10));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    epoll_fd = epoll_create1(0);
+    load_open(argv[1], argv[2]);
+    load.receive = go_on;
+    long number = (long)number_of(argv[3]);
+    size = (size_t)number_of(argv[4]);
     context = SSL_CTX_new(TLS_client_method());
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    struct connection *connections = calloc((size_t)number, sizeof *connections);
-    if (connections == NULL || context == NULL || epoll_fd < 0 || size > MOST)
+    if (context == NULL || size > MOST)
         fail("set-up");
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    struct connection *connections = load_alloc((double)number, sizeof *connections);
     for (long i = 0; i < number; i++)
         connect_one(&connections[i]);
-    until(measure_now_ns() + 300000000);
-    count = 0;
-    int64_t cpu = cpu_of(server), start = measure_now_ns();
-    until(start + (int64_t)(seconds * 1e9));
-    cpu = cpu_of(server) - cpu;
-    double elapsed = (double)(measure_now_ns() - start) / 1e9;
-    measure_result("cpu_ns", (double)cpu / (double)count, "ns");
-    measure_result("cpu_rate", (double)count / ((double)cpu / 1e9), "/s");
-    measure_result("rate", (double)count / elapsed, "/s");
+    load_measure(load_until, number_of(argv[5]));
     return 0;
 }

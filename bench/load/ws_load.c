@@ -7,38 +7,21 @@
  * Prints `RESULT cpu_ns`, the server's per message that came, and `RESULT rate`, such messages per
  * second; of idle ones `RESULT idle_b`, resident bytes of the server per connection. A server that
  * does not speak WebSocket there is no match (2). One thread on epoll. */
-#define _GNU_SOURCE
-#include "../measure.h"
+#include "load.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-enum { EVENTS = 1024, BUFFER = 65536, STALL_MS = 2000, IDLE_FIRST = 1000, MOMENT_MS = 500 };
+enum { BUFFER = 65536 };
 
 struct connection {
     int fd;
     size_t rest; /* bytes of a frame that have come */
 };
 
-static int epoll_fd, is_room;
-static struct sockaddr_in address = {.sin_family = AF_INET};
+static int is_room;
 static unsigned char frame[BUFFER], buffer[BUFFER];
 static size_t frame_length, reply; /* bytes of a frame to the server, and from it */
 static struct connection *connections;
-static long number, count, missing; /* missing: to how many the message in the room is on its way */
+static long number, missing; /* missing: to how many the message in the room is on its way */
 static const char *path;
-
-static void fail(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 /* ---- one connection ---- */
 
@@ -92,23 +75,13 @@ static void shake_hands(const struct connection *c)
 
 static void connect_one(struct connection *c)
 {
-    int one = 1;
-    *c = (struct connection){.fd = socket(AF_INET, SOCK_STREAM, 0)};
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address))
-        fail("connect");
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    *c = (struct connection){.fd = load_connect(SOCK_STREAM)};
     shake_hands(c);
 }
 
-static void watch(struct connection *c)
+static void receive(void *connection)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-    fcntl(c->fd, F_SETFL, O_NONBLOCK);
-    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event);
-}
-
-static void receive(struct connection *c)
-{
+    struct connection *c = connection;
     ssize_t n = read(c->fd, buffer, BUFFER);
     if (n < 0 && errno == EAGAIN)
         return;
@@ -118,7 +91,7 @@ static void receive(struct connection *c)
         fail("a frame of another kind");
     c->rest += (size_t)n;
     for (; c->rest >= reply; c->rest -= reply) {
-        count++;
+        load.count++;
         if (!is_room)
             say(c);
         else if (--missing == 0) {
@@ -130,72 +103,23 @@ static void receive(struct connection *c)
 
 /* ---- measuring ---- */
 
-static void until(int64_t end)
+static void open_some(long from, long to)
 {
-    static struct epoll_event events[EVENTS];
-    while (measure_now_ns() < end) {
-        int ready = epoll_wait(epoll_fd, events, EVENTS, STALL_MS);
-        if (ready == 0)
-            fail("nothing came back");
-        for (int i = 0; i < ready; i++)
-            receive(events[i].data.ptr);
-    }
-}
-
-static int64_t cpu_of(pid_t pid)
-{
-    clockid_t clock;
-    if (clock_getcpuclockid(pid, &clock))
-        fail("the server's CPU clock");
-    return measure_clock_ns(clock);
-}
-
-static void measure(pid_t server, double seconds)
-{
-    for (long i = 0; i < number; i++)
+    for (long i = from; i < to; i++)
         connect_one(&connections[i]);
-    (void)poll(NULL, 0, MOMENT_MS); /* until all are in the room */
+}
+
+static void measure(double seconds)
+{
+    open_some(0, number);
+    (void)poll(NULL, 0, LOAD_MOMENT_MS); /* until all are in the room */
     missing = number;
     for (long i = 0; i < number; i++) {
-        watch(&connections[i]);
+        load_watch(connections[i].fd, &connections[i]);
         if (!is_room || i == 0)
             say(&connections[i]);
     }
-    until(measure_now_ns() + 300000000);
-    count = 0;
-    int64_t cpu = cpu_of(server), start = measure_now_ns();
-    until(start + (int64_t)(seconds * 1e9));
-    cpu = cpu_of(server) - cpu;
-    double elapsed = (double)(measure_now_ns() - start) / 1e9;
-    measure_result("cpu_ns", (double)cpu / (double)count, "ns");
-    measure_result("rate", (double)count / elapsed, "/s");
-}
-
-static double resident(pid_t pid)
-{
-    char name[64], line[256];
-    snprintf(name, sizeof name, "/proc/%d/status", pid);
-    FILE *file = fopen(name, "r");
-    if (file == NULL)
-        fail(name);
-    long kb = 0;
-    while (fgets(line, sizeof line, file))
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            kb = strtol(line + 6, NULL, 10);
-    fclose(file);
-    return (double)kb * 1024;
-}
-
-static void measure_idle(pid_t server)
-{
-    for (long i = 0; i < IDLE_FIRST; i++)
-        connect_one(&connections[i]);
-    (void)poll(NULL, 0, MOMENT_MS);
-    double before = resident(server);
-    for (long i = IDLE_FIRST; i < number; i++)
-        connect_one(&connections[i]);
-    (void)poll(NULL, 0, MOMENT_MS);
-    measure_result("idle_b", (resident(server) - before) / (double)(number - IDLE_FIRST), "B");
+    load_measure(load_until, seconds);
 }
 
 int main(int argc, char **argv)
@@ -204,20 +128,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: ws_load PORT PID CONNECTIONS SIZE SECONDS WHAT PATH\n");
         return 2;
     }
-    pid_t server = (pid_t)strtol(argv[2], NULL, 10);
-    number = strtol(argv[3], NULL, 10);
+    load_open(argv[1], argv[2]);
+    load.receive = receive;
+    number = (long)number_of(argv[3]);
     path = argv[7];
     is_room = strcmp(argv[6], "room") == 0;
-    make_frame(strtoul(argv[4], NULL, 10));
-    address.sin_port = htons((uint16_t)strtol(argv[1], NULL, 10));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connections = calloc((size_t)number, sizeof *connections);
-    epoll_fd = epoll_create1(0);
-    if (connections == NULL || epoll_fd < 0)
-        fail("set-up");
+    make_frame((size_t)number_of(argv[4]));
+    connections = load_alloc((double)number, sizeof *connections);
     if (strcmp(argv[6], "idle") == 0)
-        measure_idle(server);
+        load_measure_idle(open_some, number);
     else
-        measure(server, strtod(argv[5], NULL));
+        measure(number_of(argv[5]));
     return 0;
 }
