@@ -201,41 +201,28 @@ int coir__http_pace(coir_http_session *session, const char *host)
 
 /* ---- opening ---- */
 
-static char *keep(char **to, const char *text)
-{
-    if (text == NULL)
-        return NULL;
-    size_t size = strlen(text) + 1;
-    char *kept = memcpy(*to, text, size);
-    *to += size;
-    return kept;
-}
-
-static size_t size_of(const char *text)
-{
-    return text != NULL ? strlen(text) + 1 : 0;
-}
-
 /* Copies the texts of the options, and the list of headers, into one block. */
 static int copy_texts(coir_http_session *session)
 {
     coir_http_session_opts *opts = &session->opts;
     size_t count = 0;
-    size_t size = size_of(opts->user) + size_of(opts->password) + size_of(opts->bearer);
+    size_t size = coir__http_text_size(opts->user) + coir__http_text_size(opts->password) +
+                  coir__http_text_size(opts->bearer);
     for (; opts->headers != NULL && opts->headers[count].name != NULL; count++)
-        size += size_of(opts->headers[count].name) + size_of(opts->headers[count].value);
+        size += coir__http_text_size(opts->headers[count].name) +
+                coir__http_text_size(opts->headers[count].value);
     coir_http_header *headers = coir_calloc(1, (count + 1) * sizeof *headers + size);
     if (headers == NULL)
         return -ENOMEM;
     char *to = (char *)(headers + count + 1);
     for (size_t i = 0; i < count; i++) {
-        headers[i].name = keep(&to, opts->headers[i].name);
-        headers[i].value = keep(&to, opts->headers[i].value);
+        headers[i].name = coir__http_keep(&to, opts->headers[i].name);
+        headers[i].value = coir__http_keep(&to, opts->headers[i].value);
     }
     opts->headers = headers;
-    opts->user = keep(&to, opts->user);
-    opts->password = keep(&to, opts->password);
-    opts->bearer = keep(&to, opts->bearer);
+    opts->user = coir__http_keep(&to, opts->user);
+    opts->password = coir__http_keep(&to, opts->password);
+    opts->bearer = coir__http_keep(&to, opts->bearer);
     session->texts = (char *)headers;
     return 0;
 }

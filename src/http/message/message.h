@@ -115,6 +115,23 @@ int coir__http_body_read(struct coir__http_body *body, void *data, size_t size, 
 /* Reads what is left of it into buffer, which bounds how much that may be (-COIR_ETOOLONG). */
 int coir__http_body_read_all(struct coir__http_body *body, coir_buffer *buffer);
 
+/* ---- texts that are kept in a block ---- */
+
+/* The bytes of text and its end; NULL has none. */
+static inline size_t coir__http_text_size(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+/* Copies text to *to, which is behind it then. Returns the copy; NULL for NULL. */
+static inline char *coir__http_keep(char **to, const char *text)
+{
+    size_t size = coir__http_text_size(text);
+    char *kept = size > 0 ? memcpy(*to, text, size) : NULL;
+    *to += size;
+    return kept;
+}
+
 /* ---- JSON (json.c) ---- */
 
 struct json_t;

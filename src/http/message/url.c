@@ -16,6 +16,8 @@
 #include <coir/error.h>
 #include <coir/memory.h>
 
+#include "message.h"
+
 enum { URL_MOST = 64 << 10, PORT_MOST = 65535 };
 
 /* ---- percent-encoding ---- */
@@ -361,41 +363,27 @@ static bool is_plain_path(const char *reference)
     return true;
 }
 
-static size_t size_of(const char *text)
-{
-    return text != NULL ? strlen(text) + 1 : 0;
-}
-
-/* A copy of length bytes at text as a string at *to, which moves on. */
-static const char *copy(const char *text, size_t length, char **to)
-{
-    char *kept = memcpy(*to, text, length);
-    kept[length] = '\0';
-    *to += length + 1;
-    return kept;
-}
-
-static const char *copy_text(const char *text, char **to)
-{
-    return text != NULL ? copy(text, strlen(text), to) : NULL;
-}
-
 /* What a plain path means where base is. */
 static int join(const coir_url *base, const char *path, coir_url *ret_url)
 {
     size_t length = strcspn(path, "?");
-    size_t size = size_of(base->scheme) + size_of(base->user) + size_of(base->password) +
-                  size_of(base->host) + size_of(path) + 1;
+    size_t size = coir__http_text_size(base->scheme) + coir__http_text_size(base->user) +
+                  coir__http_text_size(base->password) + coir__http_text_size(base->host) +
+                  coir__http_text_size(path);
     char *to = coir_alloc(size);
     if (to == NULL)
         return -ENOMEM;
     *ret_url = (coir_url){.port = base->port, .ipv6 = base->ipv6, .coir__block = to};
-    ret_url->scheme = copy_text(base->scheme, &to);
-    ret_url->user = copy_text(base->user, &to);
-    ret_url->password = copy_text(base->password, &to);
-    ret_url->host = copy_text(base->host, &to);
-    ret_url->path = copy(path, length, &to);
-    ret_url->query = path[length] == '?' ? copy_text(path + length + 1, &to) : NULL;
+    ret_url->scheme = coir__http_keep(&to, base->scheme);
+    ret_url->user = coir__http_keep(&to, base->user);
+    ret_url->password = coir__http_keep(&to, base->password);
+    ret_url->host = coir__http_keep(&to, base->host);
+    ret_url->path = coir__http_keep(&to, path);
+    if (path[length] == '?') {
+        to = (char *)(uintptr_t)ret_url->path + length;
+        *to++ = '\0';
+        ret_url->query = to;
+    }
     return 0;
 }
 

@@ -28,21 +28,6 @@ enum {
 
 /* ---- options ---- */
 
-static char *keep(char **to, const char *text)
-{
-    if (text == NULL)
-        return NULL;
-    size_t size = strlen(text) + 1;
-    char *kept = memcpy(*to, text, size);
-    *to += size;
-    return kept;
-}
-
-static size_t text_size(const char *text)
-{
-    return text != NULL ? strlen(text) + 1 : 0;
-}
-
 static int check_opts(const coir_ws_opts *opts)
 {
     if (opts->heartbeat < 0 || opts->close_limit < 0 || opts->stall_limit < 0)
@@ -64,17 +49,17 @@ int coir__ws_config_make(const coir_ws_opts *opts, struct coir__ws_config **ret_
     if (r < 0)
         return r;
     struct coir__ws_config *config =
-        coir_calloc(1, sizeof *config + text_size(opts->protocols) + text_size(opts->origins) +
-                           text_size(opts->hosts));
+        coir_calloc(1, sizeof *config + coir__http_text_size(opts->protocols) +
+                           coir__http_text_size(opts->origins) + coir__http_text_size(opts->hosts));
     if (config == NULL)
         return -ENOMEM;
     char *to = config->texts;
     config->references = 1;
     config->opts = *opts;
     opts = &config->opts;
-    config->opts.protocols = keep(&to, opts->protocols);
-    config->opts.origins = keep(&to, opts->origins);
-    config->opts.hosts = keep(&to, opts->hosts);
+    config->opts.protocols = coir__http_keep(&to, opts->protocols);
+    config->opts.origins = coir__http_keep(&to, opts->origins);
+    config->opts.hosts = coir__http_keep(&to, opts->hosts);
     config->opts.headers = NULL; /* of the request only */
     config->opts.message_limit = OR(opts->message_limit, (size_t)4 << 20);
     config->opts.heartbeat = OR(opts->heartbeat, COIR_SEC(30));
