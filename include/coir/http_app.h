@@ -45,9 +45,12 @@ typedef struct coir_http_request coir_http_request;
 /* Answers a request. Returns 0, or a failure. */
 typedef int (*coir_http_handler)(coir_http_request *request);
 
-/* How the access log is written: one line for each request, through coir_http_app_opts.log. */
+/* How the access log is written: one line for each request, through coir_http_app_opts.log. One
+ * that has become a WebSocket has its line when the socket has ended, with the bytes both ways and
+ * coir_ws_close_code. */
 typedef enum coir_http_log {
-    COIR_HTTP_LOG_COMMON, /* the Common Log Format, with the time that it took behind it */
+    COIR_HTTP_LOG_COMMON, /* the Common Log Format, with the seconds that it took behind it; behind
+                             them for a WebSocket the bytes received, and the code */
     COIR_HTTP_LOG_JSON,
 } coir_http_log;
 

@@ -91,16 +91,21 @@ typedef struct coir_ws_opts {
     unsigned deflate_ratio;  /* a packed message may be so many times as long unpacked, from 64 KiB
                                   on; 0: 250, UINT_MAX: any */
     unsigned char window_bits; /* 9 to 15: of what is kept to compress and unpack; 0: 15 */
-    size_t coir__reserved[6];
+    /* NULL, or where to write the answer of a server that refuses, which is the caller's to close;
+     * NULL is written when there is none. Clients only */
+    coir_http_response **ret_refusal;
+    size_t coir__reserved[5];
 } coir_ws_opts;
 
 /* ---- servers ---- */
 
-/* Answers WebSocket requests for pattern by fn, in the task of the connection; others are a 426. A
- * page of another origin is a 403. The socket is closed when fn has returned: with COIR_WS_NORMAL,
- * with COIR_WS_FAILED when it has failed, which is reported unless the peer was the cause.
- * When the server stops, the peer is told COIR_WS_GOING_AWAY, and fn receives the end. Middleware
- * runs before, and may refuse. Cancel safety: never waits. Thread safety: the loop's thread. */
+/* Answers WebSocket requests for pattern by fn, in the task of the connection; others are a 426,
+ * which says what is spoken here. A page of another origin is a 403. The socket is closed when fn
+ * has returned: with COIR_WS_NORMAL, with COIR_WS_FAILED when it has failed, which is reported
+ * unless the peer was the cause. When the server stops, the peer is told COIR_WS_GOING_AWAY, and fn
+ * receives the end. Middleware runs before, and may refuse. The access log has a line for it when
+ * the socket has ended: see coir_http_log. Cancel safety: never waits. Thread safety: the loop's
+ * thread. */
 COIR__PUBLIC void coir_http_app_websocket(coir_http_app *app, const char *pattern,
                                           int (*fn)(coir_http_request *request, coir_ws *ws));
 
@@ -300,10 +305,11 @@ COIR__PUBLIC void *coir_ws_data(const coir_ws *ws);
 
 /* What a socket does and did. */
 typedef struct coir_ws_stats {
-    uint64_t received, sent; /* messages */
-    uint64_t skipped;        /* that it has missed for being slow */
-    size_t queued;           /* bytes that wait to be sent */
-    uint64_t coir__reserved[4];
+    uint64_t received, sent;             /* messages */
+    uint64_t skipped;                    /* that it has missed for being slow */
+    size_t queued;                       /* bytes that wait to be sent */
+    uint64_t bytes_received, bytes_sent; /* of frames, behind the handshake */
+    uint64_t coir__reserved[2];
 } coir_ws_stats;
 
 /* Writes what ws does and did. Cancel safety: never waits. Thread safety: the loop's thread. */

@@ -365,6 +365,25 @@ int coir__http_serve_file(coir_http_request *request, const struct coir__http_fi
 
 /* ---- the access log (log.c) ---- */
 
+/* What a line says of a request, or of the WebSocket that it has become. */
+struct coir__http_entry {
+    const coir_http_app_opts *opts;
+    const char *client, *method, *target;
+    coir_time began;
+    uint64_t sent, received;
+    int minor, status;
+    int code; /* of a WebSocket's end; 0: it is none */
+};
+
+/* Writes the line of a request, unless it has become a WebSocket. */
 void coir__http_log(coir_http_request *request);
+
+/* Keeps what the line of a WebSocket will say of its request, in one block; nothing if there is no
+ * log. Returns 0, -ENOMEM. */
+int coir__http_log_keep(coir_http_request *request, struct coir__http_entry **ret_entry);
+
+/* Writes that line. */
+void coir__http_log_socket(struct coir__http_entry *entry, uint64_t sent, uint64_t received,
+                           int code);
 
 #endif

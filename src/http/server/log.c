@@ -1,7 +1,8 @@
 /* log.c: the access log: one line for each request, in the Common Log Format or as JSON.
  *
- * What a client has sent is escaped: no line of it can look like another one. Called by
- * connection.c.
+ * What a client has sent is escaped: no line of it can look like another one. A request that has
+ * become a WebSocket has its line when the socket ends; what the line says of the request is kept
+ * until then. Called by connection.c and ws/server.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include <time.h>
 
 #include <jansson.h>
+
+#include <coir/memory.h>
 
 #include "app.h"
 
@@ -26,57 +29,108 @@ static int put_escaped(coir_buffer *line, const char *text)
     return 0;
 }
 
-static int put_common(coir_buffer *line, coir_http_request *request, const char *when,
+static int put_common(coir_buffer *line, const struct coir__http_entry *entry, const char *when,
                       double seconds)
 {
-    char rest[80];
-    const char *client = coir_http_request_client(request);
-    COIR_TRY(coir__http_put(line, client[0] != '\0' ? client : "-"));
+    char rest[120];
+    COIR_TRY(coir__http_put(line, entry->client[0] != '\0' ? entry->client : "-"));
     COIR_TRY(coir__http_put(line, " - - ["));
     COIR_TRY(coir__http_put(line, when));
     COIR_TRY(coir__http_put(line, "] \""));
-    COIR_TRY(put_escaped(line, request->head.method));
+    COIR_TRY(put_escaped(line, entry->method));
     COIR_TRY(coir__http_put(line, " "));
-    COIR_TRY(put_escaped(line, request->head.target));
-    (void)snprintf(rest, sizeof rest, " HTTP/1.%d\" %d %llu %.6f", request->head.minor,
-                   request->status, (unsigned long long)request->sent, seconds);
+    COIR_TRY(put_escaped(line, entry->target));
+    (void)snprintf(rest, sizeof rest, " HTTP/1.%d\" %d %llu %.6f", entry->minor, entry->status,
+                   (unsigned long long)entry->sent, seconds);
+    COIR_TRY(coir__http_put(line, rest));
+    if (entry->code == 0)
+        return 0;
+    (void)snprintf(rest, sizeof rest, " %llu %d", (unsigned long long)entry->received, entry->code);
     return coir__http_put(line, rest);
 }
 
-static void log_common(coir_http_request *request, double seconds)
+static void log_common(const struct coir__http_entry *entry, double seconds)
 {
     COIR_AUTO(coir_buffer) line = {0};
     char when[40];
     struct tm tm;
     time_t now = time(NULL);
     (void)strftime(when, sizeof when, "%d/%b/%Y:%H:%M:%S +0000", gmtime_r(&now, &tm));
-    const coir_http_app_opts *opts = &request->connection->serving->app->opts;
-    if (put_common(&line, request, when, seconds) == 0)
-        opts->log(coir_buffer_text(&line), opts->log_arg);
+    if (put_common(&line, entry, when, seconds) == 0)
+        entry->opts->log(coir_buffer_text(&line), entry->opts->log_arg);
 }
 
-static void log_json(coir_http_request *request, double seconds)
+static void log_json(const struct coir__http_entry *entry, double seconds)
 {
-    const coir_http_app_opts *opts = &request->connection->serving->app->opts;
     json_t *json =
-        json_pack("{s:I, s:s, s:s, s:s%, s:i, s:I, s:f}", "time", (json_int_t)time(NULL), "client",
-                  coir_http_request_client(request), "method", request->head.method, "target",
-                  request->head.target, strlen(request->head.target), "status", request->status,
-                  "bytes", (json_int_t)request->sent, "seconds", seconds);
+        json_pack("{s:I, s:s, s:s, s:s, s:i, s:I, s:f}", "time", (json_int_t)time(NULL), "client",
+                  entry->client, "method", entry->method, "target", entry->target, "status",
+                  entry->status, "bytes", (json_int_t)entry->sent, "seconds", seconds);
+    if (entry->code != 0 && json != NULL &&
+        (json_object_set_new(json, "received", json_integer((json_int_t)entry->received)) < 0 ||
+         json_object_set_new(json, "code", json_integer(entry->code)) < 0))
+        json_decref(COIR_TAKE(json));
     char *line = json != NULL ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
     if (line != NULL)
-        opts->log(line, opts->log_arg);
+        entry->opts->log(line, entry->opts->log_arg);
     free(line);
     json_decref(json);
+}
+
+static void log_entry(const struct coir__http_entry *entry)
+{
+    double seconds = (double)(coir_now() - entry->began) / 1e9;
+    if (entry->opts->log_format == COIR_HTTP_LOG_JSON)
+        log_json(entry, seconds);
+    else
+        log_common(entry, seconds);
+}
+
+static struct coir__http_entry entry_of(coir_http_request *request)
+{
+    return (struct coir__http_entry){.opts = &request->connection->serving->app->opts,
+                                     .client = coir_http_request_client(request),
+                                     .method = request->head.method,
+                                     .target = request->head.target,
+                                     .began = request->began,
+                                     .sent = request->sent,
+                                     .minor = request->head.minor,
+                                     .status = request->status};
 }
 
 void coir__http_log(coir_http_request *request)
 {
     if (request->connection->stream == NULL)
         return;
-    double seconds = (double)(coir_now() - request->began) / 1e9;
-    if (request->connection->serving->app->opts.log_format == COIR_HTTP_LOG_JSON)
-        log_json(request, seconds);
-    else
-        log_common(request, seconds);
+    const struct coir__http_entry entry = entry_of(request);
+    log_entry(&entry);
+}
+
+int coir__http_log_keep(coir_http_request *request, struct coir__http_entry **ret_entry)
+{
+    if (request->connection->serving->app->opts.log == NULL)
+        return 0;
+    struct coir__http_entry entry = entry_of(request);
+    struct coir__http_entry *kept =
+        coir_alloc(sizeof *kept + coir__http_text_size(entry.client) +
+                   coir__http_text_size(entry.method) + coir__http_text_size(entry.target));
+    if (kept == NULL)
+        return -ENOMEM;
+    char *to = (char *)(kept + 1);
+    entry.client = coir__http_keep(&to, entry.client);
+    entry.method = coir__http_keep(&to, entry.method);
+    entry.target = coir__http_keep(&to, entry.target);
+    *kept = entry;
+    *ret_entry = kept;
+    return 0;
+}
+
+void coir__http_log_socket(struct coir__http_entry *entry, uint64_t sent, uint64_t received,
+                           int code)
+{
+    entry->status = 101;
+    entry->sent = sent;
+    entry->received = received;
+    entry->code = code;
+    log_entry(entry);
 }

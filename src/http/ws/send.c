@@ -44,6 +44,8 @@ static int write_bounded(coir_ws *ws, const struct iovec *vectors, size_t count)
     int r = count == 1 ? coir_stream_write(ws->stream, vectors[0].iov_base, vectors[0].iov_len)
                        : coir_stream_write_vectors(ws->stream, vectors, count);
     coir_scope_leave(&stall);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        ws->bytes_sent += vectors[i].iov_len;
     if (r == -ETIME && coir_scope_expired(&stall))
         return coir__ws_cut(ws, coir_fail(-ETIMEDOUT, "the peer takes nothing in"));
     if (r == -EPIPE || r == -ECONNRESET || r == -COIR_ETLS || r == -COIR_ETRUNCATED)

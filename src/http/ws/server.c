@@ -146,6 +146,7 @@ static int upgrade(coir_http_request *request, coir_ws *ws)
     struct coir__http_connection *connection = request->connection;
     coir__ws_answer(coir_http_request_header(request, "Sec-WebSocket-Key"), answer);
     COIR_TRY(choose_protocol(request, &ws->config->opts, &ws->protocol));
+    COIR_TRY(coir__http_log_keep(request, &ws->entry));
     COIR_TRY(coir_http_reply_header(request, "Sec-WebSocket-Accept", answer));
     COIR_TRY(coir_http_reply_upgrade(request, "websocket", &stream));
     ws->stream = COIR_TAKE(connection->stream);
@@ -201,6 +202,8 @@ void coir__ws_detach(coir_ws *ws, int excuse)
 {
     if (ws->request != NULL && excuse < 0)
         (void)coir__http_blame(ws->request, 400, excuse);
+    if (ws->entry != NULL)
+        coir__http_log_socket(ws->entry, ws->bytes_sent, ws->bytes_received, ws->code);
     ws->connection->ws = NULL;
 }
 

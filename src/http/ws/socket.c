@@ -128,6 +128,7 @@ void coir__ws_release(coir_ws *ws)
     coir_buffer_close(&ws->message);
     coir_free(ws->reason);
     coir_free(ws->protocol);
+    coir_free(ws->entry);
     coir_free(ws);
 }
 
@@ -225,6 +226,7 @@ static void take(coir_ws *ws, size_t n)
 {
     coir_stream_consume(ws->stream, n);
     ws->ahead -= n;
+    ws->bytes_received += n;
 }
 
 /* ---- control frames ---- */
@@ -411,6 +413,7 @@ static int read_directly(coir_ws *ws, size_t limit)
     message->length += bytes.length;
     message->data[message->length] = '\0';
     ws->left -= bytes.length;
+    ws->bytes_received += bytes.length;
     r = check_text(ws, before);
     return r < 0 ? r : end_frame(ws, limit);
 }
@@ -650,8 +653,12 @@ void *coir_ws_data(const coir_ws *ws)
 
 void coir_ws_stats_get(const coir_ws *ws, coir_ws_stats *ret_stats)
 {
-    *ret_stats = (coir_ws_stats){
-        .received = ws->received, .sent = ws->sent, .skipped = ws->skipped, .queued = ws->queued};
+    *ret_stats = (coir_ws_stats){.received = ws->received,
+                                 .sent = ws->sent,
+                                 .skipped = ws->skipped,
+                                 .queued = ws->queued,
+                                 .bytes_received = ws->bytes_received,
+                                 .bytes_sent = ws->bytes_sent};
 }
 
 /* ---- the handshake, which both ends need: section 4.2.2 ---- */

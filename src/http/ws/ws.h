@@ -175,11 +175,13 @@ struct coir_ws {
     /* of a server */
     struct coir__http_connection *connection;
     coir_http_request *request;       /* as long as its handler runs */
+    struct coir__http_entry *entry;   /* of the access log; NULL: there is none */
     const coir_ws_handlers *handlers; /* NULL: it has a task of its own */
     unsigned references;
     int failed; /* what calls give from now on */
     int unsent; /* what the last send has failed with that could not reach the peer */
     uint64_t received, sent, skipped;
+    uint64_t bytes_received, bytes_sent;
     uint16_t code;   /* of the peer's goodbye */
     uint8_t kind;    /* of the message that is received */
     bool client : 1; /* we mask, the peer does not */
@@ -268,7 +270,8 @@ void coir__ws_drain(coir_ws *ws);
  * takes nothing more, or that it or the server has said goodbye. Returns a code, or 0. */
 int coir__ws_excuse(const coir_ws *ws);
 
-/* ws is closed: its connection does not know it any more. A failure by excuse is not reported. */
+/* ws is closed: the access log has its line, and its connection does not know it any more. A
+ * failure by excuse is not reported. */
 void coir__ws_detach(coir_ws *ws, int excuse);
 
 /* What a route answers by, of which a copy is made. */
