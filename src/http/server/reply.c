@@ -313,6 +313,33 @@ static bool has_no_body(int status)
     return status / 100 == 1 || status == 204 || status == 304;
 }
 
+/* Whether the handler has set that header. */
+static bool has_own(coir_http_request *request, const char *name)
+{
+    size_t unused;
+    return request->headers.length > 0 && find_line(request, name, &unused) != NULL;
+}
+
+/* Who says Upgrade says so of this connection: RFC 9110, section 7.8. */
+static char *add_connection(char *to, coir_http_request *request, int status)
+{
+    bool upgrade = has_own(request, "Upgrade");
+    const char *goes_on = status == 101             ? NULL
+                          : !request->keep          ? "close"
+                          : request->head.minor > 0 ? NULL
+                                                    : "keep-alive";
+    if (goes_on == NULL && !upgrade)
+        return to;
+    to = ADD(to, "Connection: ");
+    if (goes_on != NULL)
+        to = add_text(to, goes_on);
+    if (goes_on != NULL && upgrade)
+        to = ADD(to, ", ");
+    if (upgrade)
+        to = ADD(to, "Upgrade");
+    return ADD(to, "\r\n");
+}
+
 static char *add_framing(char *to, coir_http_request *request, int status, uint64_t length)
 {
     if (request->tunnel)
@@ -324,18 +351,7 @@ static char *add_framing(char *to, coir_http_request *request, int status, uint6
         to = ADD(to, "Transfer-Encoding: chunked\r\n");
     if (length != CHUNKS && !has_no_body(status))
         to = ADD(coir__http_add_number(ADD(to, "Content-Length: "), length), "\r\n");
-    if (status == 101)
-        return ADD(to, "Connection: Upgrade\r\n");
-    if (!request->keep)
-        return ADD(to, "Connection: close\r\n");
-    return request->head.minor > 0 ? to : ADD(to, "Connection: keep-alive\r\n");
-}
-
-/* Whether the handler has set that header. */
-static bool has_own(coir_http_request *request, const char *name)
-{
-    size_t unused;
-    return request->headers.length > 0 && find_line(request, name, &unused) != NULL;
+    return add_connection(to, request, status);
 }
 
 static int put_head(coir_http_request *request, int status, const char *type, uint64_t length)

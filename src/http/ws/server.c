@@ -84,7 +84,8 @@ static int check(coir_http_request *request, const coir_ws_opts *opts)
     bool asked = coir_ws_is_asked(request);
     if (!asked || version == NULL || strcmp(version, "13") != 0) {
         COIR_TRY(coir_http_reply_header(request, "Upgrade", "websocket"));
-        COIR_TRY(coir_http_reply_header(request, "Sec-WebSocket-Version", "13"));
+        if (asked)
+            COIR_TRY(coir_http_reply_header(request, "Sec-WebSocket-Version", "13"));
         return refuse(request, 426, -EPROTO,
                       asked ? "only version 13 of WebSocket is spoken here"
                             : "only WebSocket is spoken here");
