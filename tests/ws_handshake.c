@@ -5,7 +5,7 @@
 
 #include "http/ws/ws.h"
 
-#include "ws_kit.h"
+#include "ws_place.h"
 
 #define ASK(more) "GET / HTTP/1.1\r\n" HOST more "\r\n"
 #define UP "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -289,6 +289,87 @@ COIR_TEST_TAGGED(wrong_servers, "slow,limit=30")
             COIR_EXPECT_EQ(coir_ws_close_code(ws), COIR_WS_LOST);
         }
     }
+}
+
+/* ---- servers that refuse ---- */
+
+static int guard_it(coir_http_request *request, void *arg)
+{
+    (void)arg;
+    if (strcmp(coir_http_request_query_text(request), "busy") != 0)
+        return coir_http_next(request);
+    COIR_TRY(coir_http_reply_header(request, "Retry-After", "7"));
+    return coir_http_fail(request, 503, "later");
+}
+
+static int show_page(coir_http_request *request)
+{
+    return coir_http_reply(request, 200, "text/plain", "a page", 6);
+}
+
+static void check_refusals(bool fail_on_status)
+{
+    static const struct {
+        const char *path, *header, *value, *body;
+        int status;
+    } cases[] = {
+        {"/?busy", "Retry-After", "7", "503 Service Unavailable: later\n", 503},
+        {"/nothing", "Content-Type", "text/plain; charset=utf-8", "404 Not Found\n", 404},
+        {"/page", "Content-Length", "6", "a page", 200},
+    };
+    PLACE(0);
+    coir_http_app_use(place.app, guard_it, NULL);
+    coir_http_app_websocket(place.app, "/", echo);
+    coir_http_app_get(place.app, "/page", show_page);
+    const coir_http_test_opts test = {.session = {.fail_on_status = fail_on_status}};
+    COIR_REQUIRE_OK(coir_http_test_open(place.app, &test, &place.test));
+    place.http = coir_http_test_session(place.test);
+    for (size_t i = 0; i < COIR_COUNT(cases); i++) {
+        COIR_AUTO(coir_http_response) *refusal = NULL;
+        const coir_ws_opts opts = {.ret_refusal = &refusal};
+        coir_ws *ws;
+        coir_bytes body;
+        COIR_REQUIRE_CODE(coir_ws_connect(place.http, cases[i].path, &opts, &ws), -COIR_ESTATUS);
+        COIR_REQUIRE(refusal != NULL);
+        COIR_EXPECT_EQ(coir_http_response_status(refusal), cases[i].status);
+        COIR_EXPECT_STR(coir_http_response_header(refusal, cases[i].header), cases[i].value);
+        COIR_REQUIRE_OK(coir_http_response_read(refusal, &body));
+        COIR_EXPECT_STR(body.data, cases[i].body);
+        COIR_EXPECT_CODE(coir_ws_connect(place.http, cases[i].path, NULL, &ws), -COIR_ESTATUS);
+    }
+}
+
+/* What the server has answered is there as any response is, */
+COIR_TEST(refusals_are_shown)
+{
+    check_refusals(false);
+}
+
+/* also where its status would be a failure of the session's. */
+COIR_TEST(refusals_are_shown_by_a_session_that_fails_on_them)
+{
+    check_refusals(true);
+}
+
+/* There is none after a success, nor after another failure. */
+COIR_TEST(no_refusal_to_be_shown)
+{
+    PLACE(0);
+    coir_http_app_websocket(place.app, "/", echo);
+    OPEN();
+    COIR_AUTO(coir_http_response) *first = NULL;
+    COIR_AUTO(coir_http_response) *refusal = NULL;
+    COIR_AUTO(coir_ws) *ws = NULL;
+    const coir_ws_opts opts = {.ret_refusal = &refusal};
+    COIR_REQUIRE_CODE(coir_ws_connect(place.http, "/nothing", &opts, &ws), -COIR_ESTATUS);
+    first = refusal;
+    COIR_REQUIRE(first != NULL);
+    COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", &opts, &ws));
+    COIR_EXPECT(refusal == NULL);
+    refusal = first;
+    coir_ws *other;
+    COIR_EXPECT_CODE(coir_ws_connect(place.http, "ftp://a/", &opts, &other), -COIR_EURL);
+    COIR_EXPECT(refusal == NULL);
 }
 
 /* ---- mistakes ---- */

@@ -95,6 +95,7 @@ typedef struct coir_http_request_opts {
     uint64_t stream_length; /* so many; 0: not known */
     bool no_redirects;      /* a redirect is the response */
     bool no_retry;          /* never sent again, whatever the method */
+    bool any_status;        /* is a response, whatever fail_on_status says */
     void *state;            /* of the program's, for a trace */
     /* NULL, or where to write the certificate of the server that has answered, after redirects:
      * see <coir/tls.h>. Without TLS all of it is 0. */

@@ -154,8 +154,9 @@ COIR__CHECKED int coir_ws_accept(coir_http_request *request, const coir_ws_opts 
 /* Connects to url, "ws://" or "wss://", by way of session: with its TLS, its cookies and headers,
  * its base and redirects. The socket does not need the session afterwards. opts may be NULL.
  * Returns 0, and writes *ret_ws, which is the caller's to close. Errors: -COIR_ESTATUS when the
- * server refuses, -COIR_EWEBSOCKET when it answers wrongly, -EINVAL for opts, -ENOMEM, those of
- * coir_http_send. Cancel safety: the connection is closed. Thread safety: the loop's thread. */
+ * server refuses, whose answer opts.ret_refusal shows; -COIR_EWEBSOCKET when it answers wrongly,
+ * -EINVAL for opts, -ENOMEM, those of coir_http_send. Cancel safety: the connection is closed.
+ * Thread safety: the loop's thread. */
 #define coir_ws_connect(session, url, opts, ret_ws)                                                \
     coir_ws_connect_at((session), (url), (opts), (ret_ws), COIR_SITE(NULL))
 COIR__CHECKED int coir_ws_connect_at(coir_http_session *session, const char *url,

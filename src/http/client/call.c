@@ -328,7 +328,8 @@ int coir_http_send_at(coir_http_session *session, const char *method, const char
     call.origin = session->scratch;
     session->scratch = (coir_buffer){0};
     int r = run(&call, url, ret_response);
-    if (r == 0 && session->opts.fail_on_status && (*ret_response)->head.status >= 400) {
+    bool picky = session->opts.fail_on_status && !call.opts->any_status;
+    if (r == 0 && picky && (*ret_response)->head.status >= 400) {
         r = coir_fail(-COIR_ESTATUS, "%d %s", (*ret_response)->head.status,
                       coir_http_status_text((*ret_response)->head.status));
         coir_http_response_close(COIR_TAKE(*ret_response));

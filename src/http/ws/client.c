@@ -88,7 +88,8 @@ static int check_answer(struct asking *asking, const coir_http_response *respons
     char expected[32];
     int status = coir_http_response_status(response);
     if (status != 101)
-        return coir_fail(-COIR_ESTATUS, "%d %s", status, coir_http_status_text(status));
+        return coir_fail(-COIR_ESTATUS, "GET %.90s: %d %s", coir_http_response_url(response),
+                         status, coir_http_status_text(status));
     coir__ws_answer(asking->key, expected);
     const char *answer = coir_http_response_header(response, "Sec-WebSocket-Accept");
     if (answer == NULL || strcmp(answer, expected) != 0)
@@ -129,26 +130,33 @@ static int make_socket(struct asking *asking, coir_http_response *response, coir
 }
 
 static int ask(struct asking *asking, coir_http_session *session, const char *url,
-               const coir_http_header *more, coir_ws **ret_ws, const coir_site *site)
+               const coir_ws_opts *more, coir_ws **ret_ws, const coir_site *site)
 {
     COIR_TRY(make_url(asking, url));
-    COIR_TRY(make_headers(asking, more));
-    const coir_http_request_opts opts = {.headers = asking->headers, .upgrade = "websocket"};
+    COIR_TRY(make_headers(asking, more->headers));
+    const coir_http_request_opts opts = {
+        .headers = asking->headers, .upgrade = "websocket", .any_status = true};
     COIR_AUTO(coir_http_response) *response = NULL;
     COIR_TRY(
         coir_http_send_at(session, "GET", coir_buffer_text(&asking->url), &opts, &response, site));
-    COIR_TRY(check_answer(asking, response));
-    return make_socket(asking, response, ret_ws);
+    int r = check_answer(asking, response);
+    if (r == -COIR_ESTATUS && more->ret_refusal != NULL)
+        *more->ret_refusal = COIR_TAKE(response);
+    return r < 0 ? r : make_socket(asking, response, ret_ws);
 }
 
 int coir_ws_connect_at(coir_http_session *session, const char *url, const coir_ws_opts *opts,
                        coir_ws **ret_ws, const coir_site *site)
 {
+    static const coir_ws_opts none;
     struct asking asking = {0};
+    opts = opts != NULL ? opts : &none;
+    if (opts->ret_refusal != NULL)
+        *opts->ret_refusal = NULL;
     if (session == NULL || url == NULL || ret_ws == NULL)
         return -EINVAL;
     COIR_TRY(coir__ws_config_make(opts, &asking.config));
-    int r = ask(&asking, session, url, opts != NULL ? opts->headers : NULL, ret_ws, site);
+    int r = ask(&asking, session, url, opts, ret_ws, site);
     coir__ws_config_release(asking.config);
     coir_buffer_close(&asking.url);
     coir_buffer_close(&asking.offer);
