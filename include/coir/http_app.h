@@ -382,7 +382,7 @@ COIR__CHECKED int coir_http_fail(coir_http_request *request, int status, const c
 COIR__CHECKED int coir_http_redirect(coir_http_request *request, int status, const char *location);
 
 /* Replies with the file at path, as far as If-None-Match, If-Modified-Since, If-Range and Range
- * ask for it, with an ETag. Where the client takes it, a file "path.br", "path.zst" or "path.gz"
+ * ask for it, with an ETag. Up to 16 ranges go as multipart/byteranges. Where the client takes it, a file "path.br", "path.zst" or "path.gz"
  * that is not older is given instead. The kernel moves the bytes where it can. type NULL: by the
  * ending of path. What is no regular file is -ENOENT, which is a 404 when the handler returns it.
  * Returns 0. Errors: those of coir_file_open and coir_stream_send_file; else as coir_http_reply.

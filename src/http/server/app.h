@@ -363,6 +363,19 @@ int coir__http_open_directories(struct coir__http_node *root);
 int coir__http_serve_file(coir_http_request *request, const struct coir__http_files *files,
                           const char *path);
 
+/* ---- what is sent of a file (ranges.c) ---- */
+
+struct coir__http_content {
+    coir_file *file;
+    uint64_t size;
+    const char *type;
+};
+
+/* Replies with all of it, or with the parts that are asked for by a Range. */
+int coir__http_send_whole(coir_http_request *request, const struct coir__http_content *content);
+int coir__http_send_ranges(coir_http_request *request, const struct coir__http_content *content,
+                           const char *asked);
+
 /* ---- the access log (log.c) ---- */
 
 /* What a line says of a request, or of the WebSocket that it has become. */

@@ -1,10 +1,9 @@
-/* files.c: replies that are files: which one, whether the client has it already, which part of it.
+/* files.c: replies that are files: which one, and whether the client has it already.
  *
  * A path from a request is opened beneath the directory of its route by one call of the kernel,
  * which follows no link that leads out; what was opened is looked at, not what the name led to a
- * moment ago. Conditions are judged in the order of RFC 9110, section 13.2.2, and one range is
- * served (section 14); several at once are answered by the whole. Called by programs and
- * connection.c.
+ * moment ago. Conditions are judged in the order of RFC 9110, section 13.2.2; what is sent then is
+ * ranges.c's. Called by programs and connection.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,8 +15,6 @@
 #include <coir/memory.h>
 
 #include "app.h"
-
-#define COPIED ((uint64_t)64 << 10) /* that is copied: cheaper so than sent by the kernel */
 
 /* ---- types ---- */
 
@@ -168,50 +165,6 @@ static int judge(const coir_http_request *request, const struct found *found)
     return is_since(modified, found) ? 304 : 200;
 }
 
-/* ---- ranges ---- */
-
-static bool read_number(const char **text, uint64_t *ret_number)
-{
-    const char *at = *text;
-    *ret_number = 0;
-    for (; *at >= '0' && *at <= '9'; at++)
-        if (__builtin_mul_overflow(*ret_number, 10, ret_number) ||
-            __builtin_add_overflow(*ret_number, (uint64_t)(*at - '0'), ret_number))
-            return false;
-    bool some = at > *text;
-    *text = at;
-    return some;
-}
-
-/* The one range that is asked for, within size. Returns 206, 416, or 200 for what is no range, or
- * several. */
-static int take_range(const char *text, uint64_t size, uint64_t *ret_first, uint64_t *ret_length)
-{
-    uint64_t first, last = 0;
-    if (strncasecmp(text, "bytes=", 6) != 0)
-        return 200;
-    text += 6;
-    if (*text == '-') { /* the last so many */
-        text++;
-        if (!read_number(&text, &last) || *text != '\0')
-            return 200;
-        *ret_length = last < size ? last : size;
-        *ret_first = size - *ret_length;
-        return *ret_length > 0 ? 206 : 416;
-    }
-    if (!read_number(&text, &first) || *text++ != '-')
-        return 200;
-    bool bounded = read_number(&text, &last);
-    if (*text != '\0' || (bounded && last < first))
-        return 200;
-    if (first >= size)
-        return 416;
-    last = bounded && last < size ? last : size - 1;
-    *ret_first = first;
-    *ret_length = last - first + 1;
-    return 206;
-}
-
 /* A range is good for the version that the client has a part of. */
 static bool may_take_range(const coir_http_request *request, const struct found *found)
 {
@@ -233,69 +186,6 @@ static int put_version(coir_http_request *request, const struct found *found)
     return coir_http_reply_header_add(request, "Vary", "Accept-Encoding");
 }
 
-/* Puts a part of a file that is not large behind its head, so that one write takes both, and
- * replies before it. Nothing of it is sent when that fails. */
-static int put_part(coir_http_request *request, coir_file *file, uint64_t first, size_t length)
-{
-    size_t n = 0;
-    coir_buffer *out = &request->out;
-    COIR_TRY(coir_buffer_reserve(out, length));
-    request->held = true;
-    int r = coir_file_read(file, out->data + out->length, length, first, &n);
-    request->held = false;
-    if (r < 0)
-        return r;
-    if (n < length)
-        return coir_fail(-EIO, "the file has become shorter");
-    out->length += length;
-    out->data[out->length] = '\0';
-    return 0;
-}
-
-static int send_part(coir_http_request *request, const struct found *found, int status,
-                     const char *type, uint64_t first, uint64_t length)
-{
-    if (found->coding != NULL)
-        COIR_TRY(coir_http_reply_header(request, "Content-Encoding", found->coding));
-    if (request->grouped) /* replies before it do not wait for the disk */
-        COIR_TRY(coir__http_flush(request));
-    size_t before = request->out.length;
-    COIR_TRY(coir__http_put_head(request, status, type, length));
-    request->state = COIR__HTTP_REPLIED;
-    if (request->head_only || length == 0)
-        return 0;
-    if (length <= COPIED) {
-        int r = put_part(request, found->file, first, (size_t)length);
-        request->sent = r >= 0 ? length : 0;
-        if (r < 0) {
-            request->out.length = before;
-            request->state = COIR__HTTP_FRESH;
-        }
-        return r;
-    }
-    request->sent = length;
-    int r = coir__http_send_file(request, found->file, first, length);
-    return r == -COIR_EEOF ? -COIR_EBROKENSTREAM : r; /* it has become shorter */
-}
-
-static int send_range(coir_http_request *request, const struct found *found, const char *type,
-                      const char *range)
-{
-    uint64_t first, length;
-    char text[80];
-    int status = take_range(range, found->size, &first, &length);
-    if (status == 200)
-        return send_part(request, found, 200, type, 0, found->size);
-    if (status == 416)
-        (void)snprintf(text, sizeof text, "bytes */%llu", (unsigned long long)found->size);
-    else
-        (void)snprintf(text, sizeof text, "bytes %llu-%llu/%llu", (unsigned long long)first,
-                       (unsigned long long)(first + length - 1), (unsigned long long)found->size);
-    COIR_TRY(coir_http_reply_header(request, "Content-Range", text));
-    return status == 416 ? coir__http_refuse(request, 416, NULL, false)
-                         : send_part(request, found, 206, type, first, length);
-}
-
 static int send_found(coir_http_request *request, const struct found *found, const char *type)
 {
     int status = judge(request, found);
@@ -304,10 +194,13 @@ static int send_found(coir_http_request *request, const struct found *found, con
         return coir_http_reply(request, 304, NULL, NULL, 0);
     if (status == 412)
         return coir__http_refuse(request, 412, NULL, false);
+    if (found->coding != NULL)
+        COIR_TRY(coir_http_reply_header(request, "Content-Encoding", found->coding));
+    const struct coir__http_content content = {found->file, found->size, type};
     const char *range = coir_http_request_header(request, "Range");
     if (range != NULL && !request->head_only && may_take_range(request, found))
-        return send_range(request, found, type, range);
-    return send_part(request, found, 200, type, 0, found->size);
+        return coir__http_send_ranges(request, &content, range);
+    return coir__http_send_whole(request, &content);
 }
 
 static int reply_with(coir_http_request *request, const char *path, coir_file *directory,
