@@ -1,7 +1,10 @@
 /* http_pack.c: tests of packed replies: which coding a client gets, what is never packed, and that
  * what comes out is what went in, as a whole and piece by piece.
  */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "http/client/session.h"
 
@@ -398,4 +401,136 @@ COIR_TEST(a_packed_reply_that_fails_is_cut)
         COIR_EXPECT(strstr(coir_buffer_text(&text), "\r\n0\r\n\r\n") == NULL);
         expect_coding(app, ACCEPT("/", "gzip"), "gzip", long_text());
     }
+}
+
+/* ---- files ---- */
+
+enum { FILE_MOST = 1 << 20 };
+
+/* Makes a file of size letters with a time that is known: 2026-01-02 03:04:05. */
+static int make_file(const char *name, size_t size)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/%s", coir_test_tmpdir(), name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    const struct timespec times[2] = {{.tv_sec = 1767323045}, {.tv_sec = 1767323045}};
+    if (fd < 0)
+        return -errno;
+    int r = 0;
+    for (size_t n; r == 0 && size > 0; size -= n) {
+        n = size < LONG ? size : LONG;
+        r = write(fd, long_text(), n) == (ssize_t)n ? 0 : -EIO;
+    }
+    r = r == 0 && futimens(fd, times) < 0 ? -errno : r;
+    close(fd);
+    return r;
+}
+
+static int open_site(bool compress, coir_http_app **ret_app)
+{
+    COIR_TRY(make_file("page.html", 2000));
+    COIR_TRY(make_file("short.html", 1023));
+    COIR_TRY(make_file("image.png", 2000));
+    COIR_TRY(make_file("beside.css", 2000));
+    COIR_TRY(make_file("beside.css.gz", 10));
+    COIR_TRY(make_file("most.txt", FILE_MOST));
+    COIR_TRY(make_file("more.txt", FILE_MOST + 1));
+    COIR_TRY(open_app((coir_http_app_opts){.compress = compress}, ret_app));
+    coir_http_app_static(*ret_app, "/", coir_test_tmpdir());
+    return 0;
+}
+
+#define FILE_TAG "\"1886caf21c963200-7d0\"" /* nanoseconds since 1970 and the size */
+#define FILE_DATE "Fri, 02 Jan 2026 03:04:05 GMT"
+#define FILE_GET(path, more)                                                                       \
+    "GET " path " HTTP/1.1\r\n" HOST "Connection: close\r\nAccept-Encoding: gzip\r\n" more "\r\n"
+
+COIR_TEST(files_are_packed_that_are_not_large)
+{
+    static const struct {
+        const char *path, *coding;
+    } cases[] = {
+        {"/page.html", "gzip"}, {"/short.html", ""}, {"/image.png", ""},
+        {"/most.txt", "gzip"},  {"/more.txt", ""},
+    };
+    for (int compress = 0; compress < 2; compress++) {
+        COIR_AUTO(coir_http_app) *app = NULL;
+        COIR_REQUIRE_OK(open_site(compress > 0, &app));
+        for (size_t i = 0; i < COIR_COUNT(cases); i++) {
+            char request[200];
+            COIR_AUTO(coir_buffer) head = {0};
+            COIR_AUTO(coir_buffer) text = {0};
+            (void)snprintf(request, sizeof request, FILE_GET("%s", ""), cases[i].path);
+            COIR_REQUIRE_OK(ask_for(app, request, &head, &text));
+            COIR_EXPECT_STR(value_of(coir_buffer_text(&head), "Content-Encoding"),
+                            compress > 0 ? cases[i].coding : "");
+            COIR_EXPECT_STR(value_of(coir_buffer_text(&head), "Vary"), "Accept-Encoding");
+            COIR_REQUIRE(text.data != NULL);
+            COIR_EXPECT(memcmp(text.data, long_text(), text.length < LONG ? text.length : LONG) ==
+                        0);
+            COIR_EXPECT_GE(text.length, 1023);
+        }
+    }
+}
+
+/* What its packed form says of itself, and which conditions that meets. */
+COIR_TEST(packed_files_have_weak_tags_and_no_parts)
+{
+    static const struct {
+        const char *more, *status, *coding, *etag;
+    } cases[] = {
+        {"", "200 OK", "gzip", "W/" FILE_TAG},
+        {"If-None-Match: W/" FILE_TAG "\r\n", "304 Not Modified", "", "W/" FILE_TAG},
+        {"If-None-Match: " FILE_TAG "\r\n", "304 Not Modified", "", "W/" FILE_TAG},
+        {"If-None-Match: \"x\"\r\n", "200 OK", "gzip", "W/" FILE_TAG},
+        {"If-Modified-Since: " FILE_DATE "\r\n", "304 Not Modified", "", "W/" FILE_TAG},
+        {"If-Match: " FILE_TAG "\r\n", "200 OK", "gzip", "W/" FILE_TAG},
+        {"If-Match: W/" FILE_TAG "\r\n", "412 Precondition Failed", "", FILE_TAG},
+        {"Range: bytes=0-9\r\n", "206 Partial Content", "", FILE_TAG},
+        {"Range: bytes=0-9,20-29\r\n", "206 Partial Content", "", FILE_TAG},
+        {"Range: bytes=2000-\r\n", "416 Range Not Satisfiable", "", FILE_TAG},
+        {"If-Range: " FILE_TAG "\r\nRange: bytes=0-9\r\n", "206 Partial Content", "", FILE_TAG},
+        /* it may be a part of the packed form that the client has */
+        {"If-Range: W/" FILE_TAG "\r\nRange: bytes=0-9\r\n", "200 OK", "gzip", "W/" FILE_TAG},
+        {"If-Range: " FILE_DATE "\r\nRange: bytes=0-9\r\n", "200 OK", "gzip", "W/" FILE_TAG},
+    };
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_REQUIRE_OK(open_site(true, &app));
+    for (size_t i = 0; i < COIR_COUNT(cases); i++) {
+        char request[400];
+        COIR_AUTO(coir_buffer) reply = {0};
+        (void)snprintf(request, sizeof request, FILE_GET("/page.html", "%s"), cases[i].more);
+        COIR_REQUIRE_OK(visit(app, request, &reply));
+        const char *head = coir_buffer_text(&reply);
+        bool good = COIR_EXPECT_CONTAINS(head, cases[i].status) &&
+                    COIR_EXPECT_STR(value_of(head, "Content-Encoding"), cases[i].coding) &&
+                    COIR_EXPECT_STR(value_of(head, "ETag"), cases[i].etag) &&
+                    COIR_EXPECT_STR(value_of(head, "Accept-Ranges"), "") &&
+                    COIR_EXPECT_STR(value_of(head, "Vary"), "Accept-Encoding");
+        if (!good)
+            printf("    of: %s\n", cases[i].more);
+    }
+}
+
+/* The form that is there goes before one that would have to be made; HEAD says what GET does. */
+COIR_TEST(packed_files_and_others)
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_AUTO(coir_buffer) there = {0};
+    COIR_AUTO(coir_buffer) get = {0};
+    COIR_AUTO(coir_buffer) head = {0};
+    COIR_REQUIRE_OK(open_site(true, &app));
+    COIR_REQUIRE_OK(visit(app, FILE_GET("/beside.css", ""), &there));
+    COIR_EXPECT_STR(value_of(coir_buffer_text(&there), "Content-Encoding"), "gzip");
+    COIR_EXPECT_STR(value_of(coir_buffer_text(&there), "Content-Length"), "10");
+    COIR_EXPECT_STR(value_of(coir_buffer_text(&there), "Accept-Ranges"), "bytes");
+    COIR_REQUIRE_OK(visit(app, FILE_GET("/page.html", ""), &get));
+    COIR_REQUIRE_OK(visit(app,
+                          "HEAD /page.html HTTP/1.1\r\n" HOST
+                          "Connection: close\r\nAccept-Encoding: gzip\r\n\r\n",
+                          &head));
+    const char *end = strstr(coir_buffer_text(&get), "\r\n\r\n");
+    COIR_REQUIRE(end != NULL);
+    COIR_REQUIRE_EQ(head.length, (size_t)(end + 4 - get.data));
+    COIR_EXPECT(memcmp(head.data, get.data, head.length) == 0);
 }

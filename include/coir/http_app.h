@@ -348,9 +348,10 @@ COIR__CHECKED int coir_http_reply_cookie(coir_http_request *request, const char 
 
 /* Says whether the reply that is to come is packed (br, zstd, gzip) where the client takes it,
  * whatever its type and .compress say. Even so it is not when the handler has set a
- * Content-Encoding, a Content-Range, or "Cache-Control: no-transform", nor when it is a file. What
- * is packed has Vary and a weak ETag. A reply that tells a secret beside something that its client
- * has chosen must not be packed: its length would tell the secret (BREACH).
+ * Content-Encoding, a Content-Range, or "Cache-Control: no-transform", nor when it is a file of
+ * more than 1 MiB, or a part of one. What is packed has Vary and a weak ETag. A reply that tells a
+ * secret beside something that its client has chosen must not be packed: its length would tell the
+ * secret (BREACH).
  * Returns 0. Errors: -EALREADY when the head has been made. Cancel safety: never waits. Thread
  * safety: the handler's task. */
 COIR__CHECKED int coir_http_reply_compress(coir_http_request *request, bool compress);
@@ -381,10 +382,12 @@ COIR__CHECKED int coir_http_fail(coir_http_request *request, int status, const c
  * Returns 0. Errors, Cancel safety, Thread safety: as coir_http_reply. */
 COIR__CHECKED int coir_http_redirect(coir_http_request *request, int status, const char *location);
 
-/* Replies with the file at path, as far as If-None-Match, If-Modified-Since, If-Range and Range
- * ask for it, with an ETag. Up to 16 ranges go as multipart/byteranges. Where the client takes it, a file "path.br", "path.zst" or "path.gz"
- * that is not older is given instead. The kernel moves the bytes where it can. type NULL: by the
- * ending of path. What is no regular file is -ENOENT, which is a 404 when the handler returns it.
+/* Replies with the file at path, as far as If-None-Match, If-Modified-Since, If-Range and Range ask
+ * for it, with an ETag. Up to 16 ranges go as multipart/byteranges. Where the client takes it, a
+ * file "path.br", "path.zst" or "path.gz" that is not older is given instead; where there is none,
+ * .compress packs one of at most 1 MiB as any reply. The kernel moves the bytes where it can. type
+ * NULL: by the ending of path. What is no regular file is -ENOENT, which is a 404 when the handler
+ * returns it.
  * Returns 0. Errors: those of coir_file_open and coir_stream_send_file; else as coir_http_reply.
  * Cancel safety, Thread safety: as coir_http_reply. */
 COIR__CHECKED int coir_http_reply_file(coir_http_request *request, const char *path,

@@ -331,8 +331,11 @@ enum coir__http_coding coir__http_best(const unsigned quality[COIR__HTTP_CODINGS
 int coir__http_choose(coir_http_request *request, int status, const char *type, uint64_t size,
                       enum coir__http_coding *ret_coding);
 
-/* Says in the headers of the reply that it is packed. Returns 0, -ENOMEM. */
+/* Says in the headers of the reply that it is packed; that others would have it in another form;
+ * that its bytes are others for them, and mean the same. Return 0, -ENOMEM. */
 int coir__http_say_coding(coir_http_request *request, enum coir__http_coding coding);
+int coir__http_say_vary(coir_http_request *request);
+int coir__http_weaken_tag(coir_http_request *request);
 
 struct coir__pack;
 

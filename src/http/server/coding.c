@@ -151,7 +151,7 @@ static bool may_be_packed(coir_http_request *request, const char *type)
     return opts->compress_types != NULL ? is_listed(opts->compress_types, type) : is_usual(type);
 }
 
-static int put_vary(coir_http_request *request)
+int coir__http_say_vary(coir_http_request *request)
 {
     const char *vary = coir__http_reply_get(request, "Vary");
     if (vary != NULL &&
@@ -173,17 +173,22 @@ int coir__http_choose(coir_http_request *request, int status, const char *type, 
     if (size < opts->compress_least && quality[COIR__HTTP_PLAIN] > 0)
         return 0;
     *ret_coding = coir__http_best(quality, 0);
-    return put_vary(request);
+    return coir__http_say_vary(request);
+}
+
+int coir__http_weaken_tag(coir_http_request *request)
+{
+    const char *etag = coir__http_reply_get(request, "ETag");
+    COIR_AUTO(coir_buffer) weak = {0};
+    if (etag == NULL || etag[0] != '"')
+        return 0;
+    COIR_TRY(coir__http_put(&weak, "W/"));
+    COIR_TRY(coir__http_put(&weak, etag));
+    return coir__http_reply_set(request, "ETag", coir_buffer_text(&weak));
 }
 
 int coir__http_say_coding(coir_http_request *request, enum coir__http_coding coding)
 {
-    const char *etag = coir__http_reply_get(request, "ETag");
-    if (etag != NULL && etag[0] == '"') { /* the bytes are others, what they mean is the same */
-        COIR_AUTO(coir_buffer) weak = {0};
-        COIR_TRY(coir__http_put(&weak, "W/"));
-        COIR_TRY(coir__http_put(&weak, etag));
-        COIR_TRY(coir__http_reply_set(request, "ETag", coir_buffer_text(&weak)));
-    }
+    COIR_TRY(coir__http_weaken_tag(request));
     return coir__http_reply_set(request, "Content-Encoding", coir__http_codings[coding]);
 }

@@ -3,7 +3,9 @@
  * A path from a request is opened beneath the directory of its route by one call of the kernel,
  * which follows no link that leads out; what was opened is looked at, not what the name led to a
  * moment ago. Conditions are judged in the order of RFC 9110, section 13.2.2; what is sent then is
- * ranges.c's. Called by programs and connection.c.
+ * ranges.c's. Where nobody has put a packed form beside it, a file that is not large is packed as
+ * any reply is, with a weak tag; parts are always of the bytes that are in a file, since what a
+ * packer makes of them may be another thing the next time. Called by programs and connection.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +17,8 @@
 #include <coir/memory.h>
 
 #include "app.h"
+
+#define PACKED_MOST ((uint64_t)1 << 20) /* of a file that is packed anew for each request */
 
 /* ---- types ---- */
 
@@ -165,42 +169,78 @@ static int judge(const coir_http_request *request, const struct found *found)
     return is_since(modified, found) ? 304 : 200;
 }
 
-/* A range is good for the version that the client has a part of. */
-static bool may_take_range(const coir_http_request *request, const struct found *found)
+/* A range is good for the version that the client has a part of. A date does not say whether that
+ * is one of the packed form, if there is one. */
+static bool may_take_range(const coir_http_request *request, const struct found *found, bool packed)
 {
     const char *condition = coir_http_request_header(request, "If-Range");
     if (condition == NULL)
         return true;
     if (condition[0] == '"')
         return has_tag(condition, found->etag, false);
-    return strcmp(condition, found->date) == 0;
+    return !packed && strcmp(condition, found->date) == 0;
 }
 
 /* ---- replying ---- */
 
-static int put_version(coir_http_request *request, const struct found *found)
+/* Whether the whole is packed for this request. */
+static int choose_coding(coir_http_request *request, const struct found *found, const char *type,
+                         bool *ret_packed)
+{
+    enum coir__http_coding coding = COIR__HTTP_PLAIN;
+    if (found->coding == NULL && found->size <= PACKED_MOST)
+        COIR_TRY(coir__http_choose(request, 200, type, found->size, &coding));
+    *ret_packed = coding != COIR__HTTP_PLAIN;
+    return 0;
+}
+
+static int put_version(coir_http_request *request, const struct found *found, bool packed)
 {
     COIR_TRY(coir_http_reply_header(request, "ETag", found->etag));
     COIR_TRY(coir_http_reply_header(request, "Last-Modified", found->date));
-    COIR_TRY(coir_http_reply_header(request, "Accept-Ranges", "bytes"));
-    return coir_http_reply_header_add(request, "Vary", "Accept-Encoding");
+    if (!packed)
+        COIR_TRY(coir_http_reply_header(request, "Accept-Ranges", "bytes"));
+    return coir__http_say_vary(request);
+}
+
+/* Packs a file as any reply is. */
+static int send_packed(coir_http_request *request, const struct coir__http_content *content)
+{
+    COIR_AUTO(coir_buffer) whole = {0};
+    size_t n = 0, size = (size_t)content->size;
+    if (request->grouped) /* replies before it do not wait for the disk */
+        COIR_TRY(coir__http_flush(request));
+    COIR_TRY(coir_buffer_reserve(&whole, size));
+    COIR_TRY(coir_file_read(content->file, whole.data, size, 0, &n));
+    if (n < size)
+        return coir_fail(-EIO, "the file has become shorter");
+    return coir_http_reply(request, 200, content->type, whole.data, size);
+}
+
+static int reply_not_modified(coir_http_request *request, bool packed)
+{
+    if (packed)
+        COIR_TRY(coir__http_weaken_tag(request));
+    return coir_http_reply(request, 304, NULL, NULL, 0);
 }
 
 static int send_found(coir_http_request *request, const struct found *found, const char *type)
 {
+    bool packed = false;
     int status = judge(request, found);
-    COIR_TRY(put_version(request, found));
+    COIR_TRY(choose_coding(request, found, type, &packed));
+    COIR_TRY(put_version(request, found, packed));
     if (status == 304)
-        return coir_http_reply(request, 304, NULL, NULL, 0);
+        return reply_not_modified(request, packed);
     if (status == 412)
         return coir__http_refuse(request, 412, NULL, false);
     if (found->coding != NULL)
         COIR_TRY(coir_http_reply_header(request, "Content-Encoding", found->coding));
     const struct coir__http_content content = {found->file, found->size, type};
     const char *range = coir_http_request_header(request, "Range");
-    if (range != NULL && !request->head_only && may_take_range(request, found))
+    if (range != NULL && !request->head_only && may_take_range(request, found, packed))
         return coir__http_send_ranges(request, &content, range);
-    return coir__http_send_whole(request, &content);
+    return packed ? send_packed(request, &content) : coir__http_send_whole(request, &content);
 }
 
 static int reply_with(coir_http_request *request, const char *path, coir_file *directory,
