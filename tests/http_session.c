@@ -615,3 +615,68 @@ COIR_TEST(no_connection_is_kept)
     COIR_EXPECT_EQ(stats.reused, 0);
     COIR_EXPECT_EQ(stats.idle, 0);
 }
+
+/* How a connection ends for a server that has said all. */
+struct witness {
+    coir_listener *listener;
+    const char *reply;
+    int end;
+};
+
+static int see_the_end(coir_stream *stream, void *arg)
+{
+    struct witness *witness = arg;
+    coir_bytes bytes;
+    if (COIR_TRY(coir_stream_read_until(stream, "\r\n\r\n", 4, 0, &bytes)) == 0)
+        return 0;
+    COIR_TRY(coir_stream_write(stream, witness->reply, strlen(witness->reply)));
+    witness->end = coir_stream_peek(stream, 1, &bytes);
+    return 0;
+}
+
+static int bear_witness(void *arg)
+{
+    struct witness *witness = arg;
+    return coir_listener_serve(witness->listener, see_the_end, witness);
+}
+
+/* A reset could destroy what the server has sent, or what it has not read yet, so it is for
+ * exchanges that are not over; and nothing is kept of what is no HTTP any more. */
+COIR_TEST(what_is_complete_is_not_reset)
+{
+    static const struct {
+        const char *reply;
+        int end;
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 0},
+        {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 0},
+        {"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", 0},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 0},
+        {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nok", -ECONNRESET},
+        {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+         -ECONNRESET},
+    };
+    for (size_t i = 0; i < COIR_COUNT(cases); i++) {
+        struct witness witness = {.reply = cases[i].reply, .end = 1};
+        char address[COIR_ADDRESS_TEXT], url[COIR_ADDRESS_TEXT + 16];
+        COIR_AUTO(coir_http_session) *http = NULL;
+        COIR_AUTO(coir_http_response) *response = NULL;
+        coir_bytes body;
+        COIR_REQUIRE_OK(coir_tcp_listen("127.0.0.1:0", NULL, &witness.listener));
+        COIR_AUTO(coir_listener) *listener = witness.listener;
+        COIR_REQUIRE_OK(coir_listener_address(listener, address, sizeof address));
+        (void)snprintf(url, sizeof url, "http://%s/", address);
+        COIR_REQUIRE_OK(coir_http_session_open(NULL, &http));
+        COIR_GROUP(group);
+        COIR_REQUIRE_OK(coir_spawn(&group, bear_witness, &witness, NULL));
+        COIR_REQUIRE_OK(
+            coir_http_get(http, url, &(coir_http_request_opts){.upgrade = "x"}, &response));
+        if (cases[i].end == 0)
+            COIR_EXPECT_OK(coir_http_response_read(response, &body));
+        coir_http_response_close(COIR_TAKE(response));
+        coir_http_session_close(COIR_TAKE(http));
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(10)));
+        if (!COIR_EXPECT_EQ(witness.end, cases[i].end))
+            printf("    of: %s\n", cases[i].reply);
+    }
+}

@@ -117,6 +117,28 @@ COIR_TEST(an_exchange_left_early_ends_the_connection)
     COIR_EXPECT_EQ(stats_of(pool).open, 0);
 }
 
+/* One that has come to its end is nobody's either, but the peer hears of it in peace. */
+COIR_TEST(a_connection_is_retired_in_peace)
+{
+    struct world world = {.leaves = COIR_MS(100)};
+    COIR_AUTO(coir_pool) *pool = NULL;
+    COIR_AUTO(coir_pooled) *line = NULL;
+    COIR_REQUIRE_OK(open_pool(&world, (coir_pool_opts){.max = 1}, &pool));
+    COIR_REQUIRE_OK(coir_pool_acquire(pool, "a:1", &line));
+    coir_pool_retire(COIR_TAKE(line));
+    coir_pool_retire(NULL);
+    COIR_EXPECT_EQ(stats_of(pool).open, 0);
+    COIR_EXPECT_EQ(stats_of(pool).retired, 1);
+    COIR_EXPECT_EQ(stats_of(pool).discarded, 0);
+    COIR_REQUIRE_OK(coir_pool_acquire(pool, "a:1", &line)); /* its place is free then */
+    COIR_EXPECT_EQ(world.politely, 1);
+    COIR_EXPECT_EQ(line->uses, 1);
+    coir_pool_retire(COIR_TAKE(line));
+    coir_pool_close(COIR_TAKE(pool));
+    COIR_EXPECT_EQ(world.politely, 2);
+    COIR_EXPECT_EQ(world.abruptly, 0);
+}
+
 struct user {
     coir_pool *pool;
     const char *key;

@@ -78,7 +78,7 @@ COIR_CLOSER(coir_pool, coir_pool_close);
 /* Acquires a connection: the one of its key that was used last, if it is good, else the first that
  * is released or opened. An opening that has begun goes on when who asked for it is served
  * otherwise, or cancelled: what comes of it is for the next.
- * Returns 0, and writes *ret_pooled, to be given to coir_pool_release or coir_pool_discard. Errors:
+ * Returns 0, and writes *ret_pooled, to be given to coir_pool_release, _retire or _discard. Errors:
  * what open gave (-ETIMEDOUT for -ETIME), -EAGAIN when opts.waiting tasks wait for a place already,
  * -COIR_ECLOSED when the pool is closed meanwhile, -EINVAL, -ENOMEM, -COIR_EWRONGLOOP,
  * -COIR_ENOTASK, -ECANCELED, -ETIME. Cancel safety: nothing was acquired, and no connection is
@@ -89,7 +89,12 @@ COIR__CHECKED int coir_pool_acquire(coir_pool *pool, const char *key, coir_poole
  * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_pool_release(coir_pooled *pooled);
 
-/* Gives a connection back that nobody may use again: it is closed abruptly. NULL is accepted.
+/* Gives a connection back whose exchange is complete, and that nobody may use again: it is closed
+ * in peace, as one is that nobody has used for too long. NULL is accepted. Cancel safety: never
+ * waits. Thread safety: the loop's thread. */
+COIR__PUBLIC void coir_pool_retire(coir_pooled *pooled);
+
+/* Gives a connection back in the midst of an exchange: it is closed abruptly. NULL is accepted.
  * Cancel safety: never waits. Thread safety: the loop's thread. */
 COIR__PUBLIC void coir_pool_discard(coir_pooled *pooled);
 
@@ -103,7 +108,8 @@ typedef struct coir_pool_stats {
     uint64_t acquired, reused, opened;
     uint64_t failed;    /* openings */
     uint64_t discarded; /* by coir_pool_discard */
-    uint64_t retired;   /* unused for too long, worn out, no longer good, or in another's way */
+    uint64_t retired;   /* by coir_pool_retire; unused for too long, worn out, no longer good, or in
+                           another's way */
     uint64_t coir__reserved[4];
 } coir_pool_stats;
 

@@ -590,18 +590,28 @@ void coir_pool_release(coir_pooled *pooled)
     look_after_closed(pool);
 }
 
-void coir_pool_discard(coir_pooled *pooled)
+static void end(coir_pooled *pooled, bool abrupt)
 {
-    if (pooled == NULL)
-        return;
     struct member *member = (struct member *)pooled;
     coir_pool *pool = member->pool;
     struct key *key = member->key;
     come_back(pool);
-    pool->total.discarded++;
-    give_up(member, true);
+    *(abrupt ? &pool->total.discarded : &pool->total.retired) += 1;
+    give_up(member, abrupt || pool->left);
     look_after(pool, key);
     look_after_closed(pool);
+}
+
+void coir_pool_retire(coir_pooled *pooled)
+{
+    if (pooled != NULL)
+        end(pooled, false);
+}
+
+void coir_pool_discard(coir_pooled *pooled)
+{
+    if (pooled != NULL)
+        end(pooled, true);
 }
 
 /* ---- opening and closing ---- */

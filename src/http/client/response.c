@@ -1,8 +1,8 @@
 /* response.c: responses: their heads, and their bodies, read whole or bit by bit, unpacked.
  *
  * A response holds its connection until the end of the body was read. Then, or when it is closed,
- * the connection goes back to the pool if nothing of the exchange is left on it, and else is
- * discarded. Called by programs and send.c.
+ * the connection goes back to the pool if nothing of the exchange is left on it, in peace also if
+ * it was the last one, and else is discarded. Called by programs and send.c.
  */
 #include "session.h"
 
@@ -35,22 +35,22 @@ coir_http_response *coir__http_response_make(coir_http_session *session, const c
     return response;
 }
 
-/* Whether the next request may use the connection. With no_keep_alive none will: the pool closes
- * it in peace. */
-static bool is_reusable(const coir_http_response *response)
+/* Whether nothing of the exchange is left on the connection, and it still speaks HTTP. */
+static bool is_complete(const coir_http_response *response)
 {
-    bool keep_alive = response->head.keep_alive || response->session->opts.no_keep_alive;
-    return response->body.over && keep_alive && response->body.failed == 0 &&
-           response->body.framing != COIR__HTTP_TO_THE_END;
+    return response->body.over && response->body.failed == 0 && response->head.status != 101;
 }
 
+/* Abruptly, the peer could lose what it has not read yet. */
 static void give_back(coir_http_response *response)
 {
     coir_pooled *pooled = COIR_TAKE(response->pooled);
-    if (pooled != NULL && is_reusable(response))
+    if (!is_complete(response))
+        coir_pool_discard(pooled);
+    else if (response->head.keep_alive && response->body.framing != COIR__HTTP_TO_THE_END)
         coir_pool_release(pooled);
     else
-        coir_pool_discard(pooled);
+        coir_pool_retire(pooled);
 }
 
 void coir__http_response_free(coir_http_response *response)
