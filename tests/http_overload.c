@@ -33,21 +33,26 @@ static void expect_closed(coir_stream *client)
     COIR_EXPECT(r == 0 || r == -ECONNRESET);
 }
 
+/* A server at a free port, with so much room, and two clients that are not connected yet. */
+#define SERVER(...)                                                                                \
+    struct town town = {0};                                                                        \
+    COIR_AUTO(coir_http_app) *app = NULL;                                                          \
+    COIR_AUTO(coir_listener) *listener = NULL;                                                     \
+    COIR_AUTO(coir_stream) *first = NULL;                                                          \
+    COIR_AUTO(coir_stream) *second = NULL;                                                         \
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){__VA_ARGS__}, &app));                            \
+    coir_http_app_get(app, "/", hello);                                                            \
+    coir_http_app_get(app, "/slow", take_long);                                                    \
+    COIR_DEADLINE(patience());                                                                     \
+    COIR_GROUP(group);                                                                             \
+    COIR_REQUIRE_OK(build_here(&town, app, &group, &listener))
+
 /* ---- places ---- */
 
 COIR_TEST_TAGGED(the_one_that_is_idle_for_longest_makes_room, "real_clock")
 {
-    struct town town = {0};
-    COIR_AUTO(coir_http_app) *app = NULL;
-    COIR_AUTO(coir_listener) *listener = NULL;
-    COIR_AUTO(coir_stream) *first = NULL;
-    COIR_AUTO(coir_stream) *second = NULL;
+    SERVER(.connections = 2);
     COIR_AUTO(coir_stream) *third = NULL;
-    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.connections = 2}, &app));
-    coir_http_app_get(app, "/", hello);
-    COIR_DEADLINE(patience());
-    COIR_GROUP(group);
-    COIR_REQUIRE_OK(build_here(&town, app, &group, &listener));
     COIR_REQUIRE_OK(ask(&town, GET("/"), &first));
     COIR_REQUIRE_OK(expect_text(first, HELLO));
     COIR_REQUIRE_OK(ask(&town, GET("/"), &second));
@@ -69,17 +74,7 @@ COIR_TEST_TAGGED(the_one_that_is_idle_for_longest_makes_room, "real_clock")
 /* All have a request: one more waits until one of them has its reply. */
 COIR_TEST_TAGGED(who_finds_no_place_waits_for_a_reply, "real_clock")
 {
-    struct town town = {0};
-    COIR_AUTO(coir_http_app) *app = NULL;
-    COIR_AUTO(coir_listener) *listener = NULL;
-    COIR_AUTO(coir_stream) *first = NULL;
-    COIR_AUTO(coir_stream) *second = NULL;
-    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.connections = 1}, &app));
-    coir_http_app_get(app, "/", hello);
-    coir_http_app_get(app, "/slow", take_long);
-    COIR_DEADLINE(patience());
-    COIR_GROUP(group);
-    COIR_REQUIRE_OK(build_here(&town, app, &group, &listener));
+    SERVER(.connections = 1);
     COIR_REQUIRE_OK(ask(&town, GET("/slow"), &first));
     COIR_REQUIRE_OK(coir_sleep(COIR_MS(100)));
     coir_time start = coir_now();
@@ -94,16 +89,7 @@ COIR_TEST_TAGGED(who_finds_no_place_waits_for_a_reply, "real_clock")
 /* A server that is ended while somebody waits for a place. */
 COIR_TEST_TAGGED(who_waits_for_a_place_does_not_hold_the_server, "real_clock")
 {
-    struct town town = {0};
-    COIR_AUTO(coir_http_app) *app = NULL;
-    COIR_AUTO(coir_listener) *listener = NULL;
-    COIR_AUTO(coir_stream) *first = NULL;
-    COIR_AUTO(coir_stream) *second = NULL;
-    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.connections = 1}, &app));
-    coir_http_app_get(app, "/slow", take_long);
-    COIR_DEADLINE(patience());
-    COIR_GROUP(group);
-    COIR_REQUIRE_OK(build_here(&town, app, &group, &listener));
+    SERVER(.connections = 1);
     COIR_REQUIRE_OK(ask(&town, GET("/slow"), &first));
     COIR_REQUIRE_OK(coir_sleep(COIR_MS(100)));
     COIR_REQUIRE_OK(ask(&town, GET("/slow"), &second));
@@ -129,18 +115,9 @@ static int connect_from(const struct town *town, const char *local, coir_stream 
 
 COIR_TEST_TAGGED(a_client_has_so_many_connections_and_no_more, "real_clock")
 {
-    struct town town = {0};
-    COIR_AUTO(coir_http_app) *app = NULL;
-    COIR_AUTO(coir_listener) *listener = NULL;
-    COIR_AUTO(coir_stream) *first = NULL;
-    COIR_AUTO(coir_stream) *second = NULL;
+    SERVER(.client_connections = 2);
     COIR_AUTO(coir_stream) *third = NULL;
     COIR_AUTO(coir_stream) *other = NULL;
-    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.client_connections = 2}, &app));
-    coir_http_app_get(app, "/", hello);
-    COIR_DEADLINE(patience());
-    COIR_GROUP(group);
-    COIR_REQUIRE_OK(build_here(&town, app, &group, &listener));
     COIR_REQUIRE_OK(ask(&town, GET("/"), &first));
     COIR_REQUIRE_OK(ask(&town, GET("/"), &second));
     COIR_REQUIRE_OK(expect_text(first, HELLO));
