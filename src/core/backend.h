@@ -143,6 +143,12 @@ struct coir__backend {
      * file that is closing ends at once unless something is wrong: its address must be free. */
     bool (*cancel)(struct coir_loop *loop, struct coir__op *op);
 
+    /* A file without a descriptor, which coir__free_own frees; NULL: no memory. And one that is
+     * given its own, of that kind (enum coir__native_kind): from here it counts. Only where a
+     * kernel is below. */
+    struct coir__file *(*file_make)(struct coir_loop *loop);
+    void (*file_begin)(struct coir__file *file, int fd, uint32_t kind);
+
     /* Files. type is SOCK_STREAM and so on; the backend adds non-blocking and close-on-exec. */
     int (*file_socket)(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
     int (*file_adopt)(struct coir_loop *loop, int fd,

@@ -1,5 +1,5 @@
 /* native.c: calls on descriptors of the library that the backends with a kernel below share:
- * attempts that do not wait, naming, options, paths.
+ * making them, attempts that do not wait, naming, options, paths.
  *
  * Nothing is owned here. An attempt never gives EINTR, and none raises SIGPIPE. Called by the
  * epoll and uring backends, and as part of their tables by streams and sockets.
@@ -17,14 +17,16 @@ _Static_assert(sizeof(struct mmsghdr) == sizeof(coir_message), "not the kernel's
 _Static_assert(offsetof(struct mmsghdr, msg_len) == offsetof(coir_message, length),
                "not the kernel's layout");
 
-uint32_t coir__native_kind(int domain, int type)
+/* ---- making ---- */
+
+static uint32_t kind_of(int domain, int type)
 {
     bool stream = type == SOCK_STREAM;
     bool tcp = (domain == AF_INET || domain == AF_INET6) && stream;
     return COIR__NATIVE_SOCKET | (tcp ? COIR__NATIVE_TCP : 0) | (stream ? COIR__NATIVE_STREAM : 0);
 }
 
-int coir__native_look(int fd, uint32_t *ret_kind)
+static int look(int fd, uint32_t *ret_kind)
 {
     int domain = 0, type = 0;
     socklen_t length = sizeof domain;
@@ -35,7 +37,60 @@ int coir__native_look(int fd, uint32_t *ret_kind)
     if (r == 0)
         r = coir__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
     if (r == 0)
-        *ret_kind = coir__native_kind(domain, type);
+        *ret_kind = kind_of(domain, type);
+    return r;
+}
+
+int coir__native_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file)
+{
+    struct coir__file *file = loop->backend->file_make(loop);
+    if (file == NULL)
+        return -ENOMEM;
+    int fd = coir__sys_socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        coir__free_own(file);
+        return fd;
+    }
+    loop->backend->file_begin(file, fd, kind_of(domain, type));
+    *ret_file = file;
+    return 0;
+}
+
+int coir__native_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file)
+{
+    uint32_t kind;
+    int r = look(fd, &kind);
+    if (r < 0)
+        return r;
+    struct coir__file *file = loop->backend->file_make(loop);
+    if (file == NULL)
+        return -ENOMEM;
+    r = coir__sys_set_nonblocking(fd);
+    if (r < 0) {
+        coir__free_own(file);
+        return r;
+    }
+    loop->backend->file_begin(file, fd, kind);
+    *ret_file = file;
+    return 0;
+}
+
+int coir__native_pair(struct coir_loop *loop, int type, struct coir__file *ret_files[2])
+{
+    const struct coir__backend *backend = loop->backend;
+    struct coir__file *files[2] = {backend->file_make(loop), backend->file_make(loop)};
+    int fds[2];
+    int r = files[0] == NULL || files[1] == NULL
+                ? -ENOMEM
+                : coir__sys_socketpair(type | SOCK_NONBLOCK | SOCK_CLOEXEC, fds);
+    for (int i = 0; i < 2; i++) {
+        if (r < 0) {
+            coir__free_own(files[i]);
+            continue;
+        }
+        backend->file_begin(files[i], fds[i], kind_of(AF_UNIX, type));
+        ret_files[i] = files[i];
+    }
     return r;
 }
 

@@ -14,10 +14,6 @@ enum coir__native_kind {
     COIR__NATIVE_STREAM = 1 << 7, /* a socket whose bytes are not messages */
 };
 
-uint32_t coir__native_kind(int domain, int type);
-/* What fd is, to *ret_kind. Returns 0, or a negative errno. */
-int coir__native_look(int fd, uint32_t *ret_kind);
-
 /* One attempt, again after each EINTR: the result, or -EAGAIN. */
 long coir__native_read(int fd, uint32_t kind, const struct coir__op *op);
 long coir__native_write(int fd, uint32_t kind, const struct coir__op *op);
@@ -37,6 +33,9 @@ int coir__native_connected(int fd);
 void coir__native_close(int fd, uint32_t kind, bool abrupt);
 
 /* For the tables of backends. */
+int coir__native_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
+int coir__native_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);
+int coir__native_pair(struct coir_loop *loop, int type, struct coir__file *ret_files[2]);
 int coir__native_bind(struct coir_loop *loop, struct coir__file *file,
                       const struct sockaddr *address, socklen_t length);
 int coir__native_listen(struct coir_loop *loop, struct coir__file *file, int backlog);

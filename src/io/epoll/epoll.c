@@ -44,7 +44,7 @@ static void free_dead(struct coir__epoll *epoll)
     while (epoll->dead != NULL) {
         struct coir__epoll_file *file = epoll->dead;
         epoll->dead = file->file.user;
-        coir__epoll_file_free(file);
+        coir__free_own(file);
     }
 }
 
@@ -55,7 +55,7 @@ static void epoll_close(struct coir_loop *loop)
     coir__signal_loop_closes(loop);
     coir__pipe_loop_closes(loop);
     free_dead(epoll);
-    coir__epoll_file_free(epoll->spare);
+    coir__free_own(epoll->spare);
     coir__sys_close(epoll->wakefd);
     coir__sys_close(epoll->epfd);
     coir__free_own(epoll->watches);
@@ -115,7 +115,7 @@ static long try_write(struct coir__epoll_file *file, struct coir__op *op)
 static long try_accept(struct coir__epoll_file *file, struct coir__op *op)
 {
     struct coir__epoll *epoll = coir__epoll_of(file->file.loop);
-    if (epoll->spare == NULL && (epoll->spare = coir__epoll_file_new(epoll->loop)) == NULL)
+    if (epoll->spare == NULL && (epoll->spare = coir__epoll_file_make(epoll->loop)) == NULL)
         return -ENOMEM;
     int fd = coir__native_accept(file->file.fd);
     if (fd == -EAGAIN) {
@@ -125,8 +125,8 @@ static long try_accept(struct coir__epoll_file *file, struct coir__op *op)
     if (fd < 0)
         return fd;
     uint32_t kind = file->flags & (COIR__EPOLL_SOCKET | COIR__EPOLL_DRAINS);
-    op->accepted = coir__epoll_file_open(epoll->spare, fd, kind);
-    epoll->spare = NULL;
+    op->accepted = COIR_TAKE(epoll->spare);
+    coir__epoll_file_begin(op->accepted, fd, kind);
     return 0;
 }
 
@@ -328,9 +328,11 @@ const struct coir__backend coir__backend_epoll = {
     .descriptor = epoll_descriptor,
     .start = epoll_start,
     .cancel = epoll_cancel,
-    .file_socket = coir__epoll_socket,
-    .file_adopt = coir__epoll_adopt,
-    .file_pair = coir__epoll_pair,
+    .file_make = coir__epoll_file_make,
+    .file_begin = coir__epoll_file_begin,
+    .file_socket = coir__native_socket,
+    .file_adopt = coir__native_adopt,
+    .file_pair = coir__native_pair,
     .file_bind = coir__native_bind,
     .file_listen = coir__native_listen,
     .file_shutdown = coir__native_shutdown,

@@ -47,7 +47,7 @@ struct coir__epoll {
     size_t read;                       /* bytes, by the events of this poll */
     uint32_t generation;               /* of files and watches */
     struct coir__epoll_file *dead;     /* closed, and perhaps in events: linked by file.user */
-    struct coir__epoll_file *spare;    /* for the next connection: none is taken in vain */
+    struct coir__file *spare;          /* for the next connection: none is taken in vain */
     struct coir__epoll_watch *watches; /* by descriptor */
     size_t watch_count;
     struct epoll_event events[COIR__EPOLL_BATCH];
@@ -74,14 +74,8 @@ static inline void coir__epoll_complete(struct coir_loop *loop, struct coir__op 
 
 /* file.c */
 
-/* A record without a descriptor; NULL: no memory. */
-struct coir__epoll_file *coir__epoll_file_new(struct coir_loop *loop);
-/* Gives a record its descriptor: from here it counts. Returns what the caller knows. */
-struct coir__file *coir__epoll_file_open(struct coir__epoll_file *record, int fd, uint32_t flags);
-void coir__epoll_file_free(struct coir__epoll_file *file);
-int coir__epoll_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
-int coir__epoll_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);
-int coir__epoll_pair(struct coir_loop *loop, int type, struct coir__file *ret_files[2]);
+struct coir__file *coir__epoll_file_make(struct coir_loop *loop);
+void coir__epoll_file_begin(struct coir__file *file, int fd, uint32_t flags);
 void coir__epoll_close(struct coir_loop *loop, struct coir__file *file, bool abrupt);
 
 /* watch.c */

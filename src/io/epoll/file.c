@@ -7,78 +7,22 @@
  */
 #include "io/epoll/epoll.h"
 
-struct coir__epoll_file *coir__epoll_file_new(struct coir_loop *loop)
+struct coir__file *coir__epoll_file_make(struct coir_loop *loop)
 {
     struct coir__epoll_file *record = coir__alloc_own(sizeof *record);
     if (record == NULL)
         return NULL;
     *record = (struct coir__epoll_file){.file.loop = loop};
     record->file.read.file = record->file.write.file = &record->file;
-    return record;
-}
-
-struct coir__file *coir__epoll_file_open(struct coir__epoll_file *record, int fd, uint32_t flags)
-{
-    struct coir_loop *loop = record->file.loop;
-    record->file.fd = fd;
-    record->file.generation = ++coir__epoll_of(loop)->generation;
-    record->flags = flags | COIR__EPOLL_READABLE | COIR__EPOLL_WRITABLE;
-    loop->descriptors++;
     return &record->file;
 }
 
-void coir__epoll_file_free(struct coir__epoll_file *file)
+void coir__epoll_file_begin(struct coir__file *file, int fd, uint32_t flags)
 {
-    coir__free_own(file);
-}
-
-int coir__epoll_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file)
-{
-    struct coir__epoll_file *record = coir__epoll_file_new(loop);
-    if (record == NULL)
-        return -ENOMEM;
-    int fd = coir__sys_socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        coir__epoll_file_free(record);
-        return fd;
-    }
-    *ret_file = coir__epoll_file_open(record, fd, coir__native_kind(domain, type));
-    return 0;
-}
-
-int coir__epoll_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file)
-{
-    uint32_t kind;
-    int r = coir__native_look(fd, &kind);
-    if (r < 0)
-        return r;
-    struct coir__epoll_file *record = coir__epoll_file_new(loop);
-    if (record == NULL)
-        return -ENOMEM;
-    r = coir__sys_set_nonblocking(fd);
-    if (r < 0) {
-        coir__epoll_file_free(record);
-        return r;
-    }
-    *ret_file = coir__epoll_file_open(record, fd, kind);
-    return 0;
-}
-
-int coir__epoll_pair(struct coir_loop *loop, int type, struct coir__file *ret_files[2])
-{
-    struct coir__epoll_file *records[2] = {coir__epoll_file_new(loop), coir__epoll_file_new(loop)};
-    int fds[2];
-    int r = records[0] == NULL || records[1] == NULL
-                ? -ENOMEM
-                : coir__sys_socketpair(type | SOCK_NONBLOCK | SOCK_CLOEXEC, fds);
-    for (int i = 0; i < 2; i++) {
-        if (r < 0)
-            coir__free_own(records[i]);
-        else
-            ret_files[i] =
-                coir__epoll_file_open(records[i], fds[i], coir__native_kind(AF_UNIX, type));
-    }
-    return r;
+    file->fd = fd;
+    file->generation = ++coir__epoll_of(file->loop)->generation;
+    coir__epoll_file_of(file)->flags = flags | COIR__EPOLL_READABLE | COIR__EPOLL_WRITABLE;
+    file->loop->descriptors++;
 }
 
 void coir__epoll_close(struct coir_loop *loop, struct coir__file *file, bool abrupt)
@@ -95,6 +39,6 @@ void coir__epoll_close(struct coir_loop *loop, struct coir__file *file, bool abr
         record->file.user = epoll->dead;
         epoll->dead = record;
     } else {
-        coir__epoll_file_free(record);
+        coir__free_own(record);
     }
 }

@@ -233,8 +233,8 @@ static long accepted(struct coir__op *op, int fd)
 {
     struct coir__uring_file *listener = coir__uring_file_of(op->file);
     uint32_t kind = listener->flags & COIR__URING_KIND;
-    op->accepted = coir__uring_file_open(listener->spare, fd, kind);
-    listener->spare = NULL;
+    op->accepted = COIR_TAKE(listener->spare);
+    coir__uring_file_begin(op->accepted, fd, kind);
     return 0;
 }
 
@@ -329,7 +329,7 @@ static long begin(struct coir__uring *uring, struct coir__uring_slot *slot)
         meet_fault(slot, COIR__SYS_SEND, op->vectors->iov_len);
         return COIR__STARTED;
     case COIR__OP_ACCEPT:
-        if (file->spare == NULL && (file->spare = coir__uring_file_new(uring->loop)) == NULL)
+        if (file->spare == NULL && (file->spare = coir__uring_file_make(uring->loop)) == NULL)
             return -ENOMEM;
         meet_fault(slot, COIR__SYS_ACCEPT, 0);
         return COIR__STARTED;

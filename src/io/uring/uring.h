@@ -41,7 +41,7 @@ struct coir__uring_file {
     uint16_t small;                      /* how many reads in a row were of few bytes */
     uint16_t patience;                   /* how many there must be */
     struct msghdr message;               /* of the write under way */
-    struct coir__uring_file *spare;      /* of a listener: for its next connection */
+    struct coir__file *spare;            /* of a listener: for its next connection */
     struct coir__uring_receive *receive; /* NULL: there was none yet */
 };
 
@@ -275,13 +275,8 @@ void coir__uring_pool_close(struct coir__uring *uring);
 
 /* ---- file.c ---- */
 
-/* A record without a descriptor; NULL: no memory. */
-struct coir__uring_file *coir__uring_file_new(struct coir_loop *loop);
-/* Gives a record its descriptor: from here it counts. */
-struct coir__file *coir__uring_file_open(struct coir__uring_file *record, int fd, uint32_t kind);
-int coir__uring_socket(struct coir_loop *loop, int domain, int type, struct coir__file **ret_file);
-int coir__uring_adopt(struct coir_loop *loop, int fd, struct coir__file **ret_file);
-int coir__uring_pair(struct coir_loop *loop, int type, struct coir__file *ret_files[2]);
+struct coir__file *coir__uring_file_make(struct coir_loop *loop);
+void coir__uring_file_begin(struct coir__file *file, int fd, uint32_t kind);
 void coir__uring_close(struct coir_loop *loop, struct coir__file *file, bool abrupt);
 
 /* ---- system.c ---- */
