@@ -1,9 +1,9 @@
 /* pack.c: packing bodies, piece by piece: gzip by zlib, br by brotli, zstd.
  *
- * A packer is costly to make, so an application keeps one of each coding that is not in use, but
- * for brotli's, which cannot be begun again. Windows are smaller than the libraries would have
- * them, since a reply that is made bit by bit holds its packer for as long as it takes. The way
- * back is client/unpack.c. Called by reply.c.
+ * A packer is costly to make, so an application keeps one of each coding that is not in use.
+ * Brotli's cannot be begun again, so it is made anew, of the memory of the last one. Windows are
+ * smaller than the libraries would have them, since a reply that is made bit by bit holds its
+ * packer for as long as it takes. The way back is client/unpack.c. Called by reply.c.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -17,19 +17,22 @@
 
 #include "app.h"
 
-/* What a client and a loop can afford: about 100 KiB of memory for gzip, 500 for br, 800 for zstd,
- * and 20 to 100 MB a second. */
+/* What a client and a loop can afford: about 100 KiB of memory for gzip, 800 for zstd, 600 to 2,200
+ * for br, and 20 to 100 MB a second. */
 enum { GZIP_LEVEL = 5, GZIP_WINDOW = 14, GZIP_MEMORY = 7 };
 enum { BROTLI_LEVEL = 4, BROTLI_WINDOW = 17 };
 enum { ZSTD_LEVEL = 3, ZSTD_WINDOW = 17 };
 enum { ROOM = 4096 };
+enum { KEPT_LEAST = 4 << 10, KEPT_MOST = 2 << 20 }; /* bytes of a block that is kept; of all */
 
 /* A block of brotli's. Its encoder ends the process when it gets none (Debian builds it so), and
  * so the allocator does not return then, but jumps to where brotli was called; then all of its
- * blocks are given back. */
+ * blocks are given back. Large ones that the encoder has freed are kept for the next one: they
+ * would be pages of the kernel's, that are cleared for each reply. */
 struct block {
     _Alignas(max_align_t) struct block *next;
     struct block *previous;
+    size_t size;
 };
 
 struct coir__pack {
@@ -37,7 +40,8 @@ struct coir__pack {
     z_stream zlib;
     ZSTD_CCtx *zstd;
     BrotliEncoderState *brotli;
-    struct block blocks; /* a ring */
+    struct block used, kept; /* rings */
+    size_t kept_size;        /* bytes in the second one */
     jmp_buf no_memory;
 };
 
@@ -53,34 +57,75 @@ static void give(void *arg, void *data)
     coir_free(data);
 }
 
+static void put_in(struct block *ring, struct block *block)
+{
+    block->next = ring->next;
+    block->previous = ring;
+    block->next->previous = block->previous->next = block;
+}
+
+static void take_out(struct block *block)
+{
+    block->next->previous = block->previous;
+    block->previous->next = block->next;
+}
+
+/* The smallest block that is large enough, of those that are kept; NULL. */
+static struct block *take_kept(struct coir__pack *pack, size_t size)
+{
+    struct block *best = NULL;
+    for (struct block *at = pack->kept.next; at != &pack->kept; at = at->next)
+        if (at->size >= size && at->size / 2 <= size && (best == NULL || at->size < best->size))
+            best = at;
+    if (best != NULL) {
+        take_out(best);
+        pack->kept_size -= best->size;
+    }
+    return best;
+}
+
 static void *take_block(void *arg, size_t size)
 {
     struct coir__pack *pack = arg;
-    struct block *block = coir_alloc(sizeof *block + size);
-    if (block == NULL)
-        longjmp(pack->no_memory, 1);
-    block->next = pack->blocks.next;
-    block->previous = &pack->blocks;
-    block->next->previous = block->previous->next = block;
+    struct block *block = size >= KEPT_LEAST ? take_kept(pack, size) : NULL;
+    if (block == NULL) {
+        block = coir_alloc(sizeof *block + size);
+        if (block == NULL)
+            longjmp(pack->no_memory, 1);
+        block->size = size;
+    }
+    put_in(&pack->used, block);
     return block + 1;
 }
 
 static void give_block(void *arg, void *data)
 {
-    (void)arg;
+    struct coir__pack *pack = arg;
     struct block *block = data;
     if (data == NULL)
         return;
     block--;
-    block->next->previous = block->previous;
-    block->previous->next = block->next;
-    coir_free(block);
+    take_out(block);
+    if (block->size < KEPT_LEAST || block->size > KEPT_MOST - pack->kept_size) {
+        coir_free(block);
+        return;
+    }
+    put_in(&pack->kept, block);
+    pack->kept_size += block->size;
 }
 
-static void give_all_blocks(struct coir__pack *pack)
+static void free_all(struct block *ring)
 {
-    while (pack->blocks.next != &pack->blocks)
-        give_block(pack, pack->blocks.next + 1);
+    while (ring->next != ring) {
+        struct block *block = ring->next;
+        take_out(block);
+        coir_free(block);
+    }
+}
+
+static void lose_brotli(struct coir__pack *pack)
+{
+    free_all(&pack->used);
     pack->brotli = NULL;
 }
 
@@ -88,9 +133,8 @@ static void give_all_blocks(struct coir__pack *pack)
 
 static bool begin_brotli(struct coir__pack *pack)
 {
-    pack->blocks.next = pack->blocks.previous = &pack->blocks;
     if (setjmp(pack->no_memory) != 0) {
-        give_all_blocks(pack);
+        lose_brotli(pack);
         return false;
     }
     pack->brotli = BrotliEncoderCreateInstance(take_block, give_block, pack);
@@ -128,6 +172,8 @@ int coir__pack_take(coir_http_app *app, enum coir__http_coding coding, struct co
         if (pack == NULL)
             return -ENOMEM;
         pack->coding = coding;
+        pack->used.next = pack->used.previous = &pack->used;
+        pack->kept.next = pack->kept.previous = &pack->kept;
         if (!begin(pack)) {
             coir__pack_free(pack);
             return -ENOMEM;
@@ -145,17 +191,28 @@ void coir__pack_free(struct coir__pack *pack)
         (void)deflateEnd(&pack->zlib);
     if (pack->brotli != NULL)
         BrotliEncoderDestroyInstance(pack->brotli);
+    free_all(&pack->kept);
     (void)ZSTD_freeCCtx(pack->zstd);
     coir_free(pack);
+}
+
+static bool begin_brotli_again(struct coir__pack *pack)
+{
+    if (pack->brotli == NULL)
+        return false;
+    BrotliEncoderDestroyInstance(COIR_TAKE(pack->brotli));
+    return begin_brotli(pack);
 }
 
 /* Whether it can be used again, from the beginning. */
 static bool reset(struct coir__pack *pack)
 {
-    if (pack->coding == COIR__HTTP_GZIP)
-        return deflateReset(&pack->zlib) == Z_OK;
-    return pack->coding == COIR__HTTP_ZSTD &&
-           !ZSTD_isError(ZSTD_CCtx_reset(pack->zstd, ZSTD_reset_session_only));
+    switch (pack->coding) {
+    case COIR__HTTP_BROTLI: return begin_brotli_again(pack);
+    case COIR__HTTP_ZSTD:
+        return !ZSTD_isError(ZSTD_CCtx_reset(pack->zstd, ZSTD_reset_session_only));
+    default: return deflateReset(&pack->zlib) == Z_OK;
+    }
 }
 
 void coir__pack_give(coir_http_app *app, struct coir__pack *pack)
@@ -198,7 +255,7 @@ static int call_brotli(struct coir__pack *pack, coir_bytes *bytes, BrotliEncoder
     if (pack->brotli == NULL)
         return -ENOMEM;
     if (setjmp(pack->no_memory) != 0) {
-        give_all_blocks(pack);
+        lose_brotli(pack);
         return -ENOMEM;
     }
     if (!BrotliEncoderCompressStream(pack->brotli, operation, &bytes->length, &in, &room, &to,
