@@ -3,12 +3,14 @@
  * Libraries: http Sources: src/http
  *
  * Besides what sanitizers see: nothing comes from outside of the folder, and nothing that is
- * hidden; what comes is the file, its packed form for those who take that, or the part that its
- * head says; and a date that was read is written as one that reads the same.
+ * hidden; what comes is the file, its packed form for those who take that, or the parts that their
+ * heads say, of which none overlap; these are what was asked for, where that is a list of ranges;
+ * and a date that was read is written as one that reads the same.
  */
 #include "fuzz.h"
 
 #include <fcntl.h>
+#include <regex.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -129,25 +131,123 @@ static void put_request(const char *text, size_t length, coir_buffer *out)
     require(coir__http_put(out, "\r\n") == 0);
 }
 
+/* The second line, which is the Range, without blanks around it. */
+static char *range_of(const char *text, size_t length)
+{
+    const char *end = text + length;
+    size_t n = 0;
+    (void)take_line(&text, end, &n);
+    const char *line = take_line(&text, end, &n);
+    while (line != NULL && n > 0 && (*line == ' ' || *line == '\t')) {
+        line++;
+        n--;
+    }
+    while (line != NULL && n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t'))
+        n--;
+    char *range = strndup(line != NULL ? line : "", line != NULL ? n : 0);
+    require(range != NULL);
+    return range;
+}
+
 /* ---- what came ---- */
 
-static void check_body(const struct coir__http_head *head, const char *body, size_t length)
+/* Which bytes of a file are there, or are asked for. */
+struct bytes {
+    bool is[64];
+};
+
+/* Takes what a Content-Range says, which must not touch what is there already. Returns how many. */
+static size_t take_range(const char *range, const char *whole, const char *body,
+                         struct bytes *bytes)
 {
+    unsigned long long first = 0, last = 0, size = 0;
+    require(range != NULL && sscanf(range, "bytes %llu-%llu/%llu", &first, &last, &size) == 3);
+    require(size == strlen(whole) && first <= last && last < size);
+    require(memcmp(body, whole + first, last - first + 1) == 0);
+    require((first == 0 || !bytes->is[first - 1]) && !bytes->is[last + 1]);
+    for (size_t i = first; i <= last; i++) {
+        require(!bytes->is[i]);
+        bytes->is[i] = true;
+    }
+    return last - first + 1;
+}
+
+/* Several parts: each behind "\r\n--", the boundary and two lines. */
+static void take_parts(const char *boundary, const char *whole, const char *body, size_t length,
+                       struct bytes *bytes)
+{
+    static const char type[] = "\r\nContent-Type: ", range[] = "\r\nContent-Range: ";
+    const char *end = body + length;
+    size_t size = strlen(boundary), parts = 0;
+    for (;; parts++) {
+        require((size_t)(end - body) >= size + 8 && memcmp(body, "\r\n--", 4) == 0);
+        require(memcmp(body + 4, boundary, size) == 0);
+        body += 4 + size;
+        if (memcmp(body, "--\r\n", 4) == 0)
+            break;
+        require(strncmp(body, type, sizeof type - 1) == 0);
+        body = strstr(body + 2, "\r\n");
+        require(body != NULL && strncmp(body, range, sizeof range - 1) == 0);
+        const char *blank = strstr(body + 2, "\r\n\r\n");
+        require(blank != NULL);
+        body = blank + 4 + take_range(body + sizeof range - 1, whole, blank + 4, bytes);
+    }
+    require(body + 4 == end && parts >= 2 && parts <= 16);
+}
+
+/* Which bytes a Range asks for. Returns whether it is a list of ranges, and nothing else. */
+static bool read_asked(const char *text, size_t size, struct bytes *bytes)
+{
+    static regex_t grammar;
+    static bool made;
+    if (!made)
+        require(regcomp(&grammar,
+                        "^[Bb][Yy][Tt][Ee][Ss]=([0-9]{1,9}-([0-9]{1,9})?|-[0-9]{1,9})"
+                        "([ \t]*,[ \t]*([0-9]{1,9}-([0-9]{1,9})?|-[0-9]{1,9}))*$",
+                        REG_EXTENDED | REG_NOSUB) == 0);
+    made = true;
+    if (regexec(&grammar, text, 0, NULL, 0) != 0)
+        return false;
+    for (text += 5; text != NULL && *text != '\0'; text = strchr(text, ',')) {
+        text += 1 + strspn(text + 1, " \t");
+        bool suffix = *text == '-';
+        size_t first = suffix ? 0 : strtoul(text, NULL, 10), last = SIZE_MAX;
+        const char *dash = strchr(text, '-');
+        if (dash[1] >= '0' && dash[1] <= '9')
+            last = strtoul(dash + 1, NULL, 10);
+        if (suffix)
+            first = last < size ? size - last : 0;
+        else if (last < first)
+            return false;
+        for (size_t i = first; i < size && (suffix || i <= last); i++)
+            bytes->is[i] = true;
+    }
+    return true;
+}
+
+static void check_body(const struct coir__http_head *head, const char *body, size_t length,
+                       const char *asked)
+{
+    static const char several[] = "multipart/byteranges; boundary=";
+    const char *type = coir_http_header_get(head->headers, "Content-Type");
     const char *range = coir_http_header_get(head->headers, "Content-Range");
     const char *packed = coir_http_header_get(head->headers, "Content-Encoding");
     const char *whole = packed != NULL ? PACKED : LETTERS;
-    unsigned long long first = 0, last = 0, size = 0;
+    struct bytes got = {0}, wanted = {0};
     require(packed == NULL || strcmp(packed, "gzip") == 0);
     if (head->status == 200)
         require(range == NULL && length == strlen(whole) && memcmp(body, whole, length) == 0);
     if (head->status != 206)
         return;
-    require(range != NULL && sscanf(range, "bytes %llu-%llu/%llu", &first, &last, &size) == 3);
-    require(size == strlen(whole) && first <= last && last < size && length == last - first + 1);
-    require(memcmp(body, whole + first, length) == 0);
+    if (strncmp(type, several, sizeof several - 1) == 0)
+        take_parts(type + sizeof several - 1, whole, body, length, &got);
+    else
+        require(take_range(range, whole, body, &got) == length);
+    if (read_asked(asked, strlen(whole), &wanted))
+        require(memcmp(&got, &wanted, sizeof got) == 0);
 }
 
-static void check(const coir_buffer *out)
+static void check(const coir_buffer *out, const char *asked)
 {
     static const int statuses[] = {200, 206, 304, 308, 400, 404, 412, 414, 416, 431};
     static struct coir__http_head head;
@@ -162,7 +262,7 @@ static void check(const coir_buffer *out)
         known |= head.status == statuses[i];
     require(known);
     require(head.status == 304 || (head.has_length && head.length == out->length - size));
-    check_body(&head, out->data + size, out->length - size);
+    check_body(&head, out->data + size, out->length - size, asked);
 }
 
 static void check_date(const char *text)
@@ -187,7 +287,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t length)
     put_request((const char *)data, length, &request);
     struct exchange exchange = {.text = request.data, .length = request.length};
     run_in_loop(serve, &exchange);
-    check(&exchange.out);
+    char *asked = range_of((const char *)data, length);
+    check(&exchange.out, asked);
+    free(asked);
     coir_buffer_close(&exchange.out);
     return 0;
 }
