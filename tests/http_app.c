@@ -559,7 +559,8 @@ COIR_TEST(replies_bit_by_bit)
                      "303 See Other", "Location: /there\r\n", "14", "303 See Other\n"));
     EXPECT_VISIT(app, GET("/e"),
                  "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-                 "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+                 "Transfer-Encoding: chunked\r\n\r\n"
                  "9\r\ndata: a\n\n\r\n"
                  "30\r\nevent: e\nid: 7\ndata: b\ndata: c\ndata: d\ndata: e\n\n\r\n0\r\n\r\n");
 }

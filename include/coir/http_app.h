@@ -410,8 +410,9 @@ COIR__CHECKED int coir_http_reply_begin_sized(coir_http_request *request, int st
  * coir_http_reply. Cancel safety: the connection is closed. Thread safety: the handler's task. */
 COIR__CHECKED int coir_http_reply_write(coir_http_request *request, const void *data, size_t size);
 
-/* Sends a server-sent event, and begins such a reply with the first one. event and id may be NULL;
- * each line of data becomes one of the event's.
+/* Sends a server-sent event, and begins such a reply with the first one: its head says that proxies
+ * are not to keep it, and nginx not to gather it. event and id may be NULL; each line of data
+ * becomes one of the event's.
  * Returns 0. Errors: -EINVAL for a line's end in event or id; else as coir_http_reply_write. Cancel
  * safety, Thread safety: as coir_http_reply_write. */
 COIR__CHECKED int coir_http_reply_event(coir_http_request *request, const char *event,

@@ -3,8 +3,8 @@
  *     http [CERTIFICATE KEY]     says PORT n, and serves until it is ended
  *
  * /hello, /echo (the body comes back), /slow (a second), /pieces (bit by bit), /form (its values),
- * /cookie (the one that it set), /events (three), /files/ (what is in the directory where it was
- * started).
+ * /cookie (the one that it set), /events (three), /ticks (one, and one more whenever somebody asks
+ * for /next), /files/ (what is in the directory where it was started).
  */
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +71,26 @@ static int events(coir_http_request *request)
     return 0;
 }
 
+static coir_event next;
+
+static int ticks(coir_http_request *request)
+{
+    for (int i = 1; i <= 3; i++) {
+        char text[12];
+        (void)snprintf(text, sizeof text, "%d", i);
+        COIR_TRY(coir_http_reply_event(request, NULL, NULL, text));
+        COIR_TRY(coir_event_wait(&next));
+        COIR_TRY(coir_event_clear(&next));
+    }
+    return 0;
+}
+
+static int go_on(coir_http_request *request)
+{
+    COIR_TRY(coir_event_set(&next));
+    return coir_http_reply(request, 204, NULL, NULL, 0);
+}
+
 static int serve(void *arg)
 {
     (void)arg;
@@ -90,6 +110,8 @@ static int serve(void *arg)
     coir_http_app_post(app, "/form", form);
     coir_http_app_get(app, "/cookie", cookie);
     coir_http_app_get(app, "/events", events);
+    coir_http_app_get(app, "/ticks", ticks);
+    coir_http_app_get(app, "/next", go_on);
     coir_http_app_static(app, "/files", ".");
     COIR_AUTO(coir_listener) *listener = NULL;
     char address[COIR_ADDRESS_TEXT];

@@ -96,6 +96,9 @@ http {
             proxy_pass http://back; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
             proxy_request_buffering off;
         }
+        location ~ ^/(ticks|next) { # as nginx does by itself: it gathers
+            proxy_pass http://back; proxy_http_version 1.1; proxy_set_header Connection "";
+        }
     }
 }
 CONF
@@ -110,6 +113,20 @@ CONF
                 "http://127.0.0.1:$front/echo" || fail "a body of $size through a proxy"
             cmp -s "$work/body" "$work/back" || fail "a body of $size does not come back through a proxy"
         done
+        # The server sends the next event when this one has come and not before.
+        python3 - "$front" <<'PYTHON' || fail 'events do not come one by one through a proxy'
+import http.client, sys
+def get(path):
+    connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=10)
+    connection.request("GET", path)
+    return connection.getresponse()
+ticks = get("/ticks")
+for n in (1, 2, 3):
+    while (line := ticks.readline()) != b"data: %d\n" % n:
+        if not line: sys.exit("the events end too early")
+    get("/next").read()
+sys.exit(ticks.read() not in (b"", b"\n"))
+PYTHON
     else
         fail "nginx does not start: $(cat "$work/nginx.err" "$work/nginx.log")"
     fi

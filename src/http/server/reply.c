@@ -675,8 +675,9 @@ int coir_http_reply_event(coir_http_request *request, const char *event, const c
 {
     if (data == NULL || !is_line(event) || !is_line(id))
         return -EINVAL;
-    if (request->state == COIR__HTTP_FRESH) {
+    if (request->state == COIR__HTTP_FRESH) { /* nginx gathers what does not say that it must not */
         COIR_TRY(coir_http_reply_header(request, "Cache-Control", "no-store"));
+        COIR_TRY(coir_http_reply_header(request, "X-Accel-Buffering", "no"));
         COIR_TRY(coir_http_reply_begin(request, 200, "text/event-stream"));
     }
     COIR_AUTO(coir_buffer) text = {0};
