@@ -158,8 +158,9 @@ static inline void coir_http_app_delete(coir_http_app *app, const char *pattern,
 COIR__PUBLIC void coir_http_app_use(coir_http_app *app,
                                     int (*fn)(coir_http_request *request, void *arg), void *arg);
 
-/* Goes on with what comes behind this middleware. Returns what that returns. Cancel safety: as the
- * handler. Thread safety: the loop's thread. */
+/* Goes on with what comes behind this middleware, which may be done again as long as nothing was
+ * replied. Returns what that returns. Cancel safety: as the handler. Thread safety: the loop's
+ * thread. */
 COIR__CHECKED int coir_http_next(coir_http_request *request);
 
 /* With which status a failure of coir_http_next will be answered, unless a middleware does so, with
@@ -181,8 +182,9 @@ COIR__PUBLIC int coir_http_failure_status(const coir_http_request *request, int 
 COIR__PUBLIC void coir_http_app_mount(coir_http_app *app, const char *prefix, coir_http_app *child);
 
 /* Answers GET and HEAD below prefix with the files of a directory: see coir_http_reply_file. A
- * directory is its "index.html". Whatever the path says, and wherever links lead, nothing outside
- * of the directory is given away. Cancel safety: never waits. Thread safety: the loop's thread. */
+ * directory is its "index.html". prefix has no parameters. Whatever the path says, and wherever
+ * links lead, nothing outside of the directory is given away. Cancel safety: never waits. Thread
+ * safety: the loop's thread. */
 COIR__PUBLIC void coir_http_app_static(coir_http_app *app, const char *prefix,
                                        const char *directory);
 
@@ -207,9 +209,9 @@ COIR__PUBLIC void coir_http_app_service(coir_http_app *app, coir_fn fn, void *ar
  * between, until the task is cancelled. Then it accepts nothing more, closes connections without a
  * request, lets those with one end for opts.grace, and cancels what is left.
  * Returns 0 when it was cancelled. Errors: the first mistake of a registration, that of a context
- * or a service, -EINVAL for none or more than 16 addresses, those of coir_tcp_listen,
- * coir_unix_listen and coir_listener_accept. Cancel safety: see above. Thread safety: the loop's
- * thread. */
+ * or a service, -EINVAL for none or more than 16 addresses, -EBUSY when app is being served, those
+ * of coir_tcp_listen, coir_unix_listen and coir_listener_accept. Cancel safety: see above. Thread
+ * safety: the loop's thread. */
 COIR__CHECKED int coir_http_app_serve(coir_http_app *app, const char *addresses);
 
 /* As coir_http_app_serve, at a listener, or at count of them (at most 16), which stay the caller's.

@@ -296,11 +296,10 @@ static int run(coir_http_app *app, coir_listener *const *listeners, size_t count
 
 static int serve(coir_http_app *app, coir_listener *const *listeners, size_t count)
 {
-    app->served = true;
+    COIR_TRY(start_contexts(app));
     if (app->begun != NULL)
         (void)coir_event_set(app->begun);
     int r = run(app, listeners, count);
-    app->served = false;
     stop_contexts(app, app->last_context);
     return r;
 }
@@ -315,8 +314,10 @@ int coir_http_app_serve_listeners(coir_http_app *app, coir_listener *const *list
     COIR_TRY(check(app));
     if (app->served || app->parent != NULL)
         return coir_fail(-EBUSY, "the application is being served");
-    COIR_TRY(start_contexts(app));
-    return serve(app, listeners, count);
+    app->served = true;
+    int r = serve(app, listeners, count);
+    app->served = false;
+    return r;
 }
 
 int coir_http_app_serve_listener(coir_http_app *app, coir_listener *listener)

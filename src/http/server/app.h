@@ -127,7 +127,7 @@ struct coir_http_app {
     char wrong_text[140];
     coir_http_app_stats stats;
     /* while it is served */
-    bool served;              /* by a listener */
+    bool served;              /* by a listener, from the start of its contexts to their stop */
     coir_event *begun;        /* to be set when its contexts have started; NULL: nobody waits */
     coir_http_request *spare; /* a record that nobody uses */
     struct coir__pack *packs[COIR__HTTP_CODINGS]; /* nor these */
@@ -218,6 +218,7 @@ struct coir_http_request {
     coir_buffer path; /* its segments, decoded, each with a terminator */
     const char *segments[COIR__HTTP_SEGMENTS + 1];
     size_t count, at;                     /* of segments; the first one below app */
+    int unsplit;                          /* why the path has no segments; 0: it has */
     const struct coir__http_route *route; /* NULL: there is none */
     const char *values[COIR__HTTP_PARAMS];
     struct coir__http_level levels[COIR__HTTP_LEVELS];
@@ -258,6 +259,12 @@ struct coir_http_request {
     bool held;             /* out is being filled, and not to be taken */
     bool grouped;          /* flushing is open */
 };
+
+/* What is so much later; what would be later than ever is COIR_FOREVER. */
+static inline coir_time coir__http_later(coir_time time, coir_time by)
+{
+    return by < COIR_FOREVER - time ? time + by : COIR_FOREVER;
+}
 
 /* Splits the path of request into segments. Returns 0, -COIR_EURL, -ENOMEM. */
 int coir__http_request_split(coir_http_request *request);

@@ -161,6 +161,8 @@ static int call_next(coir_http_request *request)
         request->middleware = next->next;
         return next->fn(request, next->arg);
     }
+    if (request->unsplit < 0)
+        return request->unsplit;
     if (request->route == NULL)
         return fail_without_route(request);
     if (request->route->files != NULL)
@@ -168,11 +170,14 @@ static int call_next(coir_http_request *request)
     return request->route->handler(request);
 }
 
-/* Each sees the state and the path of its own application, also when what it has called is over. */
+/* Each sees the state and the path of its own application, also when what it has called is over,
+ * and passes by nobody when it goes on once more. */
 int coir_http_next(coir_http_request *request)
 {
+    const struct coir__http_middleware *middleware = request->middleware;
     size_t level = request->level;
     int r = call_next(request);
+    request->middleware = middleware;
     request->level = level;
     request->app = request->levels[level].app;
     request->at = request->levels[level].at;
@@ -183,15 +188,13 @@ int coir_http_next(coir_http_request *request)
 static int handle(coir_http_request *request)
 {
     coir_http_app *app = request->connection->serving->app;
-    int r = coir__http_request_split(request);
-    if (r < 0)
-        return r;
+    request->unsplit = coir__http_request_split(request);
     request->app = app;
     request->at = 0;
     request->levels[0] = (struct coir__http_level){app, 0};
     request->depth = 1;
     request->level = 0;
-    request->route = coir__http_router_find(request, app->root, NULL);
+    request->route = request->unsplit < 0 ? NULL : coir__http_router_find(request, app->root, NULL);
     request->middleware = app->middleware;
     return coir_http_next(request);
 }
@@ -354,7 +357,7 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
         if (r != 0)
             break;
         if (until == 0)
-            until = coir_now() + app->opts.head_limit;
+            until = coir__http_later(coir_now(), app->opts.head_limit);
         COIR_TRY(coir__http_flush(request));
         r = wait_for_more(request, until, &bytes);
         bool asked = bytes.length > 2; /* or it is the end of a line behind the last body */

@@ -343,6 +343,10 @@ void coir_http_app_static(coir_http_app *app, const char *prefix, const char *di
         coir__http_mistake(app, "static", prefix, "there is no prefix");
         return;
     }
+    if (strpbrk(prefix, "{}") != NULL) {
+        coir__http_mistake(app, "static", prefix, "a prefix has no parameters");
+        return;
+    }
     struct coir__http_files *files = coir_calloc(1, sizeof *files);
     size_t size = directory != NULL ? strlen(directory) + 1 : 0;
     if (files != NULL && size > 0)

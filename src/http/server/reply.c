@@ -47,8 +47,7 @@ static int write_bounded(coir_http_request *request, const struct iovec *vectors
 void coir__http_bound(coir_http_request *request, coir_time limit)
 {
     coir_time now = coir_loop_time(coir_loop_current());
-    coir_time when = limit < COIR_FOREVER - now ? now + limit : COIR_FOREVER;
-    if (coir_scope_move(request->between, when) < 0)
+    if (coir_scope_move(request->between, coir__http_later(now, limit)) < 0)
         return; /* it is over, as the next call says */
 }
 
@@ -691,7 +690,8 @@ int coir_http_reply_event(coir_http_request *request, const char *event, const c
 static int hand_over(coir_http_request *request, int status, coir_stream **ret_stream)
 {
     if (!request->body.over)
-        return coir_fail(-EPROTO, "a body comes before the other protocol");
+        return coir__http_blame(request, 400,
+                                coir_fail(-EPROTO, "a body comes before the other protocol"));
     if (request->watcher != NULL) { /* from here on the handler reads */
         int unused;
         coir_cancel(request->watcher, NULL);
@@ -720,5 +720,7 @@ int coir_http_reply_tunnel(coir_http_request *request, coir_stream **ret_stream)
     if (!is_connect(request))
         return coir_fail(-EPROTO, "the client has not asked for a tunnel");
     request->tunnel = true;
-    return hand_over(request, 200, ret_stream);
+    int r = hand_over(request, 200, ret_stream);
+    request->tunnel = request->state == COIR__HTTP_UPGRADED; /* or another reply has its framing */
+    return r;
 }

@@ -257,9 +257,8 @@ static int peek_body(coir_http_request *request, coir_bytes *ret_bytes)
         return 0;
     COIR_TRY(let_go_on(request));
     coir_time earned = (coir_time)(request->body_length / LEAST_RATE) * COIR_SEC(1);
-    coir_time limit = request->connection->serving->app->opts.stall_limit + earned,
-              start = coir_now();
-    COIR_SCOPE(scope, limit - request->body_waited);
+    coir_time limit = request->connection->serving->app->opts.stall_limit, start = coir_now();
+    COIR_SCOPE(scope, coir__http_later(limit, earned) - request->body_waited);
     int r = coir__http_body_peek(&request->body, ret_bytes);
     coir_scope_leave(&scope);
     request->body_waited += coir_now() - start;
