@@ -361,7 +361,7 @@ static int put_head(coir_http_request *request, int status, const char *type, ui
     if (type != NULL && has_own(request, "Content-Type"))
         type = NULL;
     size_t type_length = type != NULL ? strlen(type) : 0;
-    if (!coir__http_is_value(type, type_length))
+    if (type != NULL && !coir__http_is_value(type, type_length))
         return -EINVAL;
     COIR_TRY(coir__http_reserve(out, USUAL_HEAD + type_length + set->length));
     char *to = add_status(out->data + out->length, status);
