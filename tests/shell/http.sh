@@ -96,9 +96,7 @@ http {
             proxy_pass http://back; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
             proxy_request_buffering off;
         }
-        location ~ ^/(ticks|next) { # as nginx does by itself: it gathers
-            proxy_pass http://back; proxy_http_version 1.1; proxy_set_header Connection "";
-        }
+        location ~ ^/(ticks|next) { proxy_pass http://back; } # as nginx does by itself: by HTTP/1.0 it gathers
     }
 }
 CONF
