@@ -1,10 +1,11 @@
-/* head.c: the head of a message: parsed by llhttp, behind the guard, and held to what RFC 9112 says
+/* head.c: the head of a message: its parts, as the guard has found them, held to what RFC 9112 says
  * of framing.
  *
- * llhttp is given a head as a whole, so every name and value is one piece of the bytes. They are
- * copied once, and each is ended with a 0 in the place of the colon, blank or CR behind it. Then
- * the rules: who says two things about the length of a body is refused, and so is who names no host
- * or two. Called by connections of both sides.
+ * They are copied once, and each is ended with a 0 in the place of the colon, blank or CR behind
+ * it. Then the rules: who says two things about the length of a body is refused, and so is who
+ * names no host or two. A head of which programs have disagreed, since it has a transfer coding or
+ * anything else than what nearly all have in its first line, must be one for llhttp too. Called by
+ * connections of both sides.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,69 +20,6 @@
 
 const struct coir__http_limits coir__http_limits = {
     .line = 8192, .headers = 32768, .count = COIR__HTTP_HEADERS};
-
-/* ---- llhttp ---- */
-
-struct span {
-    size_t at, length; /* in the bytes */
-};
-
-/* What the parser finds, while it is at it. */
-struct parse {
-    llhttp_t parser; /* first: its callbacks get its address */
-    const char *base;
-    struct span first; /* the target, or the reason */
-    struct span names[COIR__HTTP_HEADERS], values[COIR__HTTP_HEADERS];
-    size_t count, most;
-    bool too_many;
-};
-
-static struct span span_of(const struct parse *parse, const char *at, size_t length)
-{
-    return (struct span){(size_t)(at - parse->base), length};
-}
-
-static int on_first(llhttp_t *parser, const char *at, size_t length)
-{
-    struct parse *parse = (struct parse *)parser;
-    parse->first = span_of(parse, at, length);
-    return 0;
-}
-
-static int on_name(llhttp_t *parser, const char *at, size_t length)
-{
-    struct parse *parse = (struct parse *)parser;
-    parse->too_many = parse->count == parse->most;
-    if (parse->too_many)
-        return -1;
-    parse->names[parse->count] = span_of(parse, at, length);
-    parse->values[parse->count++] = span_of(parse, at + length, 0);
-    return 0;
-}
-
-static int on_value(llhttp_t *parser, const char *at, size_t length)
-{
-    struct parse *parse = (struct parse *)parser;
-    while (length > 0 && (at[length - 1] == ' ' || at[length - 1] == '\t'))
-        length--;
-    parse->values[parse->count - 1] = span_of(parse, at, length);
-    return 0;
-}
-
-/* The body is not llhttp's. */
-static int on_end(llhttp_t *parser)
-{
-    (void)parser;
-    return HPE_PAUSED;
-}
-
-static const llhttp_settings_t settings = {
-    .on_url = on_first,
-    .on_status = on_first,
-    .on_header_field = on_name,
-    .on_header_value = on_value,
-    .on_headers_complete = on_end,
-};
 
 /* ---- limits ---- */
 
@@ -111,7 +49,16 @@ static int check_limits(const char *data, size_t length, const struct coir__http
 
 /* ---- copying ---- */
 
-static int copy_head(struct coir__http_head *head, const struct parse *parse, size_t size)
+/* The text of a part in the head's block, which ends there. */
+static const char *text_of(const struct coir__http_head *head, struct coir__http_span part)
+{
+    head->block[part.at + part.length] = '\0';
+    return head->block + part.at;
+}
+
+/* Copies the size bytes at data, a head that consists of parts. */
+static int copy_head(struct coir__http_head *head, bool response, const char *data, size_t size,
+                     const struct coir__http_parts *parts)
 {
     if (size + 1 > head->capacity) {
         char *block = coir_realloc(head->block, size + 1);
@@ -120,26 +67,18 @@ static int copy_head(struct coir__http_head *head, const struct parse *parse, si
         head->block = block;
         head->capacity = size + 1;
     }
-    char *block = memcpy(head->block, parse->base, size);
-    block[size] = '\0';
-    for (size_t i = 0; i < parse->count; i++) {
-        struct span name = parse->names[i], value = parse->values[i];
-        block[name.at + name.length] = '\0';
-        head->headers[i].name = block + name.at;
-        head->headers[i].value = value.length > 0 ? block + value.at : "";
-        if (value.length > 0)
-            block[value.at + value.length] = '\0';
+    memcpy(head->block, data, size);
+    for (size_t i = 0; i < parts->count; i++) {
+        head->headers[i].name = text_of(head, parts->headers[i].name);
+        head->headers[i].value = text_of(head, parts->headers[i].value);
     }
-    head->count = parse->count;
+    head->count = parts->count;
     head->headers[head->count] = (coir_http_header){0};
-    block[parse->first.at + parse->first.length] = '\0';
-    const char *first = parse->first.length > 0 ? block + parse->first.at : "";
-    bool response = parse->parser.type == HTTP_RESPONSE;
-    head->target = response ? NULL : first;
-    head->reason = response ? first : NULL;
-    head->method = response ? NULL : llhttp_method_name((llhttp_method_t)parse->parser.method);
-    head->status = response ? parse->parser.status_code : 0;
-    head->minor = parse->parser.http_minor;
+    head->method = response ? NULL : text_of(head, parts->method);
+    head->target = response ? NULL : text_of(head, parts->first);
+    head->reason = response ? text_of(head, parts->first) : NULL;
+    head->status = response ? parts->status : 0;
+    head->minor = parts->minor - '0';
     return 0;
 }
 
@@ -175,33 +114,73 @@ static const char *take_coding(struct coir__http_head *head, const char *text, i
     return head->minor == 0 ? "a transfer coding in HTTP/1.0" : NULL;
 }
 
-/* Whether header is called name; most are not, which one byte tells. */
-static bool is_called(const coir_http_header *header, const char *name)
+/* What the headers of a head say, besides what is the head's. */
+struct said {
+    bool close, keep, upgrade, protocol;
+    const char *host; /* of a request */
+};
+
+/* Whether a header, whose name is of so many bytes, is called name, which is in lower case. */
+static inline bool is_called(const coir_http_header *header, size_t length, const char *name)
 {
-    return (header->name[0] | 0x20) == (name[0] | 0x20) && strcasecmp(header->name, name) == 0;
+    if (length != strlen(name))
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if ((header->name[i] | 0x20) != name[i])
+            return false;
+    return true;
 }
 
-static const char *take_framing(struct coir__http_head *head, int *ret_status)
+static void take_connection(struct said *said, const char *text)
 {
-    bool close = false, keep = false, upgrade = false, names_protocol = false;
-    for (const coir_http_header *header = head->headers; header->name != NULL; header++) {
-        const char *wrong = NULL;
-        if (is_called(header, "Content-Length"))
-            wrong = take_length(head, header->value);
-        else if (is_called(header, "Transfer-Encoding"))
-            wrong = take_coding(head, header->value, ret_status);
-        else if (is_called(header, "Upgrade"))
-            names_protocol = true;
-        else if (is_called(header, "Connection")) {
-            close |= coir__http_has_token(header->value, "close");
-            keep |= coir__http_has_token(header->value, "keep-alive");
-            upgrade |= coir__http_has_token(header->value, "upgrade");
-        }
+    said->close |= coir__http_has_token(text, "close");
+    said->keep |= coir__http_has_token(text, "keep-alive");
+    said->upgrade |= coir__http_has_token(text, "upgrade");
+}
+
+static const char *take_expectation(struct coir__http_head *head, const char *text, int *ret_status)
+{
+    head->expects = strcasecmp(text, "100-continue") == 0 && head->minor > 0;
+    if (strcasecmp(text, "100-continue") == 0)
+        return NULL;
+    *ret_status = 417;
+    return "an expectation other than 100-continue";
+}
+
+static const char *take_header(struct coir__http_head *head, const coir_http_header *header,
+                               size_t length, struct said *said, int *ret_status)
+{
+    bool request = head->method != NULL;
+    if (is_called(header, length, "content-length"))
+        return take_length(head, header->value);
+    if (is_called(header, length, "transfer-encoding"))
+        return take_coding(head, header->value, ret_status);
+    if (is_called(header, length, "connection"))
+        take_connection(said, header->value);
+    said->protocol |= is_called(header, length, "upgrade");
+    if (request && is_called(header, length, "expect"))
+        return take_expectation(head, header->value, ret_status);
+    if (request && is_called(header, length, "host")) {
+        if (said->host != NULL)
+            return "two hosts";
+        said->host = header->value;
+    }
+    return NULL;
+}
+
+/* Takes what the headers say of the body and the connection. */
+static const char *take_headers(struct coir__http_head *head, const struct coir__http_parts *parts,
+                                struct said *said, int *ret_status)
+{
+    *said = (struct said){0};
+    for (size_t i = 0; i < parts->count; i++) {
+        const char *wrong =
+            take_header(head, &head->headers[i], parts->headers[i].name.length, said, ret_status);
         if (wrong != NULL)
             return wrong;
     }
-    head->keep_alive = !close && (head->minor > 0 || keep);
-    head->upgrade = upgrade && names_protocol && head->minor > 0;
+    head->keep_alive = !said->close && (head->minor > 0 || said->keep);
+    head->upgrade = said->upgrade && said->protocol && head->minor > 0;
     return head->chunked && head->has_length ? "a length and a transfer coding" : NULL;
 }
 
@@ -249,22 +228,8 @@ static const char *check_target(struct coir__http_head *head, const char *host)
     return take_absolute(head, host);
 }
 
-static const char *check_request(struct coir__http_head *head, int *ret_status)
+static const char *check_request(struct coir__http_head *head, const char *host)
 {
-    const char *host = NULL;
-    for (const coir_http_header *header = head->headers; header->name != NULL; header++) {
-        if (is_called(header, "Host")) {
-            if (host != NULL)
-                return "two hosts";
-            host = header->value;
-        } else if (is_called(header, "Expect")) {
-            head->expects = strcasecmp(header->value, "100-continue") == 0 && head->minor > 0;
-            if (strcasecmp(header->value, "100-continue") != 0) {
-                *ret_status = 417;
-                return "an expectation other than 100-continue";
-            }
-        }
-    }
     if (host == NULL && head->minor > 0)
         return "no host";
     if (host != NULL && (!is_host(host) || *host == '\0'))
@@ -272,36 +237,62 @@ static const char *check_request(struct coir__http_head *head, int *ret_status)
     return check_target(head, host);
 }
 
-/* ---- all of it ---- */
+/* ---- llhttp ---- */
 
-static int parse_whole(struct coir__http_head *head, bool response, coir_bytes bytes,
-                       const struct coir__http_limits *limits, int *ret_status,
-                       const char **ret_wrong)
+/* Whether there is anything in a head of which programs have ever disagreed. */
+static bool is_doubtful(const struct coir__http_head *head)
 {
-    struct parse parse; /* large, and not read before it is written */
-    llhttp_init(&parse.parser, response ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
-    parse.base = bytes.data;
-    parse.first = (struct span){0};
-    parse.count = 0;
-    parse.most = limits->count;
-    parse.too_many = false;
-    llhttp_errno_t code = llhttp_execute(&parse.parser, bytes.data, bytes.length);
-    if (parse.too_many)
-        return refuse(ret_status, ret_wrong, 431, "too many headers");
-    if (code == HPE_INVALID_VERSION)
-        return refuse(ret_status, ret_wrong, 505, "a version that is not HTTP/1");
+    static const char *const usual[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"};
+    if (head->chunked || head->upgrade)
+        return true;
+    if (head->method == NULL)
+        return false;
+    for (size_t i = 0; i < COIR_COUNT(usual); i++)
+        if (coir__http_is_method(head->method, usual[i]))
+            return head->target[0] != '/';
+    return true;
+}
+
+/* The body is not llhttp's. */
+static int on_end(llhttp_t *parser)
+{
+    (void)parser;
+    return HPE_PAUSED;
+}
+
+/* What llhttp says of a head. Returns 0 or a code. */
+static int ask_llhttp(bool response, coir_bytes bytes, int *ret_status, const char **ret_wrong)
+{
+    static const llhttp_settings_t settings = {.on_headers_complete = on_end};
+    llhttp_t parser;
+    llhttp_init(&parser, response ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
+    llhttp_errno_t code = llhttp_execute(&parser, bytes.data, bytes.length);
     if (code == HPE_INVALID_METHOD)
         return refuse(ret_status, ret_wrong, 501, "a method that is not known");
-    if (code != HPE_PAUSED || parse.parser.http_major != 1 || parse.parser.http_minor > 1)
-        return refuse(ret_status, ret_wrong, code == HPE_PAUSED ? 505 : 400,
-                      code == HPE_PAUSED ? "a version that is not HTTP/1" : parse.parser.reason);
-    int r = copy_head(head, &parse, bytes.length);
+    return code == HPE_PAUSED ? 0 : refuse(ret_status, ret_wrong, 400, parser.reason);
+}
+
+/* ---- all of it ---- */
+
+static int take_parts(struct coir__http_head *head, bool response, coir_bytes bytes,
+                      const struct coir__http_parts *parts, int *ret_status, const char **ret_wrong)
+{
+    struct said said;
+    if (parts->major != '1' || parts->minor > '1')
+        return refuse(ret_status, ret_wrong, 505, "a version that is not HTTP/1");
+    int r = copy_head(head, response, bytes.data, bytes.length, parts);
     if (r < 0)
         return r;
+    head->chunked = head->has_length = head->expects = false;
+    head->length = 0;
     *ret_status = 400;
-    const char *wrong = take_framing(head, ret_status);
+    const char *wrong = take_headers(head, parts, &said, ret_status);
+    if (wrong == NULL && is_doubtful(head))
+        r = ask_llhttp(response, bytes, ret_status, ret_wrong);
+    if (r < 0)
+        return r;
     if (wrong == NULL && !response)
-        wrong = check_request(head, ret_status);
+        wrong = check_request(head, said.host);
     return wrong != NULL ? refuse(ret_status, ret_wrong, *ret_status, wrong) : 1;
 }
 
@@ -309,24 +300,25 @@ int coir__http_parse_head(struct coir__http_head *head, bool response, coir_byte
                           const struct coir__http_limits *limits, size_t *ret_size, int *ret_status,
                           const char **ret_wrong)
 {
+    struct coir__http_parts parts; /* large, and not read before it is written */
     const char *data = bytes.data;
     size_t length = bytes.length, skipped = 0, size;
     if (!response && length >= 2 && data[0] == '\r' && data[1] == '\n')
         skipped = 2; /* after a body, from clients that send one line too many */
-    const char *wrong = coir__http_guard(data + skipped, length - skipped, response, &size);
-    int r = check_limits(data + skipped, size > 0 ? size : length - skipped, limits, ret_status,
-                         ret_wrong);
+    data += skipped;
+    length -= skipped;
+    const char *wrong = coir__http_guard(data, length, response, &parts, &size);
+    int r = check_limits(data, size > 0 ? size : length, limits, ret_status, ret_wrong);
     if (r < 0)
         return r;
     if (wrong != NULL)
         return refuse(ret_status, ret_wrong, 400, wrong);
     if (size == 0)
         return 0;
-    head->chunked = head->has_length = head->expects = false;
-    head->length = 0;
+    if (parts.count > limits->count)
+        return refuse(ret_status, ret_wrong, 431, "too many headers");
     *ret_size = skipped + size;
-    return parse_whole(head, response, (coir_bytes){data + skipped, size}, limits, ret_status,
-                       ret_wrong);
+    return take_parts(head, response, (coir_bytes){data, size}, &parts, ret_status, ret_wrong);
 }
 
 void coir__http_head_free(struct coir__http_head *head)

@@ -1,9 +1,9 @@
 /* message.h: HTTP/1 messages as both sides of a connection see them: heads, bodies, and what is
  * written. Internal to http.
  *
- * A head is parsed where it was read (head.c, by llhttp, behind a guard) and then copied, with
- * terminators in place, into one block of the head's own, so that names and values are strings that
- * live as long as the message. A body is read from the stream as its framing says (body.c). What is
+ * A head is looked at where it was read (guard.c) and then copied, with terminators in place, into
+ * one block of the head's own, so that names and values are strings that live as long as the
+ * message (head.c). A body is read from the stream as its framing says (body.c). What is
  * written is gathered in a buffer (write.c).
  */
 #ifndef COIR_HTTP_MESSAGE_H
@@ -57,9 +57,30 @@ int coir__http_parse_head(struct coir__http_head *head, bool response, coir_byte
 /* Gives its memory back. */
 void coir__http_head_free(struct coir__http_head *head);
 
+/* A piece of a head, in its bytes. */
+struct coir__http_span {
+    uint32_t at, length;
+};
+
+struct coir__http_line {
+    struct coir__http_span name, value; /* of the value, not the blanks around it */
+};
+
+/* What a head consists of. */
+struct coir__http_parts {
+    struct coir__http_span method; /* of a request */
+    struct coir__http_span first;  /* its target; of a response, the reason */
+    int status;                    /* of a response */
+    char major, minor;             /* digits of the version */
+    size_t count;                  /* of headers; those beyond the array are not in it */
+    struct coir__http_line headers[COIR__HTTP_HEADERS];
+};
+
 /* What the guard says of the whole lines at data, as far as the empty one: NULL, or what is wrong.
- * *ret_size is the length of the head; 0 when its end is not there yet. */
-const char *coir__http_guard(const char *data, size_t length, bool response, size_t *ret_size);
+ * *ret_size is the length of the head; 0 when its end is not there yet, and then what is in
+ * *ret_parts does not count. */
+const char *coir__http_guard(const char *data, size_t length, bool response,
+                             struct coir__http_parts *ret_parts, size_t *ret_size);
 
 /* Whether text, of so many bytes, is a token, as the names of methods and headers are; whether it
  * can be the value of a header. */
