@@ -13,11 +13,12 @@
 
 char *coir__http_add_number(char *to, uint64_t number)
 {
-    char digits[DIGITS], *first = digits + DIGITS;
-    do
-        *--first = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    return coir__http_add(to, first, (size_t)(digits + DIGITS - first));
+    char *end = to + 1;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        end++;
+    for (char *at = end; at > to; number /= 10)
+        *--at = (char)('0' + number % 10);
+    return end;
 }
 
 int coir__http_put_number(coir_buffer *out, uint64_t number)

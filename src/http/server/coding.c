@@ -160,20 +160,30 @@ int coir__http_say_vary(coir_http_request *request)
     return coir__http_put_header(&request->headers, "Vary", "Accept-Encoding");
 }
 
-int coir__http_choose(coir_http_request *request, int status, const char *type, uint64_t size,
-                      enum coir__http_coding *ret_coding)
+/* The same for a reply that is to be packed, if that can be. Most are not, and pay no frame. */
+static __attribute__((noinline)) int choose(coir_http_request *request, const char *type,
+                                            uint64_t size, enum coir__http_coding *ret_coding)
 {
     const coir_http_app_opts *opts = &request->connection->serving->app->opts;
     unsigned quality[COIR__HTTP_CODINGS];
-    *ret_coding = COIR__HTTP_PLAIN;
-    if (request->packing < 0 || (request->packing == 0 && !opts->compress) || size == 0 ||
-        status == 204 || status == 206 || status == 304 || !may_be_packed(request, type))
+    if (!may_be_packed(request, type))
         return 0;
     coir__http_accepted(request, quality);
     if (size < opts->compress_least && quality[COIR__HTTP_PLAIN] > 0)
         return 0;
     *ret_coding = coir__http_best(quality, 0);
     return coir__http_say_vary(request);
+}
+
+int coir__http_choose(coir_http_request *request, int status, const char *type, uint64_t size,
+                      enum coir__http_coding *ret_coding)
+{
+    bool usual = request->connection->serving->app->opts.compress;
+    bool wanted = request->packing == 0 ? usual : request->packing > 0;
+    *ret_coding = COIR__HTTP_PLAIN;
+    if (!wanted || size == 0 || status == 204 || status == 206 || status == 304)
+        return 0;
+    return choose(request, type, size, ret_coding);
 }
 
 int coir__http_weaken_tag(coir_http_request *request)

@@ -277,7 +277,7 @@ static bool answer(coir_http_request *request)
     if (!good)
         give_up(request);
     return good && request->keep && request->state == COIR__HTTP_REPLIED &&
-           coir__http_request_finish(request);
+           (request->body.over || coir__http_request_finish(request));
 }
 
 /* ---- the next request ---- */

@@ -71,6 +71,12 @@ static int write_between(coir_http_request *request, const struct iovec *vectors
     return sent(request, request->between, r);
 }
 
+static int write_now(coir_http_request *request, const struct iovec *vectors, size_t count)
+{
+    return request->between != NULL ? write_between(request, vectors, count)
+                                    : write_bounded(request, vectors, count);
+}
+
 static size_t add_vector(struct iovec *vectors, size_t count, const void *data, size_t size)
 {
     vectors[count] = (struct iovec){(void *)(uintptr_t)data, size};
@@ -99,8 +105,7 @@ static int flush_with(coir_http_request *request, const char *data, size_t size,
         count = add_vector(vectors, count, data, piece);
         count = add_vector(vectors, count, end, piece == size ? strlen(end) : 0);
         out->length = 0;
-        COIR_TRY(request->between != NULL ? write_between(request, vectors, count)
-                                          : write_bounded(request, vectors, count));
+        COIR_TRY(write_now(request, vectors, count));
         if (piece == size)
             return 0;
         data += piece;
@@ -110,7 +115,12 @@ static int flush_with(coir_http_request *request, const char *data, size_t size,
 
 int coir__http_flush(coir_http_request *request)
 {
-    return request->out.length > 0 ? flush_with(request, NULL, 0, "") : settle(request);
+    COIR_TRY(settle(request));
+    struct iovec vector = {request->out.data, request->out.length};
+    if (vector.iov_len == 0)
+        return 0;
+    request->mark = request->out.length = 0;
+    return write_now(request, &vector, 1);
 }
 
 /* It takes the buffer, so that the handler can go on to reply meanwhile. */

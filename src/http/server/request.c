@@ -76,7 +76,7 @@ int coir__http_blame(coir_http_request *request, int status, int code)
     return code;
 }
 
-/* Decodes one segment, in which there is a '%', into the path's buffer, which has room. */
+/* Decodes one segment into the path's buffer, which has room. */
 static int decode_segment(coir_http_request *request, const char *text, size_t length)
 {
     size_t at = request->path.length;
@@ -94,32 +94,60 @@ static int decode_segment(coir_http_request *request, const char *text, size_t l
 static int take_segment(coir_http_request *request, const char *text, size_t length)
 {
     size_t at = request->path.length;
-    COIR_TRY(memchr(text, '%', length) != NULL
-                 ? decode_segment(request, text, length)
-                 : coir__http_put_bytes(&request->path, text, length));
+    COIR_TRY(decode_segment(request, text, length));
     COIR_TRY(coir__http_put_bytes(&request->path, "", 1));
     request->segments[request->count++] = request->path.data + at;
     return 0;
 }
 
-int coir__http_request_split(coir_http_request *request)
+static int refuse_path(coir_http_request *request)
 {
-    const char *at = request->head.target, *end = strchrnul(at, '?');
-    request->count = request->path.length = 0;
-    /* it does not move from here on */
-    COIR_TRY(coir__http_reserve(&request->path, (size_t)(end - at) + 3));
-    COIR_TRY(coir__http_put(&request->path, "/"));
-    if (at[0] != '/')
-        return 0; /* "*", or an authority: no pattern has it */
+    return coir__http_blame(request, 404, coir_fail(-ENOENT, "a path of too many segments"));
+}
+
+/* Takes a path in which there is a '%'. */
+static int split_encoded(coir_http_request *request, const char *at, const char *end)
+{
     while (at < end) {
         const char *segment = at + 1, *slash = memchr(segment, '/', (size_t)(end - segment));
         if (request->count == COIR__HTTP_SEGMENTS)
-            return coir__http_blame(request, 404,
-                                    coir_fail(-ENOENT, "a path of too many segments"));
+            return refuse_path(request);
         at = slash != NULL ? slash : end;
         COIR_TRY(take_segment(request, segment, (size_t)(at - segment)));
     }
     return 0;
+}
+
+/* One without it is copied as it is, with terminators for slashes. */
+static int split_plain(coir_http_request *request, const char *path, size_t length)
+{
+    char *at = memcpy(request->path.data, path, length), *end = at + length;
+    *end = '\0';
+    request->path.length = length + 1;
+    request->segments[request->count++] = ++at;
+    for (; at < end; at++) {
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        if (request->count == COIR__HTTP_SEGMENTS)
+            return refuse_path(request);
+        request->segments[request->count++] = at + 1;
+    }
+    return 0;
+}
+
+int coir__http_request_split(coir_http_request *request)
+{
+    const char *at = request->head.target;
+    size_t length = (size_t)(strchrnul(at, '?') - at);
+    request->count = request->path.length = 0;
+    /* it does not move from here on */
+    COIR_TRY(coir__http_reserve(&request->path, length + 3));
+    COIR_TRY(coir__http_put(&request->path, "/"));
+    if (at[0] != '/')
+        return 0; /* "*", or an authority: no pattern has it */
+    return memchr(at, '%', length) != NULL ? split_encoded(request, at, at + length)
+                                           : split_plain(request, at, length);
 }
 
 /* ---- asking ---- */

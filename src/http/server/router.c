@@ -277,7 +277,7 @@ static const struct coir__http_route *find_child(struct search *search,
 {
     const char *segment = search->request->segments[at];
     for (const struct coir__http_node *child = node->first; child != NULL; child = child->next)
-        if (strcmp(child->segment, segment) == 0)
+        if (child->segment[0] == segment[0] && strcmp(child->segment, segment) == 0)
             return find(search, child, at + 1);
     return NULL;
 }

@@ -274,6 +274,14 @@ static int peek_first(struct coir_stream *stream, struct coir_task *self, coir_b
     return coir__park(self, &coir__wait_read, stream->file);
 }
 
+/* Waits for what a look needs more than there is. */
+static __attribute__((noinline)) int peek_more(struct coir_stream *stream, struct coir_task *self,
+                                               size_t least)
+{
+    struct goal goal = {.size = least};
+    return wait_for(stream, self, &goal);
+}
+
 int coir_stream_peek(coir_stream *stream, size_t least, coir_bytes *ret_bytes)
 {
     if (least == 0 || ret_bytes == NULL)
@@ -288,8 +296,7 @@ int coir_stream_peek(coir_stream *stream, size_t least, coir_bytes *ret_bytes)
         return -EBUSY;
     if (least == 1 && stream->count == 0 && stream->file != NULL)
         return peek_first(stream, self, ret_bytes);
-    struct goal goal = {.size = least};
-    r = stream->count >= least ? 1 : wait_for(stream, self, &goal);
+    r = stream->count >= least ? 1 : peek_more(stream, self, least);
     if (r > 0)
         *ret_bytes = (coir_bytes){stream->buffer + stream->first, stream->count};
     return r;

@@ -384,9 +384,9 @@ int coir_stream_write_vectors(coir_stream *stream, const struct iovec *vectors, 
         return r;
     if (vectors == NULL && count > 0)
         return -EINVAL;
-    stream->one.iov_len = 0;
+    stream->one = count == 1 ? vectors[0] : (struct iovec){0};
     stream->next = vectors;
-    stream->left = count;
+    stream->left = count == 1 ? 0 : count;
     return stream->file != NULL ? write_file(stream, self) : write_held(stream, self);
 }
 
