@@ -160,6 +160,41 @@ COIR_TEST(clients_get_what_they_like_best)
     }
 }
 
+static uint64_t blocks_held(void)
+{
+    struct coir_loop_stats stats;
+    coir_loop_stats(coir_loop_current(), &stats);
+    return stats.memory;
+}
+
+static int send_little(coir_http_request *request)
+{
+    return coir_http_reply(request, 200, "text/plain", long_text() + LONG - 2000, 2000);
+}
+
+/* Brotli's large blocks are there for the next reply, long or short, and do not become more. */
+COIR_TEST(the_memory_of_a_packer_serves_again)
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.compress = true}, &app));
+    coir_http_app_get(app, "/", send_long);
+    coir_http_app_get(app, "/little", send_little);
+    expect_coding(app, ACCEPT("/", "identity"), "", long_text());
+    uint64_t without = blocks_held();
+    expect_coding(app, ACCEPT("/", "br"), "br", long_text());
+    uint64_t with = blocks_held();
+    COIR_EXPECT_GE(with, without + 5);
+    for (int i = 0; i < 4; i++) {
+        expect_coding(app, ACCEPT("/", "br"), "br", long_text());
+        COIR_EXPECT_EQ(blocks_held(), with);
+    }
+    for (int i = 0; i < 4; i++) {
+        expect_coding(app, ACCEPT("/little", "br"), "br", long_text() + LONG - 2000);
+        expect_coding(app, ACCEPT("/", "br"), "br", long_text());
+        COIR_EXPECT_LE(blocks_held(), with + 3);
+    }
+}
+
 /* ---- what is packed ---- */
 
 static int reply_as_asked(coir_http_request *request)
