@@ -235,7 +235,7 @@ COIR_TEST(some_replies_are_never_packed)
         {"type=text/html&name=Cache-Control&value=public", "gzip", "Accept-Encoding"},
         {"type=text/html&status=204", "", ""},
         {"type=text/html&status=206", "", ""},
-        {"type=text/html&status=304", "", ""},
+        {"type=text/html&status=304", "", "Accept-Encoding"},
         {"type=text/html&status=404", "gzip", "Accept-Encoding"},
         {"type=text/html&size=1023", "", ""},
         {"type=text/html&size=1024", "gzip", "Accept-Encoding"},

@@ -203,6 +203,13 @@ COIR_TEST_TAGGED(a_proxy_says_it_in_the_way_of_rfc_7239, "real_clock,no_torture"
         {"Forwarded: for=192.0.2.1, for=_hidden\r\n", "http 127.0.0.1"},
         {"Forwarded: for=192.0.2.1, for=unknown;proto=https\r\n", "https 127.0.0.1"},
         {"Forwarded: by=192.0.2.1\r\n", "http 127.0.0.1"},
+        {"Forwarded: for=192.0.2.1;host=\"x, for=1.2.3.4\"\r\n", "http 192.0.2.1"},
+        {"Forwarded: for=192.0.2.1;host=\"x, for=1.2.3.4;y\"\r\n", "http 192.0.2.1"},
+        {"Forwarded: host=\"x;for=1.2.3.4;y\";for=192.0.2.1\r\n", "http 192.0.2.1"},
+        {"Forwarded: host=\"\\\",for=1.2.3.4;proto=https;\";for=192.0.2.1\r\n", "http 192.0.2.1"},
+        {"Forwarded: for=\", for=192.0.2.1;host=\"x\"\r\n", "http 192.0.2.1"},
+        {"Forwarded: for=\"1.2.3.4\\, for=\"192.0.2.1\"\r\n", "http 192.0.2.1"},
+        {"Forwarded: for=192.0.2.1;\tproto=https; \r\n", "https 192.0.2.1"},
         {"Forwarded: ;;for=;for\r\n", "http 127.0.0.1"},
         {FOR "192.0.2.1\r\n" PROTO "https\r\n", "http 127.0.0.1"},
     };

@@ -211,3 +211,148 @@ COIR_TEST(an_application_whose_contexts_start_is_being_served)
     COIR_EXPECT_OK(coir_join(task, &unused));
     COIR_EXPECT_CODE(site.result, -ECANCELED);
 }
+
+/* ---- what a handler that has failed leaves ---- */
+
+static int describe(coir_http_request *request)
+{
+    COIR_TRY(coir_http_reply_header(request, "ETag", "\"a\""));
+    COIR_TRY(coir_http_reply_header(request, "X-Other", "kept"));
+    COIR_TRY(coir_http_reply_header(request, "Content-Type", "image/png"));
+    COIR_TRY(coir_http_reply_header(request, "Content-Encoding", "br"));
+    COIR_TRY(coir_http_reply_header(request, "Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"));
+    COIR_TRY(coir_http_reply_header(request, "Cache-Control",
+                                    coir_http_request_param(request, "control")));
+    return coir_http_reply_file(request, "/there/is/no/such/file", NULL);
+}
+
+COIR_TEST(a_failure_is_not_described_as_what_it_replaces)
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_AUTO(coir_http_app) *plain = NULL;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){0}, &app));
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){0}, &plain));
+    coir_http_app_use(app, make_page, NULL);
+    coir_http_app_get(app, "/{control}", describe);
+    coir_http_app_get(plain, "/{control}", describe);
+    EXPECT_VISIT(app, GET("/public"), PAGE("404 Not Found", "X-Other: kept\r\n"));
+    EXPECT_VISIT(app, GET("/no-store"),
+                 PAGE("404 Not Found", "X-Other: kept\r\nCache-Control: no-store\r\n"));
+    EXPECT_VISIT(plain, GET("/public"),
+                 REPLY("404 Not Found", "X-Other: kept\r\n", "14", "404 Not Found\n"));
+}
+
+#define WRONG_TYPE "text/a\r\nSet-Cookie: b"
+
+static int reply_wrongly(coir_http_request *request)
+{
+    static const char text[3000] = "a";
+    int r = coir_http_reply(request, 200, WRONG_TYPE, text, sizeof text);
+    return r < 0 ? coir_http_reply(request, 500, "text/html", "<p>", 3) : r;
+}
+
+static int begin_wrongly(coir_http_request *request)
+{
+    int r = coir_http_reply_begin(request, 200, WRONG_TYPE);
+    if (r < 0)
+        COIR_TRY(coir_http_reply_begin_sized(request, 500, "text/html", 3));
+    return r < 0 ? coir_http_reply_write(request, "<p>", 3) : r;
+}
+
+COIR_TEST(a_packed_reply_that_has_failed_leaves_no_coding)
+{
+#define GET_PACKED(path) "GET " path " HTTP/1.1\r\n" HOST "Accept-Encoding: gzip\r\n\r\n"
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.compress = true}, &app));
+    coir_http_app_get(app, "/whole", reply_wrongly);
+    coir_http_app_get(app, "/begun", begin_wrongly);
+    EXPECT_VISIT(app, GET_PACKED("/whole") GET_PACKED("/begun"),
+                 PAGE("500 Internal Server Error", "Vary: Accept-Encoding\r\n")
+                     PAGE("500 Internal Server Error", "Vary: Accept-Encoding\r\n"));
+}
+
+/* ---- conditions ---- */
+
+static int unchanged(coir_http_request *request)
+{
+    return coir_http_reply(request, 304, NULL, NULL, 0);
+}
+
+COIR_TEST(a_304_varies_as_the_reply_that_the_client_has)
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.compress = true}, &app));
+    coir_http_app_get(app, "/", unchanged);
+    EXPECT_VISIT(app, GET("/"), "HTTP/1.1 304 Not Modified\r\nVary: Accept-Encoding\r\n\r\n");
+}
+
+/* ---- others have their turns ---- */
+
+enum { HUGE = 4 << 20, PIECES = HUGE >> 16 };
+
+static int turns;
+
+static int take_turns(void *arg)
+{
+    (void)arg;
+    for (;; turns++)
+        COIR_TRY(coir_yield());
+}
+
+static int write_much(coir_http_request *request)
+{
+    static char text[HUGE];
+    COIR_TRY(coir_http_reply_begin(request, 200, "text/plain"));
+    turns = 0;
+    int r = coir_http_reply_write(request, text, sizeof text);
+    COIR_EXPECT_LE(PIECES / 2, turns);
+    return r;
+}
+
+COIR_TEST_TAGGED(a_piece_that_is_packed_for_long_lets_others_go_on, "no_torture")
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_AUTO(coir_buffer) text = {0};
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.compress = true}, &app));
+    coir_http_app_get(app, "/", write_much);
+    coir_task *task;
+    int unused;
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, take_turns, NULL, &task));
+    COIR_EXPECT_OK(visit(app, GET_PACKED("/"), &text));
+    coir_cancel(task, NULL);
+    COIR_EXPECT_OK(coir_join(task, &unused));
+    COIR_EXPECT_LT(text.length, HUGE / 100);
+}
+
+/* ---- what a failure says ---- */
+
+static int say(coir_http_request *request, int r)
+{
+    return coir_http_reply_text(request, 200, "%s", coir_last_message(r));
+}
+
+static int fail_by(coir_http_request *request)
+{
+    switch (coir_http_request_path(request)[1]) {
+    case 'a': return say(request, coir_http_reply(request, 99, NULL, "", 0));
+    case 'b': return say(request, coir_http_reply(request, 200, "a\nb", "", 0));
+    case 'c': return say(request, coir_http_reply_header(request, "A B", "c"));
+    case 'd': return say(request, coir_http_reply_header_add(request, "A", "b\r\nC: d"));
+    case 'e': return say(request, coir_http_reply_header(request, "content-length", "7"));
+    default: return say(request, coir_http_reply_cookie(request, "a", "b;c", NULL));
+    }
+}
+
+COIR_TEST(failures_name_what_was_wrong)
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){0}, &app));
+    coir_http_app_get(app, "/{how}", fail_by);
+    EXPECT_VISIT(app, GET("/a"), OK("26", "99 is no status of a reply"));
+    EXPECT_VISIT(app, GET("/b"), OK("22", "'a\nb' is no media type"));
+    EXPECT_VISIT(app, GET("/c"), OK("21", "'A B: c' is no header"));
+    EXPECT_VISIT(app, GET("/d"), OK("25", "'A: b\r\nC: d' is no header"));
+    EXPECT_VISIT(app, GET("/e"), OK("45", "the header content-length is not for handlers"));
+    EXPECT_VISIT(app, GET("/f"), OK("40", "the cookie 'a' has no such name or value"));
+}

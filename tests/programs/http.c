@@ -2,10 +2,11 @@
  *
  *     http [CERTIFICATE KEY]     says PORT n, and serves until it is ended
  *
- * /hello, /echo (the body comes back), /slow (a second), /pieces (bit by bit), /form (its values),
- * /cookie (the one that it set), /events (three), /ticks (one, and one more whenever somebody asks
- * for /next), /files/ (what is in the directory where it was started).
+ * It speaks the locale of its environment, and writes its access log to standard error. /hello,
+ * /echo (the body comes back), /slow (a second), /pieces (bit by bit), /form (its values), /cookie
+ * (the one that it set), /events (three), /files/ (what is in the directory where it was started).
  */
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -91,6 +92,12 @@ static int go_on(coir_http_request *request)
     return coir_http_reply(request, 204, NULL, NULL, 0);
 }
 
+static void print(const char *line, void *arg)
+{
+    (void)arg;
+    (void)fprintf(stderr, "%s\n", line);
+}
+
 static int serve(void *arg)
 {
     (void)arg;
@@ -102,7 +109,7 @@ static int serve(void *arg)
         COIR_TRY(coir_tls_context_open(COIR_TLS_SERVER, &certificate, &tls));
     }
     COIR_AUTO(coir_http_app) *app = NULL;
-    COIR_TRY(coir_http_app_open(&(coir_http_app_opts){.tls = tls}, &app));
+    COIR_TRY(coir_http_app_open(&(coir_http_app_opts){.tls = tls, .log = print}, &app));
     coir_http_app_get(app, "/hello", hello);
     coir_http_app_route(app, NULL, "/echo", echo);
     coir_http_app_get(app, "/slow", slow);
@@ -126,5 +133,6 @@ int main(int argc, char **argv)
 {
     (void)argc;
     arguments = argv;
+    (void)setlocale(LC_ALL, "");
     return coir_main(serve, NULL);
 }

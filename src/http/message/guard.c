@@ -6,7 +6,6 @@
  * RFC 9112, sections 2.2, 3 and 5. Called by head.c, and by whoever writes headers.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "message.h"
 
@@ -70,7 +69,7 @@ bool coir__http_has_token(const char *text, const char *token)
         text = word + length;
         while (length > 0 && (word[length - 1] == ' ' || word[length - 1] == '\t'))
             length--;
-        if (length == wanted && strncasecmp(word, token, length) == 0)
+        if (length == wanted && coir__http_alike_start(word, token, length))
             return true;
     }
     return false;

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include <coir/error.h>
 #include <coir/memory.h>
@@ -106,7 +105,7 @@ static const char *take_length(struct coir__http_head *head, const char *text)
 /* *ret_status becomes 501 for a coding that exists and is not understood here. */
 static const char *take_coding(struct coir__http_head *head, const char *text, int *ret_status)
 {
-    if (head->chunked || strcasecmp(text, "chunked") != 0) {
+    if (head->chunked || !coir__http_alike(text, "chunked")) {
         *ret_status = head->chunked || *text == '\0' ? 400 : 501;
         return "a transfer coding other than chunked";
     }
@@ -140,8 +139,8 @@ static void take_connection(struct said *said, const char *text)
 
 static const char *take_expectation(struct coir__http_head *head, const char *text, int *ret_status)
 {
-    head->expects = strcasecmp(text, "100-continue") == 0 && head->minor > 0;
-    if (strcasecmp(text, "100-continue") == 0)
+    head->expects = coir__http_alike(text, "100-continue") && head->minor > 0;
+    if (coir__http_alike(text, "100-continue"))
         return NULL;
     *ret_status = 417;
     return "an expectation other than 100-continue";
@@ -198,13 +197,13 @@ static const char *take_absolute(struct coir__http_head *head, const char *host)
 {
     const char *authority = strstr(head->target, "://");
     size_t scheme = authority != NULL ? (size_t)(authority - head->target) : 0;
-    bool known = (scheme == 4 && strncasecmp(head->target, "http", 4) == 0) ||
-                 (scheme == 5 && strncasecmp(head->target, "https", 5) == 0);
+    bool known = (scheme == 4 && coir__http_alike_start(head->target, "http", 4)) ||
+                 (scheme == 5 && coir__http_alike_start(head->target, "https", 5));
     if (!known)
         return "a target that is none";
     authority += 3;
     size_t length = strcspn(authority, "/?");
-    if (host == NULL || strlen(host) != length || strncasecmp(authority, host, length) != 0)
+    if (host == NULL || strlen(host) != length || !coir__http_alike_start(authority, host, length))
         return "a target and a Host that differ";
     const char *path = authority + length;
     if (*path == '?') { /* the host's last byte makes room */

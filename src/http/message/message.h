@@ -14,6 +14,14 @@
 #include <coir/http.h>
 #include <coir/stream.h>
 
+/* ---- texts (texts.c) ---- */
+
+/* Whether two texts, or so many bytes at their beginnings, are the same but for the case of letters
+ * of ASCII. A locale is not asked: in some, "I" is not the large form of "i", and who asked would
+ * overlook "TRANSFER-ENCODING". */
+bool coir__http_alike(const char *a, const char *b);
+bool coir__http_alike_start(const char *a, const char *b, size_t length);
+
 /* ---- heads (head.c, guard.c) ---- */
 
 enum { COIR__HTTP_HEADERS = 100 };
@@ -160,6 +168,11 @@ struct json_t;
 /* Reads a body as JSON. Returns 0, and writes *ret_json, which is the caller's to json_decref;
  * -EBADMSG with a text that says where it is wrong. */
 int coir__http_load_json(coir_bytes body, struct json_t **ret_json);
+
+/* ---- URLs (url.c) ---- */
+
+/* Writes what is, or should be, a URL as it may be shown: with "***" for a password, and cut. */
+void coir__http_hide_password(const char *text, char *ret_text, size_t size);
 
 /* ---- what is written (write.c) ---- */
 

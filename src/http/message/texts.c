@@ -1,4 +1,5 @@
 /* texts.c: what stands in RFC 9110 for both sides: texts of statuses, dates, looking headers up.
+ * What the program has set as its locale changes none of it.
  */
 #include <coir/http.h>
 
@@ -7,15 +8,37 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
+
+#include "message.h"
+
+static unsigned char small(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+bool coir__http_alike(const char *a, const char *b)
+{
+    for (; small(*a) == small(*b); a++, b++)
+        if (*a == '\0')
+            return true;
+    return false;
+}
+
+bool coir__http_alike_start(const char *a, const char *b, size_t length)
+{
+    for (; length > 0 && small(*a) == small(*b); a++, b++, length--)
+        if (*a == '\0')
+            return true;
+    return length == 0;
+}
 
 const char *coir_http_header_get(const coir_http_header *headers, const char *name)
 {
     if (headers == NULL || name == NULL)
         return NULL;
     for (; headers->name != NULL; headers++)
-        if (strcasecmp(headers->name, name) == 0)
+        if (coir__http_alike(headers->name, name))
             return headers->value;
     return NULL;
 }

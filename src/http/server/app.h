@@ -308,6 +308,10 @@ int coir__http_send_file(coir_http_request *request, coir_file *file, uint64_t o
 /* As coir_http_reply_header, whether or not it is for handlers. */
 int coir__http_reply_set(coir_http_request *request, const char *name, const char *value);
 
+/* Takes back what was said of a body, and of how long it is good, unless it was replied: a handler
+ * has failed, and what is replied instead is another thing. */
+void coir__http_reply_forget(coir_http_request *request);
+
 /* The value of a header of the reply that was set, which lives as long as request; NULL. */
 const char *coir__http_reply_get(coir_http_request *request, const char *name);
 

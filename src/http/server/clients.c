@@ -12,9 +12,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
 
 #include <coir/memory.h>
@@ -180,20 +180,37 @@ struct words {
     const char *name, *text, *end;
 };
 
+/* Where the word begins that ends at end: behind the last comma that stands in no quotes. What a
+ * proxy has added is well formed, so quotes are told from its end; what stands before it is not. */
+static const char *beginning_of(const char *text, const char *end)
+{
+    bool quoted = false;
+    for (; end > text; end--) {
+        size_t slashes = 0;
+        if (end[-1] == ',' && !quoted)
+            break;
+        if (end[-1] != '"')
+            continue;
+        while (quoted && (size_t)(end - 1 - text) > slashes && end[-2 - (ptrdiff_t)slashes] == '\\')
+            slashes++;
+        if (slashes % 2 == 0)
+            quoted = !quoted;
+    }
+    return end;
+}
+
 static bool previous_word(struct words *words, const char **ret_word, size_t *ret_length)
 {
     while (words->text == words->end) {
         if (words->at == words->first)
             return false;
         words->at--;
-        if (strcasecmp(words->at->name, words->name) != 0)
+        if (!coir__http_alike(words->at->name, words->name))
             continue;
         words->text = words->at->value;
         words->end = words->text + strlen(words->text);
     }
-    const char *begin = words->end, *end = words->end;
-    while (begin > words->text && begin[-1] != ',')
-        begin--;
+    const char *begin = beginning_of(words->text, words->end), *end = words->end;
     words->end = begin > words->text ? begin - 1 : begin;
     while (begin < end && (*begin == ' ' || *begin == '\t'))
         begin++;
@@ -212,6 +229,18 @@ static struct words words_of(const coir_http_request *request, const char *name)
     return (struct words){.first = first, .at = at, .name = name};
 }
 
+/* Behind the parameter that begins at at: at the next ';' that stands in no quotes. */
+static const char *end_of_parameter(const char *at, const char *end)
+{
+    bool quoted = false;
+    for (; at < end && (quoted || *at != ';'); at++)
+        if (*at == '"')
+            quoted = !quoted;
+        else if (quoted && *at == '\\' && at + 1 < end)
+            at++;
+    return at;
+}
+
 /* Makes of the element of a Forwarded the value of one of its parameters, without quotes; of none
  * if it is not there. */
 static void take_parameter(const char *name, const char **word, size_t *length)
@@ -220,10 +249,10 @@ static void take_parameter(const char *name, const char **word, size_t *length)
     const char *at = *word, *end = at + *length;
     *length = 0;
     while (at < end) {
-        at += strspn(at, " \t;");
-        const char *next = memchr(at, ';', (size_t)(end > at ? end - at : 0));
-        next = next != NULL ? next : end;
-        if ((size_t)(next - at) > wanted && strncasecmp(at, name, wanted) == 0 &&
+        const char *next = end_of_parameter(at, end);
+        while (at < next && (*at == ' ' || *at == '\t'))
+            at++;
+        if ((size_t)(next - at) > wanted && coir__http_alike_start(at, name, wanted) &&
             at[wanted] == '=') {
             at += wanted + 1;
             bool quoted = next - at >= 2 && at[0] == '"' && next[-1] == '"';
@@ -231,7 +260,7 @@ static void take_parameter(const char *name, const char **word, size_t *length)
             *length = (size_t)(next - at) - (quoted ? 2 : 0);
             return;
         }
-        at = next;
+        at = next + (next < end);
     }
 }
 
@@ -279,7 +308,7 @@ const char *coir_http_request_scheme(coir_http_request *request)
         if (said && forwarded)
             take_parameter("proto", &word, &length);
         if (said && length > 0)
-            secure = length == 5 && strncasecmp(word, "https", length) == 0;
+            secure = length == 5 && coir__http_alike_start(word, "https", length);
     }
     return secure ? "https" : "http";
 }

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "app.h"
 
@@ -63,11 +62,11 @@ static void take_word(struct likes *likes, const char *word, size_t length)
     int quality = (int)quality_of(word + name, length - name);
     if (name == 1 && word[0] == '*')
         likes->others = quality;
-    if (name == 6 && strncasecmp(word, "x-gzip", name) == 0)
+    if (name == 6 && coir__http_alike_start(word, "x-gzip", name))
         likes->quality[COIR__HTTP_GZIP] = quality;
     for (size_t i = 0; i < COIR__HTTP_CODINGS; i++)
         if (strlen(coir__http_codings[i]) == name &&
-            strncasecmp(word, coir__http_codings[i], name) == 0)
+            coir__http_alike_start(word, coir__http_codings[i], name))
             likes->quality[i] = quality;
 }
 
@@ -76,7 +75,7 @@ void coir__http_accepted(const coir_http_request *request, unsigned ret_quality[
     struct likes likes = {{-1, -1, -1, -1}, -1};
     const coir_http_header *header = coir_http_request_headers(request);
     for (; header->name != NULL; header++) {
-        if (strcasecmp(header->name, "Accept-Encoding") != 0)
+        if (!coir__http_alike(header->name, "Accept-Encoding"))
             continue;
         for (const char *word = header->value; *word != '\0';) {
             word += strspn(word, " \t,");
@@ -119,7 +118,7 @@ static bool is_listed(const char *list, const char *type)
         size_t compared = wanted > 0 && list[wanted - 1] == '*' ? wanted - 1 : wanted;
         bool family = compared > 0 && list[compared - 1] == '/';
         if (wanted > 0 && (family ? length >= compared : length == compared) &&
-            strncasecmp(list, type, compared) == 0)
+            coir__http_alike_start(list, type, compared))
             return true;
         list += wanted;
     }
@@ -181,7 +180,9 @@ int coir__http_choose(coir_http_request *request, int status, const char *type, 
     bool usual = request->connection->serving->app->opts.compress;
     bool wanted = request->packing == 0 ? usual : request->packing > 0;
     *ret_coding = COIR__HTTP_PLAIN;
-    if (!wanted || size == 0 || status == 204 || status == 206 || status == 304)
+    if (wanted && status == 304)
+        return coir__http_say_vary(request); /* as the 200 that the client has: RFC 9110, 15.4.5 */
+    if (!wanted || size == 0 || status == 204 || status == 206)
         return 0;
     return choose(request, type, size, ret_coding);
 }

@@ -177,6 +177,8 @@ int coir_http_next(coir_http_request *request)
     const struct coir__http_middleware *middleware = request->middleware;
     size_t level = request->level;
     int r = call_next(request);
+    if (r < 0)
+        coir__http_reply_forget(request);
     request->middleware = middleware;
     request->level = level;
     request->app = request->levels[level].app;

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include <coir/fs.h>
@@ -55,7 +54,7 @@ static const char *type_of(const char *path)
     };
     const char *dot = strrchr(path, '.');
     for (size_t i = 0; dot != NULL && i < COIR_COUNT(types); i++)
-        if (strcasecmp(dot + 1, types[i].ending) == 0)
+        if (coir__http_alike(dot + 1, types[i].ending))
             return types[i].type;
     return "application/octet-stream";
 }
@@ -164,9 +163,10 @@ static int judge(const coir_http_request *request, const struct found *found)
     if (match == NULL && unmodified != NULL && coir_http_date_parse(unmodified, &unused) == 0 &&
         !is_since(unmodified, found))
         return 412;
+    bool reads = coir__http_is_method(request->head.method, "GET") || request->head_only;
     if (none != NULL)
-        return has_tag(none, found->etag, true) ? 304 : 200;
-    return is_since(modified, found) ? 304 : 200;
+        return !has_tag(none, found->etag, true) ? 200 : reads ? 304 : 412;
+    return reads && is_since(modified, found) ? 304 : 200;
 }
 
 /* A range is good for the version that the client has a part of. A date does not say whether that
@@ -238,7 +238,8 @@ static int send_found(coir_http_request *request, const struct found *found, con
         COIR_TRY(coir_http_reply_header(request, "Content-Encoding", found->coding));
     const struct coir__http_content content = {found->file, found->size, type};
     const char *range = coir_http_request_header(request, "Range");
-    if (range != NULL && !request->head_only && may_take_range(request, found, packed))
+    if (range != NULL && coir__http_is_method(request->head.method, "GET") &&
+        may_take_range(request, found, packed))
         return coir__http_send_ranges(request, &content, range);
     return packed ? send_packed(request, &content) : coir__http_send_whole(request, &content);
 }

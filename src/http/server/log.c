@@ -30,7 +30,7 @@ static int put_escaped(coir_buffer *line, const char *text)
 }
 
 static int put_common(coir_buffer *line, const struct coir__http_entry *entry, const char *when,
-                      double seconds)
+                      coir_time took)
 {
     char rest[120];
     COIR_TRY(coir__http_put(line, entry->client[0] != '\0' ? entry->client : "-"));
@@ -40,8 +40,9 @@ static int put_common(coir_buffer *line, const struct coir__http_entry *entry, c
     COIR_TRY(put_escaped(line, entry->method));
     COIR_TRY(coir__http_put(line, " "));
     COIR_TRY(put_escaped(line, entry->target));
-    (void)snprintf(rest, sizeof rest, " HTTP/1.%d\" %d %llu %.6f", entry->minor, entry->status,
-                   (unsigned long long)entry->sent, seconds);
+    (void)snprintf(rest, sizeof rest, " HTTP/1.%d\" %d %llu %lld.%06lld", entry->minor,
+                   entry->status, (unsigned long long)entry->sent, (long long)(took / COIR_SEC(1)),
+                   (long long)(took % COIR_SEC(1) / 1000));
     COIR_TRY(coir__http_put(line, rest));
     if (entry->code == 0)
         return 0;
@@ -49,23 +50,23 @@ static int put_common(coir_buffer *line, const struct coir__http_entry *entry, c
     return coir__http_put(line, rest);
 }
 
-static void log_common(const struct coir__http_entry *entry, double seconds)
+static void log_common(const struct coir__http_entry *entry, coir_time took)
 {
     COIR_AUTO(coir_buffer) line = {0};
-    char when[40];
-    struct tm tm;
-    time_t now = time(NULL);
-    (void)strftime(when, sizeof when, "%d/%b/%Y:%H:%M:%S +0000", gmtime_r(&now, &tm));
-    if (put_common(&line, entry, when, seconds) == 0)
+    char when[40], date[COIR_HTTP_DATE_TEXT]; /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    coir_http_date_format(time(NULL), date);
+    (void)snprintf(when, sizeof when, "%.2s/%.3s/%.4s:%.8s +0000", date + 5, date + 8, date + 12,
+                   date + 17);
+    if (put_common(&line, entry, when, took) == 0)
         entry->opts->log(coir_buffer_text(&line), entry->opts->log_arg);
 }
 
-static void log_json(const struct coir__http_entry *entry, double seconds)
+static void log_json(const struct coir__http_entry *entry, coir_time took)
 {
     json_t *json =
         json_pack("{s:I, s:s, s:s, s:s, s:i, s:I, s:f}", "time", (json_int_t)time(NULL), "client",
                   entry->client, "method", entry->method, "target", entry->target, "status",
-                  entry->status, "bytes", (json_int_t)entry->sent, "seconds", seconds);
+                  entry->status, "bytes", (json_int_t)entry->sent, "seconds", (double)took / 1e9);
     if (entry->code != 0 && json != NULL &&
         (json_object_set_new(json, "received", json_integer((json_int_t)entry->received)) < 0 ||
          json_object_set_new(json, "code", json_integer(entry->code)) < 0))
@@ -79,11 +80,11 @@ static void log_json(const struct coir__http_entry *entry, double seconds)
 
 static void log_entry(const struct coir__http_entry *entry)
 {
-    double seconds = (double)(coir_now() - entry->began) / 1e9;
+    coir_time took = coir_now() - entry->began;
     if (entry->opts->log_format == COIR_HTTP_LOG_JSON)
-        log_json(entry, seconds);
+        log_json(entry, took);
     else
-        log_common(entry, seconds);
+        log_common(entry, took);
 }
 
 static struct coir__http_entry entry_of(coir_http_request *request)

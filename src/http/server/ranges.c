@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <strings.h>
 #include <sys/random.h>
 
 #include <coir/memory.h>
@@ -100,7 +99,7 @@ static int read_ranges(const char *text, uint64_t size, struct range ranges[RANG
 {
     struct range range;
     size_t named = 0, count = 0;
-    if (strncasecmp(text, "bytes=", 6) != 0)
+    if (!coir__http_alike_start(text, "bytes=", 6))
         return 0;
     for (text += 6; *(text += strspn(text, " \t,")) != '\0';) {
         int r = read_range(&text, size, &range);

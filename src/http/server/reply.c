@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <jansson.h>
 
@@ -181,8 +180,8 @@ int coir__http_send_file(coir_http_request *request, coir_file *file, uint64_t o
 
 static bool is_framing(const char *name)
 {
-    return strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0 ||
-           strcasecmp(name, "Connection") == 0;
+    return coir__http_alike(name, "Content-Length") ||
+           coir__http_alike(name, "Transfer-Encoding") || coir__http_alike(name, "Connection");
 }
 
 /* The line of the header of that name among those that were set, and its length; NULL. */
@@ -193,7 +192,7 @@ static char *find_line(coir_http_request *request, const char *name, size_t *ret
     while (at < end) {
         char *next = memchr(at, '\n', (size_t)(end - at));
         *ret_length = (size_t)(next + 1 - at);
-        if (strncasecmp(at, name, wanted) == 0 && at[wanted] == ':')
+        if (coir__http_alike_start(at, name, wanted) && at[wanted] == ':')
             return at;
         at = next + 1;
     }
@@ -228,23 +227,48 @@ int coir__http_reply_set(coir_http_request *request, const char *name, const cha
     return coir__http_put_header(&request->headers, name, value);
 }
 
+/* What says "no-store" of a reply holds for another one too. */
+void coir__http_reply_forget(coir_http_request *request)
+{
+    static const char *const names[] = {"Content-Type", "Content-Encoding", "Content-Range",
+                                        "ETag",         "Last-Modified",    "Accept-Ranges",
+                                        "Expires"};
+    if (request->state != COIR__HTTP_FRESH || request->headers.length == 0)
+        return;
+    for (size_t i = 0; i < COIR_COUNT(names); i++)
+        remove_lines(request, names[i]);
+    const char *control = coir__http_reply_get(request, "Cache-Control");
+    if (control != NULL && !coir__http_has_token(control, "no-store"))
+        remove_lines(request, "Cache-Control");
+}
+
 static int check_header(const coir_http_request *request, const char *name, const char *value)
 {
-    if (name == NULL || value == NULL || is_framing(name))
+    if (name == NULL || value == NULL)
         return -EINVAL;
-    return request->state == COIR__HTTP_FRESH ? 0 : -EALREADY;
+    if (is_framing(name))
+        return coir_fail(-EINVAL, "the header %s is not for handlers", name);
+    return request->state == COIR__HTTP_FRESH
+               ? 0
+               : coir_fail(-EALREADY, "the header %.40s comes behind the head of the reply", name);
+}
+
+/* Names what is no header. */
+static int tell(int r, const char *name, const char *value)
+{
+    return r == -EINVAL ? coir_fail(r, "'%.40s: %.60s' is no header", name, value) : r;
 }
 
 int coir_http_reply_header(coir_http_request *request, const char *name, const char *value)
 {
     int r = check_header(request, name, value);
-    return r < 0 ? r : coir__http_reply_set(request, name, value);
+    return r < 0 ? r : tell(coir__http_reply_set(request, name, value), name, value);
 }
 
 int coir_http_reply_header_add(coir_http_request *request, const char *name, const char *value)
 {
     int r = check_header(request, name, value);
-    return r < 0 ? r : coir__http_put_header(&request->headers, name, value);
+    return r < 0 ? r : tell(coir__http_put_header(&request->headers, name, value), name, value);
 }
 
 /* RFC 6265, section 4.1.1. */
@@ -288,7 +312,8 @@ int coir_http_reply_cookie(coir_http_request *request, const char *name, const c
     static const coir_http_cookie_opts defaults;
     if (name == NULL || value == NULL || !coir__http_is_token(name, strlen(name)) ||
         !is_cookie_value(value))
-        return -EINVAL;
+        return coir_fail(-EINVAL, "the cookie '%.40s' has no such name or value",
+                         name != NULL ? name : "(NULL)");
     COIR_AUTO(coir_buffer) cookie = {0};
     COIR_TRY(coir__http_put(&cookie, name));
     COIR_TRY(coir__http_put(&cookie, "="));
@@ -372,7 +397,7 @@ static int put_head(coir_http_request *request, int status, const char *type, ui
         type = NULL;
     size_t type_length = type != NULL ? strlen(type) : 0;
     if (type != NULL && !coir__http_is_value(type, type_length))
-        return -EINVAL;
+        return coir_fail(-EINVAL, "'%.60s' is no media type", type);
     COIR_TRY(coir__http_reserve(out, USUAL_HEAD + type_length + set->length));
     char *to = add_status(out->data + out->length, status);
     if (!opts->no_date && !has_own(request, "Date"))
@@ -398,9 +423,9 @@ static bool is_connect(const coir_http_request *request)
 int coir__http_put_head(coir_http_request *request, int status, const char *type, uint64_t length)
 {
     if ((status < 200 && status != 101) || status > 599)
-        return -EINVAL;
+        return coir_fail(-EINVAL, "%d is no status of a reply", status);
     if (request->state != COIR__HTTP_FRESH)
-        return -EALREADY;
+        return coir_fail(-EALREADY, "there was a reply already, %d", request->status);
     if (request->cut)
         return -COIR_EBROKENSTREAM;
     if (status / 100 == 2 && is_connect(request) && !request->tunnel)
@@ -460,6 +485,16 @@ static int pack_whole(coir_http_request *request, enum coir__http_coding coding,
     return r;
 }
 
+/* A packed reply that has failed, if r says so, leaves nothing to another one. */
+static int undo_coding(coir_http_request *request, int r)
+{
+    if (r >= 0 || request->state != COIR__HTTP_FRESH)
+        return r;
+    remove_lines(request, "Content-Encoding");
+    coir__pack_give(request->connection->serving->app, COIR_TAKE(request->pack));
+    return r;
+}
+
 int coir_http_reply(coir_http_request *request, int status, const char *type, const void *data,
                     size_t size)
 {
@@ -470,7 +505,8 @@ int coir_http_reply(coir_http_request *request, int status, const char *type, co
         return reply_plain(request, status, type, data, size);
     COIR_TRY(pack_whole(request, coding, data, size));
     COIR_TRY(coir__http_say_coding(request, coding));
-    int r = reply_plain(request, status, type, request->packed.data, request->packed.length);
+    int r = undo_coding(
+        request, reply_plain(request, status, type, request->packed.data, request->packed.length));
     if (request->packed.capacity > 2 * PACKED)
         coir_buffer_close(&request->packed);
     return r;
@@ -567,12 +603,14 @@ int coir_http_reply_begin(coir_http_request *request, int status, const char *ty
     if (request->state != COIR__HTTP_FRESH)
         return -EALREADY;
     COIR_TRY(coir__http_choose(request, status, type, UINT64_MAX, &coding));
-    if (coding != COIR__HTTP_PLAIN) {
-        if (!request->head_only && request->pack == NULL)
-            COIR_TRY(coir__pack_take(request->connection->serving->app, coding, &request->pack));
-        COIR_TRY(coir__http_say_coding(request, coding));
-    }
-    return coir__http_put_head(request, status, type, CHUNKS);
+    if (coding == COIR__HTTP_PLAIN)
+        return coir__http_put_head(request, status, type, CHUNKS);
+    int r = 0;
+    if (!request->head_only)
+        r = coir__pack_take(request->connection->serving->app, coding, &request->pack);
+    if (r == 0)
+        r = coir__http_say_coding(request, coding);
+    return undo_coding(request, r == 0 ? coir__http_put_head(request, status, type, CHUNKS) : r);
 }
 
 int coir_http_reply_begin_sized(coir_http_request *request, int status, const char *type,
@@ -631,6 +669,8 @@ int coir_http_reply_write(coir_http_request *request, const void *data, size_t s
         r = request->pack == NULL
                 ? put_chunk(request, at, piece)
                 : put_packed(request, bytes, piece == size ? COIR__PACK_FLUSH : COIR__PACK_MORE);
+        if (r == 0 && piece < size)
+            r = request->out.length >= LARGE ? coir__http_flush(request) : coir_yield();
     }
     request->cut |= r < 0; /* half a chunk is none, and what is behind it could not be unpacked */
     return r < 0 ? r : coir__http_flush(request);

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include <coir/memory.h>
 #include <coir/url.h>
@@ -242,7 +241,7 @@ const char *coir_http_request_cookie(coir_http_request *request, const char *nam
     const char *value = NULL;
     for (const coir_http_header *at = request->head.headers; at->name != NULL && value == NULL;
          at++)
-        if (strcasecmp(at->name, "Cookie") == 0)
+        if (coir__http_alike(at->name, "Cookie"))
             value = find_cookie(request, at->value, name);
     return value;
 }
@@ -357,7 +356,7 @@ static bool is_form(const coir_http_request *request)
 {
     static const char form[] = "application/x-www-form-urlencoded";
     const char *type = coir_http_request_header(request, "Content-Type");
-    return type != NULL && strncasecmp(type, form, sizeof form - 1) == 0 &&
+    return type != NULL && coir__http_alike_start(type, form, sizeof form - 1) &&
            (type[sizeof form - 1] == '\0' || type[sizeof form - 1] == ';' ||
             type[sizeof form - 1] == ' ');
 }

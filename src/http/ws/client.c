@@ -7,7 +7,6 @@
 #include "ws.h"
 
 #include <errno.h>
-#include <strings.h>
 
 #include <coir/memory.h>
 
@@ -26,7 +25,8 @@ struct asking {
 /* WebSocket's schemes are HTTP's by other names. */
 static int make_url(struct asking *asking, const char *url)
 {
-    bool plain = strncasecmp(url, "ws://", 5) == 0, secure = strncasecmp(url, "wss://", 6) == 0;
+    bool plain = coir__http_alike_start(url, "ws://", 5),
+         secure = coir__http_alike_start(url, "wss://", 6);
     if (plain || secure)
         COIR_TRY(coir__http_put(&asking->url, plain ? "http" : "https"));
     return coir__http_put(&asking->url, plain ? url + 2 : secure ? url + 3 : url);
@@ -64,7 +64,7 @@ static size_t occurrences(const coir_http_response *response, const char *name)
 {
     size_t n = 0;
     for (const coir_http_header *at = coir_http_response_headers(response); at->name != NULL; at++)
-        n += strcasecmp(at->name, name) == 0;
+        n += coir__http_alike(at->name, name);
     return n;
 }
 

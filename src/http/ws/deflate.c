@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <strings.h>
 
 #include <zlib.h>
 
@@ -67,7 +66,7 @@ static size_t read_token(const char **at, const char **ret_token)
 
 static bool is_token(const char *token, size_t length, const char *name)
 {
-    return length == strlen(name) && strncasecmp(token, name, length) == 0;
+    return length == strlen(name) && coir__http_alike_start(token, name, length);
 }
 
 /* 8 to 15, in digits, maybe in quotes; 0 for anything else. */

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <strings.h>
 
 #include <coir/memory.h>
 
@@ -36,7 +35,7 @@ static size_t occurrences(const coir_http_request *request, const char *name)
 {
     size_t n = 0;
     for (const coir_http_header *at = request->head.headers; at->name != NULL; at++)
-        n += strcasecmp(at->name, name) == 0;
+        n += coir__http_alike(at->name, name);
     return n;
 }
 
@@ -49,13 +48,13 @@ static size_t bare_length(const char *host, const char *port)
 
 static bool is_same_host(const char *origin, const char *host)
 {
-    bool secure = strncasecmp(origin, "https://", 8) == 0;
-    if (!secure && strncasecmp(origin, "http://", 7) != 0)
+    bool secure = coir__http_alike_start(origin, "https://", 8);
+    if (!secure && !coir__http_alike_start(origin, "http://", 7))
         return false;
     const char *port = secure ? ":443" : ":80";
     origin += secure ? 8 : 7;
     size_t length = bare_length(origin, port);
-    return length == bare_length(host, port) && strncasecmp(origin, host, length) == 0;
+    return length == bare_length(host, port) && coir__http_alike_start(origin, host, length);
 }
 
 /* Only browsers send an origin, and they do so always. */
@@ -104,7 +103,7 @@ static int check(coir_http_request *request, const coir_ws_opts *opts)
 static int join(const coir_http_request *request, const char *name, coir_buffer *out)
 {
     for (const coir_http_header *at = request->head.headers; at->name != NULL; at++) {
-        if (strcasecmp(at->name, name) != 0)
+        if (!coir__http_alike(at->name, name))
             continue;
         if (out->length > 0)
             COIR_TRY(coir__http_put(out, ", "));
