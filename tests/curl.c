@@ -178,6 +178,9 @@ COIR_TEST_TAGGED(failures, "real")
     int r = ask(curl, "", "http://127.0.0.1:1/", &body);
     COIR_EXPECT_CODE(r, -ECONNREFUSED);
     COIR_EXPECT_CONTAINS(coir_last_message(r), "curl http://127.0.0.1:1/: ");
+    r = ask(curl, "http://ada:lovelace@127.0.0.1:1/", "", &body);
+    COIR_EXPECT_CODE(r, -ECONNREFUSED);
+    COIR_EXPECT_CONTAINS(coir_last_message(r), "curl http://127.0.0.1:1/: ");
     (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 3L);
     COIR_EXPECT_CODE(ask(curl, base, "around", &body), -COIR_EREDIRECTS);

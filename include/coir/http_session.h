@@ -47,7 +47,7 @@ typedef struct coir_http_session_opts {
     coir_time connect_limit;         /* for name, connection and TLS; 0: 30 s */
     coir_time read_limit;            /* of silence while a response is read; 0: 60 s */
     unsigned redirects;              /* that are followed; 0: 10, UINT_MAX: none */
-    size_t body_limit;               /* of coir_http_response_read, unpacked; 0: 64 MiB */
+    size_t body_limit; /* of coir_http_response_read, unpacked; 0: 64 MiB, SIZE_MAX: none */
     struct coir_limiter *limiter_per_host; /* the rate of requests: each host has one like it */
     bool no_cookies;                       /* neither keep nor send cookies */
     bool no_compression;                   /* neither ask for nor unpack compressed bodies */
@@ -71,7 +71,8 @@ typedef struct coir_http_session_opts {
 COIR__CHECKED int coir_http_session_open(const coir_http_session_opts *opts,
                                          coir_http_session **ret_session);
 
-/* Closes a session and frees it; NULL is accepted. Connections are closed when it returns.
+/* Closes a session and frees it; NULL is accepted. Requests under way fail with -COIR_ECLOSED, and
+ * connections are closed when it returns.
  * Responses that are still open are reported with the line that made them (COIR_REPORT_LEFT);
  * their reads give -COIR_ECLOSED. Cancel safety: always closes. Thread safety: the loop's thread.
  */
@@ -113,9 +114,9 @@ typedef struct coir_http_request_opts {
  * and others of connecting; -COIR_ETLS, -COIR_ECERTIFICATE; -COIR_EHTTP for what is no response;
  * -COIR_EREDIRECTS; -COIR_ESTATUS; -COIR_EEOF and -ECONNRESET when the connection ended;
  * -ETIMEDOUT beyond the session's limits; -COIR_ETOOLONG, -EINVAL, -ENOMEM, -COIR_EWRONGLOOP,
- * -COIR_ENOTASK, -ECANCELED, -ETIME. The text names the method and the URL. Cancel safety: the
- * request may have reached the server; its connection is closed. Thread safety: the loop's
- * thread. */
+ * -COIR_ENOTASK, -ECANCELED, -ETIME, -COIR_ECLOSED when the session is closed meanwhile. The text
+ * names the method and the URL, but no password. Cancel safety: the request may have reached the
+ * server; its connection is closed. Thread safety: the loop's thread. */
 #define coir_http_send(session, method, url, opts, ret_response)                                   \
     coir_http_send_at((session), (method), (url), (opts), (ret_response), COIR_SITE(NULL))
 COIR__CHECKED int coir_http_send_at(coir_http_session *session, const char *method, const char *url,

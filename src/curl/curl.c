@@ -131,6 +131,24 @@ static int code_of(CURLcode code)
     }
 }
 
+/* The failure of a transfer of url, which may have a password: what is shown has neither it nor the
+ * user. */
+static int name_failure(const char *url, CURLcode result)
+{
+    char *shown = NULL;
+    CURLU *parts = curl_url();
+    bool good = parts != NULL && url != NULL &&
+                curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+                curl_url_set(parts, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
+                curl_url_set(parts, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
+                curl_url_get(parts, CURLUPART_URL, &shown, 0) == CURLUE_OK;
+    int r =
+        coir_fail(code_of(result), "curl %.90s: %s", good ? shown : "", curl_easy_strerror(result));
+    curl_free(shown);
+    curl_url_cleanup(parts);
+    return r;
+}
+
 static int result_of(const struct transfer *transfer, CURL *curl)
 {
     int left;
@@ -142,8 +160,7 @@ static int result_of(const struct transfer *transfer, CURL *curl)
     if (result == CURLE_OK)
         return 0;
     (void)curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
-    return coir_fail(code_of(result), "curl %.90s: %s", url != NULL ? url : "",
-                     curl_easy_strerror(result));
+    return name_failure(url, result);
 }
 
 static int perform(struct transfer *transfer, CURL *curl)

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <jansson.h>
 
@@ -51,7 +50,7 @@ int coir_http_call_set_header(coir_http_call *call, const char *name, const char
         return coir_fail(-EINVAL, "the header %.40s is not for programs", name);
     COIR_TRY(make_header(name, value, &header));
     for (size_t i = 0; i < call->set_count; i++)
-        if (strcasecmp(call->set[i].name, name) == 0) {
+        if (coir__http_alike(call->set[i].name, name)) {
             coir_free((char *)(uintptr_t)call->set[i].name);
             call->set[i] = header;
             return 0;
@@ -301,11 +300,12 @@ static int run(coir_http_call *call, const char *url, coir_http_response **ret_r
 /* The failure as one of this request: "GET http://…: connect 127.0.0.1:1: connection refused". */
 static int name_failure(const char *method, const char *url, int code)
 {
-    char text[128];
+    char text[128], shown[91];
     if (code == -ECANCELED || code == -ETIME || code == -COIR_ECLOSED)
         return code;
     (void)snprintf(text, sizeof text, "%s", coir_last_message(code));
-    return coir_fail(code, "%s %.90s: %s", method, url, text);
+    coir__http_hide_password(url, shown, sizeof shown);
+    return coir_fail(code, "%s %s: %s", method, shown, text);
 }
 
 int coir_http_send_at(coir_http_session *session, const char *method, const char *url,

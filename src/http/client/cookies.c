@@ -8,9 +8,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <time.h>
 
 #include <libpsl.h>
 
@@ -47,7 +48,7 @@ static coir_bytes part(const char *from, const char *to)
 
 static bool is(coir_bytes bytes, const char *text)
 {
-    return bytes.length == strlen(text) && strncasecmp(bytes.data, text, bytes.length) == 0;
+    return bytes.length == strlen(text) && coir__http_alike_start(bytes.data, text, bytes.length);
 }
 
 /* The part of text up to `end`, cut at its first "=". */
@@ -61,7 +62,9 @@ static void split(const char *text, const char *end, coir_bytes *ret_name, coir_
 static int64_t age_of(coir_bytes value, int64_t now, int64_t otherwise)
 {
     char text[24], *end;
-    if (value.length == 0 || value.length >= sizeof text)
+    const char *first = value.data;
+    if (value.length == 0 || value.length >= sizeof text ||
+        (*first != '-' && (*first < '0' || *first > '9')))
         return otherwise;
     memcpy(text, value.data, value.length);
     text[value.length] = '\0';
@@ -71,17 +74,103 @@ static int64_t age_of(coir_bytes value, int64_t now, int64_t otherwise)
     return age <= 0 ? INT64_MIN : now + (age < AGE_MOST ? age : AGE_MOST);
 }
 
+/* ---- dates: RFC 6265, section 5.1.1 ---- */
+
+/* What has been found of a date, whose parts may stand in any order and between anything. */
+struct date {
+    struct tm tm;
+    bool time, day, month, year;
+};
+
+/* Takes a number of least to most digits, and no more, off *at. */
+static bool take_number(const char **at, const char *end, int least, int most, int *ret_number)
+{
+    int digits = 0, number = 0;
+    for (; *at < end && **at >= '0' && **at <= '9'; ++*at, digits++)
+        if (digits < most)
+            number = 10 * number + (**at - '0');
+    *ret_number = number;
+    return digits >= least && digits <= most;
+}
+
+static bool take_colon(const char **at, const char *end)
+{
+    return *at < end && *(*at)++ == ':';
+}
+
+static bool take_time(const char *at, const char *end, struct tm *tm)
+{
+    int hour, minute, second;
+    if (!take_number(&at, end, 1, 2, &hour) || !take_colon(&at, end) ||
+        !take_number(&at, end, 1, 2, &minute) || !take_colon(&at, end) ||
+        !take_number(&at, end, 1, 2, &second))
+        return false;
+    tm->tm_hour = hour;
+    tm->tm_min = minute;
+    tm->tm_sec = second;
+    return true;
+}
+
+static bool take_month(const char *at, const char *end, struct tm *tm)
+{
+    static const char months[] = "janfebmaraprmayjunjulaugsepoctnovdec";
+    for (int i = 0; i < 12 && end - at >= 3; i++)
+        if (coir__http_alike_start(at, months + (ptrdiff_t)3 * i, 3)) {
+            tm->tm_mon = i;
+            return true;
+        }
+    return false;
+}
+
+static void take_part(const char *at, const char *end, struct date *date)
+{
+    const char *rest = at;
+    int number;
+    if (!date->time && take_time(at, end, &date->tm))
+        date->time = true;
+    else if (!date->day && take_number(&rest, end, 1, 2, &number)) {
+        date->tm.tm_mday = number;
+        date->day = true;
+    } else if (!date->month && take_month(at, end, &date->tm))
+        date->month = true;
+    else if (rest = at, !date->year && take_number(&rest, end, 2, 4, &number)) {
+        date->tm.tm_year = number >= 100 ? number - 1900 : number < 70 ? number + 100 : number;
+        date->year = true;
+    }
+}
+
+static bool is_delimiter(char c)
+{
+    return c == '\t' || (c >= ' ' && c <= '/') || (c >= ';' && c <= '@') ||
+           (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+}
+
 static int64_t date_of(coir_bytes value, int64_t now, int64_t otherwise)
 {
-    char text[64];
-    int64_t seconds;
-    if (value.length >= sizeof text)
+    const char *at = value.data, *end = at + value.length;
+    struct date date = {0};
+    while (at < end) {
+        const char *part = at;
+        while (at < end && !is_delimiter(*at))
+            at++;
+        take_part(part, at, &date);
+        at += at < end;
+    }
+    const struct tm *tm = &date.tm;
+    if (!date.time || !date.day || !date.month || !date.year || tm->tm_mday < 1 ||
+        tm->tm_mday > 31 || tm->tm_year < 1601 - 1900 || tm->tm_hour > 23 || tm->tm_min > 59 ||
+        tm->tm_sec > 59)
         return otherwise;
-    memcpy(text, value.data, value.length);
-    text[value.length] = '\0';
-    if (coir_http_date_parse(text, &seconds) < 0)
-        return otherwise;
+    int64_t seconds = timegm(&date.tm);
     return seconds < now + AGE_MOST ? seconds : now + AGE_MOST;
+}
+
+/* ---- what a Set-Cookie says ---- */
+
+/* It would be the end of a field where cookies are saved. */
+static bool has_tab(coir_bytes bytes)
+{
+    return bytes.length > 0 && memchr(bytes.data, '\t', bytes.length) != NULL;
 }
 
 /* Returns whether text is a cookie at all. */
@@ -109,7 +198,7 @@ static bool parse(const char *text, int64_t now, struct said *ret_said)
         } else if (is(name, "Expires") && !aged)
             ret_said->expires = date_of(value, now, ret_said->expires);
     }
-    return ret_said->name.length > 0 &&
+    return ret_said->name.length > 0 && !has_tab(ret_said->name) && !has_tab(ret_said->path) &&
            ret_said->name.length + ret_said->value.length <= COOKIE_SIZE;
 }
 
@@ -124,7 +213,7 @@ static bool is_address(const coir_url *url)
 static bool is_below(const char *host, const char *domain)
 {
     size_t whole = strlen(host), above = strlen(domain);
-    return whole >= above && strcasecmp(host + whole - above, domain) == 0 &&
+    return whole >= above && coir__http_alike(host + whole - above, domain) &&
            (whole == above || host[whole - above - 1] == '.');
 }
 
@@ -156,7 +245,7 @@ static bool is_for(const struct coir__cookie *cookie, const coir_url *url)
 static bool has_prefix(coir_bytes name, const char *prefix)
 {
     size_t length = strlen(prefix);
-    return name.length >= length && strncasecmp(name.data, prefix, length) == 0;
+    return name.length >= length && coir__http_alike_start(name.data, prefix, length);
 }
 
 /* Whether url may set what said says: its secrecy, and the promises of its name. */
@@ -238,7 +327,25 @@ static bool is_same(const struct coir__cookie *a, const struct coir__cookie *b)
            strcmp(a->path, b->path) == 0;
 }
 
-/* Drops what is over, what cookie takes the place of, and the oldest where there are too many. */
+/* Whether a cookie that came without encryption would hide, or take the place of, one that is for
+ * encrypted connections only (draft 6265bis, section 5.7). */
+static bool is_overlaid(const struct coir__cookies *jar, const struct coir__cookie *cookie)
+{
+    for (const struct coir__cookie *at = jar->first; at != NULL; at = at->next)
+        if (at->secure && strcmp(at->name, cookie->name) == 0 &&
+            (is_below(at->domain, cookie->domain) || is_below(cookie->domain, at->domain)) &&
+            is_for_path(cookie->path, at->path))
+            return true;
+    return false;
+}
+
+/* Whether a has to go before b: what anybody on the way could have set, and then the older. */
+static bool goes_before(const struct coir__cookie *a, const struct coir__cookie *b)
+{
+    return a->secure != b->secure ? b->secure : a->number < b->number;
+}
+
+/* Drops what is over, what cookie takes the place of, and one of many where there are too many. */
 static void make_room(struct coir__cookies *jar, const struct coir__cookie *cookie, int64_t now)
 {
     struct coir__cookie **oldest = NULL, **oldest_of_domain = NULL;
@@ -257,7 +364,7 @@ static void make_room(struct coir__cookies *jar, const struct coir__cookie *cook
         of_domain += here;
         if (oldest == NULL || at->number < (*oldest)->number)
             oldest = link;
-        if (here && (oldest_of_domain == NULL || at->number < (*oldest_of_domain)->number))
+        if (here && (oldest_of_domain == NULL || goes_before(at, *oldest_of_domain)))
             oldest_of_domain = link;
         link = &at->next;
     }
@@ -288,9 +395,13 @@ int coir__cookies_take(struct coir__cookies *jar, const coir_url *url, const cha
     struct coir__cookie *cookie = make(&said, url);
     if (cookie == NULL)
         return -ENOMEM;
+    if (strcmp(cookie->domain, url->host) == 0 && psl_is_public_suffix(psl_builtin(), url->host))
+        cookie->host_only = true; /* others below it are others' */
     bool allowed = cookie->host_only ||
                    (is_below(url->host, cookie->domain) && !is_address(url) &&
                     psl_is_cookie_domain_acceptable(psl_builtin(), url->host, cookie->domain));
+    if (strcmp(url->scheme, "https") != 0)
+        allowed &= !is_overlaid(jar, cookie);
     if (allowed)
         make_room(jar, cookie, now);
     if (allowed && cookie->expires > now)

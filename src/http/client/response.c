@@ -41,11 +41,22 @@ static bool is_complete(const coir_http_response *response)
     return response->body.over && response->body.failed == 0 && response->head.status != 101;
 }
 
+/* Whether something has come behind the response, which would be taken for the next one. */
+static bool has_leftover(const coir_http_response *response)
+{
+    const struct coir__http_link *link = response->pooled->connection;
+    size_t unread = 0;
+    return coir_stream_query(link->stream, COIR_QUERY_UNREAD, &unread) == 0 && unread > 0;
+}
+
 /* Abruptly, the peer could lose what it has not read yet. */
 static void give_back(coir_http_response *response)
 {
+    if (response->pooled == NULL)
+        return;
+    bool complete = is_complete(response) && !has_leftover(response);
     coir_pooled *pooled = COIR_TAKE(response->pooled);
-    if (!is_complete(response))
+    if (!complete)
         coir_pool_discard(pooled);
     else if (response->head.keep_alive && response->body.framing != COIR__HTTP_TO_THE_END)
         coir_pool_release(pooled);
@@ -275,8 +286,9 @@ static int read_whole(coir_http_response *response)
 {
     coir_buffer *whole = &response->whole;
     int r = 1;
-    if (response->session != NULL)
-        whole->limit = response->session->opts.body_limit + PIECE;
+    if (response->session != NULL &&
+        __builtin_add_overflow(response->session->opts.body_limit, PIECE, &whole->limit))
+        whole->limit = SIZE_MAX;
     while (r > 0) {
         size_t n = 0, room = room_for(response);
         COIR_TRY(coir_buffer_reserve(whole, room));

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include <coir/memory.h>
@@ -26,15 +25,15 @@ bool coir__http_is_own_header(const char *name)
     static const char *const names[] = {"Host", "Connection", "Content-Length",
                                         "Transfer-Encoding"};
     for (size_t i = 0; i < COIR_COUNT(names); i++)
-        if (strcasecmp(name, names[i]) == 0)
+        if (coir__http_alike(name, names[i]))
             return true;
     return false;
 }
 
 static bool is_secret(const char *name)
 {
-    return strcasecmp(name, "Authorization") == 0 || strcasecmp(name, "Cookie") == 0 ||
-           strcasecmp(name, "Proxy-Authorization") == 0;
+    return coir__http_alike(name, "Authorization") || coir__http_alike(name, "Cookie") ||
+           coir__http_alike(name, "Proxy-Authorization");
 }
 
 /* What is sent: secrets of the program's stay behind on the way to another origin. */
@@ -313,7 +312,7 @@ static int take_cookies(coir_http_call *call, const coir_http_response *response
 {
     const coir_http_header *at = response->head.headers;
     for (; at->name != NULL && !call->session->opts.no_cookies; at++)
-        if (strcasecmp(at->name, "Set-Cookie") == 0)
+        if (coir__http_alike(at->name, "Set-Cookie"))
             COIR_TRY(
                 coir__cookies_take(&call->session->cookies, &call->url, at->value, time(NULL)));
     return 0;
@@ -333,9 +332,17 @@ static int take_certificate(coir_http_call *call, coir_stream *stream)
 static int attempt(coir_http_call *call, coir_http_response *response)
 {
     struct coir__http_link *link = response->pooled->connection;
-    COIR_TRY(send_request(call, link));
-    COIR__HTTP_TELL(call, .phase = COIR_HTTP_SENT);
-    COIR_TRY(read_final_head(call, link->stream, &response->head));
+    int sent = send_request(call, link);
+    bool refused = sent == -EPIPE || sent == -ECONNRESET; /* it may have said why before */
+    if (sent < 0 && !refused)
+        return sent;
+    if (!refused)
+        COIR__HTTP_TELL(call, .phase = COIR_HTTP_SENT);
+    int r = read_final_head(call, link->stream, &response->head);
+    if (r < 0)
+        return refused ? sent : r;
+    if (refused)
+        response->head.keep_alive = false;
     COIR_TRY(take_certificate(call, link->stream));
     return take_cookies(call, response);
 }
@@ -382,7 +389,13 @@ int coir__http_exchange(coir_http_call *call, coir_http_response **ret_response)
         return -ENOMEM;
     response->number = call->number;
     response->state = call->opts->state;
+    COIR_SCOPE(open, COIR_FOREVER);
+    response->call = &open;
     int r = exchange(call, response);
+    coir_scope_leave(&open);
+    response->call = NULL;
+    if (call->session->closed)
+        return r == 0 || (r == -ECANCELED && coir_pending() == 0) ? -COIR_ECLOSED : r;
     if (r == 0)
         *ret_response = COIR_TAKE(response);
     return r;

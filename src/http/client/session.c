@@ -271,15 +271,20 @@ int coir_http_session_open(const coir_http_session_opts *opts, coir_http_session
 
 /* ---- closing ---- */
 
+/* A call under way is told, and gives its connection back by itself. */
 static void leave_responses(coir_http_session *session)
 {
-    while (session->responses != NULL) {
-        coir_http_response *response = session->responses;
-        if (response->there)
-            coir_report_make(
-                COIR_REPORT_LEFT,
-                "the response of %s was not closed before its session; asked for at %s:%d",
-                coir_buffer_text(&response->url), response->site->file, response->site->line);
+    for (coir_http_response *response = session->responses, *next; response != NULL;
+         response = next) {
+        next = response->next;
+        if (response->call != NULL) {
+            coir_scope_cancel(response->call, "the session is closed");
+            continue;
+        }
+        coir_report_make(COIR_REPORT_LEFT,
+                         "the response of %s was not closed before its session; asked for at %s:%d",
+                         coir_buffer_text(&response->url), response->site->file,
+                         response->site->line);
         coir__http_response_detach(response);
     }
 }

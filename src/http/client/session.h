@@ -151,7 +151,8 @@ struct coir_http_response {
     void *state;                 /* of its options; both for the trace */
     coir_http_hop *hops;         /* redirects that led here */
     size_t hop_count;
-    bool there;       /* its head is; before, nobody but the call knows the record */
+    bool there;       /* its head is; before, nobody but the call knows the record, whose */
+    coir_scope *call; /* scope this is: it ends when the session is closed */
     bool read, ended; /* read: `whole` is all of it; ended: its end was reached */
     const coir_site *site;
     /* What follows keeps its memory for the next response. */

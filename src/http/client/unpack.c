@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include <brotli/decode.h>
 #include <zlib.h>
@@ -47,13 +46,13 @@ static void *take_items(void *arg, unsigned count, unsigned size)
 
 static bool is_one_of(const char *coding, const char *name, const char *other)
 {
-    return strcasecmp(coding, name) == 0 || strcasecmp(coding, other) == 0;
+    return coir__http_alike(coding, name) || coir__http_alike(coding, other);
 }
 
 int coir__unpack_open(const char *coding, struct coir__unpack **ret_unpack)
 {
-    bool gzip = is_one_of(coding, "gzip", "x-gzip"), deflate = strcasecmp(coding, "deflate") == 0;
-    bool brotli = strcasecmp(coding, "br") == 0, zstd = strcasecmp(coding, "zstd") == 0;
+    bool gzip = is_one_of(coding, "gzip", "x-gzip"), deflate = coir__http_alike(coding, "deflate");
+    bool brotli = coir__http_alike(coding, "br"), zstd = coir__http_alike(coding, "zstd");
     if (!gzip && !deflate && !brotli && !zstd)
         return 0;
     struct coir__unpack *unpack = coir_calloc(1, sizeof *unpack);

@@ -18,6 +18,8 @@
 
 #include "message.h"
 
+#include "message.h"
+
 enum { URL_MOST = 64 << 10, PORT_MOST = 65535 };
 
 /* ---- percent-encoding ---- */
@@ -121,9 +123,32 @@ int coir_query_get(coir_bytes query, const char *name, coir_buffer *buffer)
 
 /* ---- taking apart ---- */
 
+/* Where the password ends that begins at text, behind the colon of "user:password@host": at the
+ * last '@' of the authority. In what is no URL it may be anywhere, unless the colon is a port's. */
+static const char *end_of_password(const char *text)
+{
+    size_t authority = strcspn(text, "/?#"), port = strspn(text, "0123456789");
+    const char *end = memrchr(text, '@', authority);
+    return end != NULL || port == authority ? end : memrchr(text, '@', strlen(text));
+}
+
+void coir__http_hide_password(const char *text, char *ret_text, size_t size)
+{
+    const char *authority = strstr(text, "://");
+    const char *colon =
+        authority != NULL ? memchr(authority + 3, ':', strcspn(authority + 3, "/?#")) : NULL;
+    const char *end = colon != NULL ? end_of_password(colon + 1) : NULL;
+    if (end == NULL)
+        (void)snprintf(ret_text, size, "%s", text);
+    else
+        (void)snprintf(ret_text, size, "%.*s***%s", (int)(colon + 1 - text), text, end);
+}
+
 static int wrong(const char *text, const char *why)
 {
-    return coir_fail(-COIR_EURL, "'%.100s' is not a URL: %s", text, why);
+    char shown[101];
+    coir__http_hide_password(text, shown, sizeof shown);
+    return coir_fail(-COIR_EURL, "'%s' is not a URL: %s", shown, why);
 }
 
 /* A part of the text as a string at *to, which moves on; NULL for none. */
