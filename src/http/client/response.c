@@ -206,6 +206,8 @@ const char *coir_http_response_url(const coir_http_response *response)
 
 static int peek(coir_http_response *response, coir_bytes *ret_bytes)
 {
+    if (response->body.over)
+        return 0; /* a deadline is not free */
     COIR_SCOPE(silence, response->session->opts.read_limit);
     int r = coir__http_body_peek(&response->body, ret_bytes);
     coir_scope_leave(&silence);
