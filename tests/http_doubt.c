@@ -187,6 +187,53 @@ COIR_TEST(failures_tell_no_password)
     COIR_EXPECT_CONTAINS(coir_last_message(-COIR_EHTTP), "GET http://server:80/a@b: ");
 }
 
+/* ---- servers that are silent ---- */
+
+static int take_nothing(coir_stream *stream, void *arg)
+{
+    (void)stream;
+    return coir_event_wait(arg);
+}
+
+struct deaf {
+    coir_listener *listener;
+    coir_event over;
+};
+
+static int serve_deaf(void *arg)
+{
+    struct deaf *deaf = arg;
+    return coir_listener_serve(deaf->listener, take_nothing, &deaf->over);
+}
+
+static int dial_deaf(const char *address, void *arg, coir_stream **ret_stream)
+{
+    const struct deaf *deaf = arg;
+    (void)address;
+    return coir_memory_connect(deaf->listener, ret_stream);
+}
+
+COIR_TEST(a_server_that_takes_no_body_is_silent)
+{
+    enum { BIG = 8 << 20 };
+    static char big[BIG];
+    struct deaf deaf = {0};
+    COIR_AUTO(coir_listener) *listener = NULL;
+    COIR_AUTO(coir_http_session) *http = NULL;
+    COIR_AUTO(coir_http_response) *response = NULL;
+    COIR_REQUIRE_OK(coir_memory_listen(&listener));
+    deaf.listener = listener;
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, serve_deaf, &deaf, NULL));
+    const coir_http_session_opts opts = {.dial = dial_deaf, .dial_arg = &deaf};
+    COIR_REQUIRE_OK(coir_http_session_open(&opts, &http));
+    const coir_http_request_opts post = {.body = {big, sizeof big}};
+    coir_time start = coir_now();
+    COIR_EXPECT_CODE(coir_http_post(http, "http://server/", &post, &response), -ETIMEDOUT);
+    COIR_EXPECT_CONTAINS(coir_last_message(-ETIMEDOUT), "takes no more of the request");
+    COIR_EXPECT_EQ(coir_now() - start, COIR_SEC(60));
+}
+
 /* ---- an answer before the question is out ---- */
 
 /* It reads no body, and lets the kernel reset the connection. */

@@ -45,7 +45,7 @@ typedef struct coir_http_session_opts {
     size_t limit_per_host;           /* 0: no other than limit */
     coir_time idle;                  /* unused ones are closed after so long; 0: 15 s */
     coir_time connect_limit;         /* for name, connection and TLS; 0: 30 s */
-    coir_time read_limit;            /* of silence while a response is read; 0: 60 s */
+    coir_time read_limit;            /* of silence of the server; 0: 60 s */
     unsigned redirects;              /* that are followed; 0: 10, UINT_MAX: none */
     size_t body_limit; /* of coir_http_response_read, unpacked; 0: 64 MiB, SIZE_MAX: none */
     struct coir_limiter *limiter_per_host; /* the rate of requests: each host has one like it */

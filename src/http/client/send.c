@@ -16,7 +16,7 @@
 #include <coir/memory.h>
 #include <coir/tls.h>
 
-enum { INTERIM_MOST = 16, SMALL = 16 << 10 };
+enum { INTERIM_MOST = 16, SMALL = 16 << 10, PIECE = 128 << 10 };
 
 /* ---- what a request says ---- */
 
@@ -181,14 +181,32 @@ static int put_head(const coir_http_call *call, coir_buffer *out)
 
 /* ---- sending ---- */
 
-static int send_chunk(coir_stream *stream, coir_bytes bytes)
+/* Each piece must have been taken within the time of a silence. */
+static int send_vectors(const coir_http_call *call, coir_stream *stream,
+                        const struct iovec *vectors, size_t count)
+{
+    COIR_SCOPE(silence, call->session->opts.read_limit);
+    int r = coir_stream_write_vectors(stream, vectors, count);
+    coir_scope_leave(&silence);
+    return r == -ETIME && coir_scope_expired(&silence)
+               ? coir_fail(-ETIMEDOUT, "the server takes no more of the request")
+               : r;
+}
+
+static int send_bytes(const coir_http_call *call, coir_stream *stream, coir_bytes bytes)
+{
+    const struct iovec vector = {(void *)(uintptr_t)bytes.data, bytes.length};
+    return send_vectors(call, stream, &vector, 1);
+}
+
+static int send_chunk(const coir_http_call *call, coir_stream *stream, coir_bytes bytes)
 {
     char line[24];
     int length = snprintf(line, sizeof line, "%zx\r\n", bytes.length);
     const struct iovec vectors[] = {{line, (size_t)length},
                                     {(void *)(uintptr_t)bytes.data, bytes.length},
                                     {(void *)(uintptr_t) "\r\n", 2}};
-    return coir_stream_write_vectors(stream, vectors, COIR_COUNT(vectors));
+    return send_vectors(call, stream, vectors, COIR_COUNT(vectors));
 }
 
 /* Sends what the program's stream has: all of it in chunks, or as much as it has announced. */
@@ -204,7 +222,7 @@ static int send_stream(coir_http_call *call, coir_stream *to)
     while ((chunked || left > 0) && (r = coir_stream_peek(call->opts->stream, 1, &bytes)) > 0) {
         if (!chunked && bytes.length > left)
             bytes.length = (size_t)left;
-        COIR_TRY(chunked ? send_chunk(to, bytes) : coir_stream_write(to, bytes.data, bytes.length));
+        COIR_TRY(chunked ? send_chunk(call, to, bytes) : send_bytes(call, to, bytes));
         coir_stream_consume(call->opts->stream, bytes.length);
         COIR__HTTP_TELL(call, .phase = COIR_HTTP_CHUNK_SENT, .bytes = bytes.length);
         left -= chunked ? 0 : bytes.length;
@@ -216,6 +234,21 @@ static int send_stream(coir_http_call *call, coir_stream *to)
     return chunked ? coir_stream_write(to, "0\r\n\r\n", 5) : 0;
 }
 
+/* Sends a head and a large body, the first of it with the head. */
+static int send_large(const coir_http_call *call, const struct coir__http_link *link)
+{
+    const char *at = call->body.data;
+    size_t left = call->body.length, piece = PIECE < left ? PIECE : left;
+    const struct iovec vectors[] = {{link->out.data, link->out.length},
+                                    {(void *)(uintptr_t)at, piece}};
+    COIR_TRY(send_vectors(call, link->stream, vectors, COIR_COUNT(vectors)));
+    for (at += piece, left -= piece; left > 0; at += piece, left -= piece) {
+        piece = PIECE < left ? PIECE : left;
+        COIR_TRY(send_bytes(call, link->stream, (coir_bytes){at, piece}));
+    }
+    return 0;
+}
+
 static int send_request(coir_http_call *call, struct coir__http_link *link)
 {
     coir_buffer *out = &link->out;
@@ -224,9 +257,7 @@ static int send_request(coir_http_call *call, struct coir__http_link *link)
         COIR_TRY(coir_buffer_append(out, call->body.data, call->body.length));
         COIR_TRY(coir_stream_write(link->stream, out->data, out->length));
     } else {
-        const struct iovec vectors[] = {{out->data, out->length},
-                                        {(void *)(uintptr_t)call->body.data, call->body.length}};
-        COIR_TRY(coir_stream_write_vectors(link->stream, vectors, COIR_COUNT(vectors)));
+        COIR_TRY(send_large(call, link));
     }
     return call->streams ? send_stream(call, link->stream) : 0;
 }
