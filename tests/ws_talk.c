@@ -77,6 +77,76 @@ COIR_TEST_TAGGED(long_messages, "limit=60,slow")
     }
 }
 
+/* ---- long messages are packed in turns ---- */
+
+static char repetitive[1 << 20];
+
+struct sending {
+    coir_ws *ws;
+    int turns; /* of another task */
+};
+
+static int count_turns(void *arg)
+{
+    struct sending *sending = arg;
+    for (;; sending->turns++)
+        COIR_TRY(coir_yield());
+}
+
+static int await_the_end(coir_http_request *request, coir_ws *ws)
+{
+    coir_ws_message message;
+    (void)request;
+    return coir_ws_receive(ws, &message);
+}
+
+COIR_TEST(others_run_while_a_message_is_packed)
+{
+    struct sending sending = {0};
+    PLACE();
+    coir_http_app_websocket(place.app, "/", await_the_end);
+    OPEN();
+    COIR_AUTO(coir_ws) *ws = NULL;
+    COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &ws));
+    COIR_GROUP_COLLECT(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, count_turns, &sending, NULL));
+    COIR_REQUIRE_OK(coir_ws_send(ws, COIR_BINARY, (coir_bytes){repetitive, sizeof repetitive}));
+    COIR_EXPECT_GT(sending.turns, 0); /* it has sixteen pieces */
+    coir_group_cancel(&group, NULL);
+}
+
+static int send_long(void *arg)
+{
+    struct sending *sending = arg;
+    return coir_ws_send(sending->ws, COIR_BINARY, (coir_bytes){repetitive, sizeof repetitive});
+}
+
+/* A message that is given up while it is packed was not sent, and the next one does not build on
+ * it. */
+COIR_TEST(a_message_that_is_given_up_leaves_no_context)
+{
+    PLACE();
+    const coir_ws_opts opts = {.deflate = COIR_WS_DEFLATE_CONTEXT};
+    coir_http_app_websocket_with(place.app, "/", echo, &opts);
+    OPEN();
+    COIR_AUTO(coir_ws) *ws = NULL;
+    COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", &opts, &ws));
+    for (size_t i = 0; i < sizeof repetitive; i++)
+        repetitive[i] = (char)(i * i % 251);
+    struct sending sending = {.ws = ws};
+    coir_task *task;
+    COIR_GROUP_COLLECT(group);
+    COIR_REQUIRE_OK(coir_spawn(&group, send_long, &sending, &task));
+    for (int i = 0; i < 3; i++)
+        COIR_REQUIRE_OK(coir_yield());
+    coir_cancel(task, NULL);
+    int result = 0;
+    COIR_REQUIRE_OK(coir_join(task, &result));
+    COIR_EXPECT_CODE(result, -COIR_ECANCELEDTASK);
+    COIR_REQUIRE_OK(coir_ws_send(ws, COIR_BINARY, (coir_bytes){repetitive, 5000}));
+    COIR_REQUIRE_OK(expect_message(ws, COIR_BINARY, repetitive, 5000));
+}
+
 COIR_TEST(goodbyes)
 {
     PLACE();

@@ -20,6 +20,7 @@ enum {
     LEAST_BITS = 9, /* that zlib packs with */
     LEVEL = 3,      /* of 9: messages are short, and somebody waits for them */
     STEP = 16 << 10,
+    PIECE = 64 << 10, /* that is packed at once */
     FREE_OF_RATIO = 64 << 10,
 };
 
@@ -363,29 +364,42 @@ static int bits_for(size_t length, int most)
     return bits;
 }
 
-static int pack_bytes(z_stream *pack, coir_bytes bytes, coir_buffer *out)
+/* Packs some of a message; last ends it. */
+static int pack_piece(z_stream *pack, size_t size, bool last)
+{
+    pack->avail_in = (unsigned)size;
+    bool good = deflate(pack, last ? Z_SYNC_FLUSH : Z_NO_FLUSH) == Z_OK && pack->avail_out > 0;
+    return good ? 0 : -ENOMEM;
+}
+
+/* If it yields, others have their turns between two pieces. */
+static int pack_bytes(z_stream *pack, coir_bytes bytes, bool yields, coir_buffer *out)
 {
     size_t bound = deflateBound(pack, bytes.length) + 16; /* and the flush */
     if (bytes.length > INT_MAX || bound > UINT_MAX)
         return 0;
     COIR_TRY(coir_buffer_reserve(out, bound));
     pack->next_in = (uint8_t *)(uintptr_t)bytes.data;
-    pack->avail_in = (unsigned)bytes.length;
     pack->next_out = (uint8_t *)out->data + out->length;
     pack->avail_out = (unsigned)bound;
-    if (deflate(pack, Z_SYNC_FLUSH) != Z_OK || pack->avail_out == 0)
-        return -ENOMEM;
+    size_t left = bytes.length;
+    for (; left > PIECE; left -= PIECE) {
+        COIR_TRY(pack_piece(pack, PIECE, false));
+        if (yields)
+            COIR_TRY(coir_yield());
+    }
+    COIR_TRY(pack_piece(pack, left, true));
     out->length += bound - pack->avail_out - sizeof tail;
     out->data[out->length] = '\0';
     return 1;
 }
 
-static int pack_alone(int bits, coir_bytes bytes, coir_buffer *out)
+static int pack_alone(int bits, coir_bytes bytes, bool yields, coir_buffer *out)
 {
     z_stream pack;
     size_t before = out->length;
     COIR_TRY(begin_packing(&pack, bits_for(bytes.length, bits)));
-    int r = pack_bytes(&pack, bytes, out);
+    int r = pack_bytes(&pack, bytes, yields, out);
     (void)deflateEnd(&pack);
     if (r > 0 && out->length - before >= bytes.length) {
         out->length = before;
@@ -396,7 +410,7 @@ static int pack_alone(int bits, coir_bytes bytes, coir_buffer *out)
 
 int coir__ws_pack_alone(coir_bytes bytes, coir_buffer *out)
 {
-    return pack_alone(MAX_WBITS, bytes, out);
+    return pack_alone(MAX_WBITS, bytes, false, out);
 }
 
 int coir__ws_pack(struct coir__ws_deflate *deflate, coir_bytes bytes, coir_buffer *out)
@@ -404,11 +418,11 @@ int coir__ws_pack(struct coir__ws_deflate *deflate, coir_bytes bytes, coir_buffe
     if (deflate->terms.pack_bits < LEAST_BITS)
         return 0;
     if (deflate->terms.pack_alone)
-        return pack_alone(deflate->terms.pack_bits, bytes, out);
+        return pack_alone(deflate->terms.pack_bits, bytes, true, out);
     if (!deflate->packs)
         COIR_TRY(begin_packing(&deflate->pack, deflate->terms.pack_bits));
     deflate->packs = true;
-    return pack_bytes(&deflate->pack, bytes, out);
+    return pack_bytes(&deflate->pack, bytes, true, out);
 }
 
 void coir__ws_pack_lost(struct coir__ws_deflate *deflate)

@@ -462,13 +462,13 @@ static int send_packed(coir_ws *ws, struct coir__ws_head head, coir_bytes data)
 {
     COIR_AUTO(coir_buffer) packed = {0};
     int r = coir__ws_pack(ws->deflate, data, &packed);
-    if (r < 0)
-        return r;
     if (r == 0)
         return write_frame(ws, head, data.data);
-    head.length = packed.length;
-    head.packed = true;
-    r = write_frame(ws, head, packed.data);
+    if (r > 0) {
+        head.length = packed.length;
+        head.packed = true;
+        r = write_frame(ws, head, packed.data);
+    }
     if (r < 0)
         coir__ws_pack_lost(ws->deflate);
     return r;

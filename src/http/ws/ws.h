@@ -94,15 +94,15 @@ void coir__ws_deflate_close(struct coir__ws_deflate *deflate);
 int coir__ws_unpack(struct coir__ws_deflate *deflate, coir_bytes bytes, bool last, size_t limit,
                     coir_buffer *out);
 
-/* Packs a message behind what is in out. Returns 1; 0 when it would be no shorter, and nothing was
- * done; -ENOMEM. */
+/* Packs a message behind what is in out; others have their turns meanwhile. Returns 1; 0 when it
+ * would be no shorter, and nothing was done; -ENOMEM, -ECANCELED, -ETIME, and then it is lost. */
 int coir__ws_pack(struct coir__ws_deflate *deflate, coir_bytes bytes, coir_buffer *out);
 
 /* What was packed last does not reach the peer: the next message does not build on it. */
 void coir__ws_pack_lost(struct coir__ws_deflate *deflate);
 
-/* The same for any socket that packs messages alone and for a window of 15 bits, and whether one
- * does. */
+/* The same, but at once, for any socket that packs messages alone and for a window of 15 bits, and
+ * whether one does. */
 int coir__ws_pack_alone(coir_bytes bytes, coir_buffer *out);
 bool coir__ws_packs_alone(const struct coir__ws_deflate *deflate);
 
