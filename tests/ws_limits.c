@@ -1,6 +1,7 @@
 /* ws_limits.c: what hostile, slow and silent peers of a WebSocket come up against: limits of size,
  * packed and unpacked, of time, and of what waits to be sent.
  */
+#include <stdlib.h>
 #include <zlib.h>
 
 #include "http/ws/ws.h"
@@ -296,6 +297,73 @@ COIR_TEST(a_silent_peer_is_pinged_and_given_up)
     COIR_EXPECT_EQ((coir_now() - began) / COIR_MS(1), 20000);
     HEAR_END();
     COIR_EXPECT_EQ((coir_now() - began) / COIR_MS(1), 30000);
+}
+
+/* Who was not pinged, for want of memory, is not given up for having said nothing. */
+static bool no_memory;
+
+static void *take(size_t size, void *arg)
+{
+    (void)arg;
+    return no_memory ? NULL : malloc(size);
+}
+
+static void *resize(void *block, size_t size, void *arg)
+{
+    (void)arg;
+    return no_memory ? NULL : realloc(block, size);
+}
+
+static void give_back(void *block, void *arg)
+{
+    (void)arg;
+    free(block);
+}
+
+static int spend_memory(void *arg)
+{
+    (void)arg;
+    COIR_TRY(coir_sleep(COIR_SEC(5)));
+    no_memory = true;
+    return 0;
+}
+
+static int listen_in_need(coir_http_request *request, coir_ws *ws)
+{
+    coir_ws_message message;
+    (void)request;
+    COIR_GROUP(others);
+    COIR_TRY(coir_spawn(&others, spend_memory, NULL, NULL));
+    COIR_EXPECT_CODE(coir_ws_receive(ws, &message), -ENOMEM);
+    no_memory = false;
+    COIR_EXPECT_CODE(coir_ws_receive(ws, &message), 1);
+    return 0;
+}
+
+static void be_pinged_later(void)
+{
+    TALK(listen_in_need, "", .heartbeat = COIR_SEC(10));
+    coir_time began = coir_now();
+    HEAR({PING, "", 0});
+    COIR_EXPECT_EQ((coir_now() - began) / COIR_MS(1), 20000);
+    SAY({TEXT, "here", 4});
+    HEAR(NORMAL);
+}
+
+static int run(void *arg)
+{
+    (void)arg;
+    be_pinged_later();
+    return 0;
+}
+
+COIR_TEST_TAGGED(a_ping_without_memory_is_none, "own_loop,no_torture")
+{
+    coir_allocator scarce = {take, resize, give_back, NULL};
+    coir_loop_opts opts = coir_test_loop_opts();
+    COIR_REQUIRE_OK(coir_set_allocator(&scarce));
+    COIR_EXPECT_OK(coir_run(run, NULL, &opts, NULL));
+    COIR_EXPECT_OK(coir_set_allocator(NULL));
 }
 
 /* Bytes of a frame are a sign of life. */

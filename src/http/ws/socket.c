@@ -171,8 +171,9 @@ int coir__ws_beat(coir_ws *ws)
         return coir__ws_cut(ws, coir_fail(-ETIMEDOUT, "the peer does not say goodbye"));
     if (ws->pinged)
         return coir__ws_cut(ws, coir_fail(-ETIMEDOUT, "the peer is silent"));
-    ws->pinged = true;
-    return coir_ws_ping(ws);
+    int r = coir_ws_ping(ws);
+    ws->pinged = r == 0; /* without memory it is not */
+    return r;
 }
 
 /* Reads what is there to data, or with NULL shows it, least bytes. */
