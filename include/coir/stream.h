@@ -120,9 +120,9 @@ COIR__CHECKED int coir_stream_write_vectors(coir_stream *stream, const struct io
  *     COIR_TRY(coir_stream_write_some(lower, vectors, count, &n));
  *
  * Returns 0, and writes their number to *ret_n. Errors: those of coir_stream_write, -EINVAL when
- * the blocks have no bytes. Cancel safety: exact, as with each error: nothing was written, and the
- * stream is as before; only a filter that had begun to send a record (TLS) is broken then. Thread
- * safety: the loop's thread. */
+ * the blocks have no bytes. Cancel safety: exact, as with each error but -COIR_ECLOSED: nothing was
+ * written, and the stream is as before; only a filter that had begun to send a record (TLS) is
+ * broken then. Thread safety: the loop's thread. */
 COIR__CHECKED int coir_stream_write_some(coir_stream *stream, const struct iovec *vectors,
                                          size_t count, size_t *ret_n);
 
