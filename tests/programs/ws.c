@@ -1,10 +1,10 @@
-/* ws.c: both ends of a WebSocket for tests/shell/ws.sh to try with those of others.
+/* ws.c: both ends of a WebSocket for tests/shell/ws.sh and ws_suite.sh to try with those of others.
  *
  *     ws serve [CERTIFICATE KEY]        says PORT n, and echoes until it is ended: /echo in a task,
  *                                       /handlers without, /context packing with context, /plain
  *                                       not at all
  *     ws ask URL [plain|context] [ROOT] asks a server that echoes, and says what is wrong
- *     ws suite URL                      is the client of a suite of tests: cases, reports
+ *     ws suite URL [plain|context]      is the client of a suite of tests: cases, reports
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +60,17 @@ static int serve(void *arg)
     return coir_http_app_serve_listener(app, listener);
 }
 
+/* What a client is asked to be: plain, context, or by default neither. */
+static coir_ws_opts opts_of(const char *how)
+{
+    coir_ws_opts opts = {.message_limit = 32 << 20, .deflate_from = 1};
+    if (how != NULL && strcmp(how, "plain") == 0)
+        opts.deflate = COIR_WS_DEFLATE_OFF;
+    if (how != NULL && strcmp(how, "context") == 0)
+        opts.deflate = COIR_WS_DEFLATE_CONTEXT;
+    return opts;
+}
+
 static int ask_for(coir_ws *ws, coir_ws_kind kind, const char *data, size_t length)
 {
     coir_ws_message message;
@@ -76,12 +87,7 @@ static int ask(void *arg)
 {
     (void)arg;
     static const size_t lengths[] = {0, 1, 125, 126, 1023, 1024, 65535, 65536, 1000000};
-    const char *how = arguments[1] != NULL ? arguments[1] : "";
-    coir_ws_opts opts = {.deflate_from = 1};
-    if (strcmp(how, "plain") == 0)
-        opts.deflate = COIR_WS_DEFLATE_OFF;
-    if (strcmp(how, "context") == 0)
-        opts.deflate = COIR_WS_DEFLATE_CONTEXT;
+    const coir_ws_opts opts = opts_of(arguments[1]);
     COIR_AUTO(coir_tls_context) *tls = NULL;
     if (arguments[1] != NULL && arguments[2] != NULL)
         COIR_TRY(coir_tls_context_open(COIR_TLS_CLIENT,
@@ -111,17 +117,19 @@ static int ask(void *arg)
     return 0;
 }
 
-/* A suite answers at URL/getCaseCount, /runCase?case=n&agent=a, /updateReports?agent=a. */
-static int visit(coir_http_session *http, const char *path, bool counts, int *ret_count)
+/* A suite answers at URL/getCaseCount, /runCase?case=n&agent=a, /updateReports?agent=a. Whatever
+ * becomes of a case, the suite judges. */
+static int visit(coir_http_session *http, const char *path, int *ret_count)
 {
-    const coir_ws_opts opts = {.message_limit = 32 << 20, .deflate_from = 1};
+    const coir_ws_opts opts = opts_of(arguments[1]);
     COIR_AUTO(coir_ws) *ws = NULL;
     coir_ws_message message;
     char url[256];
-    (void)snprintf(url, sizeof url, "%s%s", arguments[0], path);
+    (void)snprintf(url, sizeof url, "%s%s%s", arguments[0], path,
+                   arguments[1] != NULL ? arguments[1] : "default");
     COIR_TRY(coir_ws_connect(http, url, &opts, &ws));
     while (coir_ws_receive(ws, &message) > 0) {
-        if (counts)
+        if (ret_count != NULL)
             *ret_count = (int)strtol(message.data.data, NULL, 10);
         else if (coir_ws_send(ws, message.kind, message.data) < 0)
             break;
@@ -135,14 +143,14 @@ static int suite(void *arg)
     COIR_AUTO(coir_http_session) *http = NULL;
     COIR_TRY(coir_http_session_open(NULL, &http));
     int count = 0;
-    COIR_TRY(visit(http, "/getCaseCount", true, &count));
+    COIR_TRY(visit(http, "/getCaseCount?agent=", &count));
     for (int i = 1; i <= count; i++) {
         char path[64];
-        (void)snprintf(path, sizeof path, "/runCase?case=%d&agent=coir", i);
-        (void)visit(http, path, false, NULL);
+        (void)snprintf(path, sizeof path, "/runCase?case=%d&agent=", i);
+        COIR_TRY(visit(http, path, NULL));
     }
     printf("%d cases\n", count);
-    return visit(http, "/updateReports?agent=coir", false, NULL);
+    return visit(http, "/updateReports?agent=", NULL);
 }
 
 int main(int argc, char **argv)
@@ -154,6 +162,6 @@ int main(int argc, char **argv)
         return coir_main(ask, NULL);
     if (argc >= 3 && strcmp(argv[1], "suite") == 0)
         return coir_main(suite, NULL);
-    fprintf(stderr, "usage: ws serve [CERTIFICATE KEY] | ask URL [HOW] [ROOT] | suite URL\n");
+    fprintf(stderr, "usage: ws serve [CERTIFICATE KEY] | ask URL [HOW] [ROOT] | suite URL [HOW]\n");
     return 2;
 }
