@@ -482,6 +482,39 @@ static int answer(void *arg)
     return r == -ECANCELED || r == -ETIME ? 0 : r;
 }
 
+static uint64_t running_timers(void)
+{
+    struct coir_loop_stats stats;
+    coir_loop_stats(NULL, &stats);
+    return stats.timers;
+}
+
+/* Those of one call wait as long, and their times are over in the order of their beginnings. */
+COIR_TEST(waits_of_one_kind_have_one_timer)
+{
+    PAIR(BY_TCP, a, b);
+    PAIR(BY_TCP, c, d);
+    struct found founds[4] = {{.stream = a}, {.stream = b}, {.stream = c}, {.stream = d}};
+    COIR_GROUP(group);
+    uint64_t before = running_timers();
+    for (int i = 0; i < 4; i++) {
+        COIR_REQUIRE_OK(
+            coir_spawn_on_readable(&group, founds[i].stream, COIR_SEC(4), look, &founds[i]));
+        COIR_EXPECT_OK(coir_sleep(COIR_SEC(1)));
+        COIR_EXPECT_EQ(running_timers(), before + 1);
+    }
+    COIR_EXPECT_OK(coir_sleep(COIR_MS(100)));
+    COIR_EXPECT(founds[0].idle && !founds[1].started);
+    COIR_EXPECT_OK(coir_stream_write(c, "x", 1)); /* to d, the last of them */
+    COIR_EXPECT_OK(coir_sleep(COIR_MS(100)));
+    COIR_EXPECT(founds[3].started && !founds[3].idle && !founds[1].started);
+    COIR_EXPECT_OK(coir_sleep(COIR_SEC(1)));
+    COIR_EXPECT(founds[1].idle && !founds[2].started);
+    COIR_EXPECT_OK(coir_sleep(COIR_SEC(1)));
+    COIR_EXPECT(founds[2].idle);
+    COIR_EXPECT_EQ(running_timers(), before);
+}
+
 COIR_TEST(idle_connections_hold_no_task)
 {
     COIR_DEADLINE(coir_test_tortured() ? COIR_SEC(1)
@@ -527,7 +560,7 @@ COIR_TEST(idle_connections_hold_no_task)
 
 enum {
     MANY = 100,
-    MOST_BYTES = 1400 /* both ends, what waits, their part of a buffer of the loop's */
+    MOST_BYTES = 720 /* both ends, their part of a buffer of the loop's and of tables */
 };
 
 static size_t live_bytes;

@@ -186,7 +186,7 @@ COIR_TEST_TAGGED(cancelled_connection_that_goes_on_is_not_waited_for, "fifo,no_t
     struct coir__uring *uring = ring_of(coir_loop_current());
     static const int results[] = {-EALREADY, -EINPROGRESS};
     for (size_t i = 0; i < COIR_COUNT(results); i++) {
-        struct coir__op *op = &file->write;
+        struct coir__op writes = {.file = file}, *op = &writes;
         op->kind = COIR__OP_CONNECT;
         op->address = (struct sockaddr *)&address;
         op->address_length = sizeof address;

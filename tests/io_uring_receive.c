@@ -65,7 +65,7 @@ COIR_TEST_TAGGED(messages_that_fill_buffers_end_it, "no_torture")
 {
     ONLY_HERE;
     ARMED_PAIR(BY_TCP, a, b);
-    uint16_t before = file_of(b)->patience;
+    uint16_t before = file_of(b)->file.patience;
     struct message out = {.stream = a, .size = 1 << 20, .chunk = 16384};
     struct message in = {.stream = b, .chunk = 16384};
     COIR_GROUP(group);
@@ -74,7 +74,7 @@ COIR_TEST_TAGGED(messages_that_fill_buffers_end_it, "no_torture")
     COIR_EXPECT_OK(coir_group_wait(&group));
     COIR_EXPECT(in.intact && in.done == out.size);
     COIR_EXPECT(!is_armed(b));
-    COIR_EXPECT_LT(before, file_of(b)->patience);
+    COIR_EXPECT_LT(before, file_of(b)->file.patience);
     COIR_EXPECT_EQ(held_by(b), 0);
 }
 

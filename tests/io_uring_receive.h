@@ -12,7 +12,7 @@
 
 static inline struct coir__uring_file *file_of(const coir_stream *stream)
 {
-    return coir__uring_file_of(stream->file);
+    return coir__uring_file_of(coir__file_of((coir_stream *)(uintptr_t)stream));
 }
 
 static inline bool is_armed(const coir_stream *stream)

@@ -17,7 +17,7 @@ COIR_TEST(closing_with_held_bytes_resets_the_peer)
     ONLY_HERE;
     ARMED_PAIR(BY_TCP, a, b);
     COIR_REQUIRE_OK(send_unread(a, "unread"));
-    struct coir__file *file = b->file;
+    struct coir__file *file = coir__file_of(b);
     COIR_EXPECT(coir_test_tortured() || held_by(b) == 1);
     coir__file_release(file, false);
     b = NULL;
@@ -39,7 +39,7 @@ COIR_TEST_TAGGED(closing_has_its_effect_at_once, "no_torture")
 {
     ONLY_HERE;
     ARMED_PAIR(BY_TCP, a, b);
-    struct pollfd peer = {.fd = a->file->fd, .events = POLLIN};
+    struct pollfd peer = {.fd = coir__file_of(a)->fd, .events = POLLIN};
     COIR_EXPECT_EQ(poll(&peer, 1, 0), 0);
     coir_stream_close(COIR_TAKE(b));
     COIR_EXPECT_EQ(poll(&peer, 1, 0), 1);
@@ -154,7 +154,7 @@ static int close_in_child(void *arg)
 {
     struct left *left = arg;
     coir_loop *loop = left->b->loop;
-    if (loop->backend->file_unread(loop, left->b->file) != 4)
+    if (loop->backend->file_unread(loop, coir__file_of(left->b)) != 4)
         return 10;
     (void)coir_loop_close(loop);
     return 12;
@@ -174,7 +174,7 @@ COIR_TEST_TAGGED(child_has_a_copy_of_what_is_held, "own_loop,no_torture")
     struct child child;
     COIR_REQUIRE_OK(child_run(&child, close_in_child, &left));
     COIR_EXPECT_EQ(WIFEXITED(child.status) ? WEXITSTATUS(child.status) : -1, 12);
-    COIR_EXPECT_EQ(left.b->loop->backend->file_unread(loop, left.b->file), 4);
+    COIR_EXPECT_EQ(left.b->loop->backend->file_unread(loop, coir__file_of(left.b)), 4);
     COIR_EXPECT_OK(run_task(loop, close_both, &left));
 }
 
@@ -261,9 +261,9 @@ COIR_TEST_TAGGED(what_is_received_moves_with_the_loop, "no_torture,fifo")
             COIR_REQUIRE_OK(coir_spawn(&group, read_ten, b, &reader));
             COIR_REQUIRE_OK(settle());
         }
-        COIR_EXPECT_EQ(send(a->file->fd, "two ", 4, 0), 4);
+        COIR_EXPECT_EQ(send(coir__file_of(a)->fd, "two ", 4, 0), 4);
         complete_and_move(uring);
-        COIR_EXPECT_EQ(send(a->file->fd, "three ", 6, 0), 6);
+        COIR_EXPECT_EQ(send(coir__file_of(a)->fd, "three ", 6, 0), 6);
         if (waits)
             COIR_EXPECT_CODE(coir_join(reader, NULL), 0);
         else

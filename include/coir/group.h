@@ -33,7 +33,7 @@ struct coir_group {
     uint8_t coir__policy;
     bool coir__open, coir__won, coir__lost; /* of COIR_ANY: one succeeded; one did not */
     bool coir__attentive; /* the end of a child may change something: see coir__group_settled */
-    struct coir__deferred *coir__deferred; /* children that are not started yet */
+    struct coir__deferrals *coir__deferred; /* children that are not started yet */
     void *coir__reserved[2];
 };
 

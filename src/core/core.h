@@ -26,13 +26,14 @@
 #include <coir/loop.h>
 #include <coir/wait.h>
 
+#include "core/op.h"
+
 #define coir__likely(x) __builtin_expect(!!(x), 1)
 #define coir__unlikely(x) __builtin_expect(!!(x), 0)
 #define coir__container(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 struct coir__backend;
 struct coir__file;
-struct coir__system;
 
 /* ---- contexts ---- */
 
@@ -131,8 +132,9 @@ struct coir_task {
     struct coir_group own_group; /* valid when COIR__TASK_OWN_GROUP */
     char name[COIR__NAME_SIZE];
     char *stack_low; /* where the guard begins */
-    void *fiber;     /* of TSan */
-    void *fake;      /* of ASan */
+    struct coir__writing writing;
+    void *fiber; /* of TSan */
+    void *fake;  /* of ASan */
 };
 
 /* ---- the loop ---- */
@@ -519,24 +521,50 @@ int coir__group_resolve(struct coir_group *group, const void *arg, struct coir_g
 
 /* ---- tasks that are not there yet (deferred.c) ---- */
 
+/* Why the wait of one is to end. */
+enum coir__deferred_end {
+    COIR__DEFERRED_CANCELLED, /* its group was, or has expired */
+    COIR__DEFERRED_LATE,      /* it has waited as long as it may */
+    COIR__DEFERRED_AGAIN,     /* it is ending, and could not be started before */
+};
+
 /* A task that is started when something happens, in memory of whoever waits for that. It counts as
  * a child of its group from the beginning, but has no stack. */
 struct coir__deferred {
-    struct coir__deferred *next, *previous; /* of the group's */
-    struct coir_group *group;
-    coir_fn fn;
+    struct coir__deferred *next, *previous; /* of its kind */
+    struct coir__deferrals *kind;
     void *arg;
-    const coir_site *site;
-    /* The group was cancelled or has expired: the task is to be started now, or as soon as what was
-     * begun for it can be ended. */
-    void (*hurry)(struct coir__deferred *deferred);
+    coir_time until; /* its time is over; negative: it is ending */
 };
 
-/* Makes deferred (group, fn, arg, site and hurry are set) a child of its group. */
-void coir__defer(struct coir__deferred *deferred);
-/* Starts the task on a stack of that class; deferred is the caller's again. Returns NULL when there
- * is no memory: it stays deferred. */
-struct coir_task *coir__deferred_start(struct coir__deferred *deferred, unsigned stack_class);
+/* What those of a group have in common that are started in the same way. */
+struct coir__deferrals {
+    struct coir__deferrals *next, *previous; /* of the group's */
+    struct coir__deferred *first, *last;     /* in the order of their times */
+    struct coir__deferred *ending;           /* in no order */
+    struct coir_group *group;
+    coir_fn fn;
+    const coir_site *site;
+    coir_time limit; /* how long each waits */
+    coir_time retry; /* when those that could not be started are tried again; 0: there are none */
+    coir_timer timer;
+    /* Its task is to be started now, or as soon as what was begun for it can be ended. */
+    void (*end)(struct coir__deferred *deferred, enum coir__deferred_end why);
+    uint8_t stack_class;
+    bool held;   /* it is being gone through */
+    char name[]; /* as coir_task_set_name cuts it; "": none */
+};
+
+/* Finds or makes the record of a kind as wanted, in which group, fn, site, limit, end and
+ * stack_class are set; name may be NULL. Returns NULL without memory. */
+struct coir__deferrals *coir__deferrals_get(const struct coir__deferrals *wanted, const char *name);
+/* Gives it back if nobody needs it. */
+void coir__deferrals_drop(struct coir__deferrals *kind);
+/* Makes deferred a child of its group, from now on. */
+void coir__defer(struct coir__deferred *deferred, struct coir__deferrals *kind, void *arg);
+/* Starts the task; deferred is the caller's again. Returns NULL when there is no memory: it stays
+ * deferred, and its end is called again a little later. */
+struct coir_task *coir__deferred_start(struct coir__deferred *deferred);
 /* What it does it with: a task that inherits no values, or NULL. */
 struct coir_task *coir__spawn_deferred(struct coir_group *group, coir_fn fn, void *arg,
                                        unsigned stack_class, const coir_site *site);

@@ -22,13 +22,12 @@ static struct coir__file *file_of(const struct coir_task *task)
 static bool abort_read(struct coir_task *task)
 {
     struct coir__file *file = file_of(task);
-    return file->loop->backend->cancel(file->loop, &file->read);
+    return file->stream.loop->backend->cancel(file->stream.loop, &file->read);
 }
 
 static bool abort_write(struct coir_task *task)
 {
-    struct coir__file *file = file_of(task);
-    return file->loop->backend->cancel(file->loop, &file->write);
+    return task->loop->backend->cancel(task->loop, &task->writing.op);
 }
 
 const struct coir__wait coir__wait_accept = {"waits for accept", abort_read, describe_file};
@@ -42,9 +41,7 @@ const struct coir__wait coir__wait_write = {"waits to write", coir__stream_abort
 /* Ends an operation for a file that is closed. No task waits for one of readable.c. */
 static void interrupt(struct coir__op *op)
 {
-    if (!op->active)
-        return;
-    struct coir_loop *loop = op->file->loop;
+    struct coir_loop *loop = op->file->stream.loop;
     if (!loop->backend->cancel(loop, op))
         return;
     if (op->task != NULL) {
@@ -57,24 +54,25 @@ static void interrupt(struct coir__op *op)
 
 void coir__file_released(struct coir__file *file)
 {
-    if (file->read.active || file->write.active || file->holds > 0)
+    if (file->read.active || file->write != NULL || file->stream.holds > 0)
         return;
-    struct coir_stream *stream = file->user;
-    struct coir_loop *loop = file->loop;
-    loop->backend->file_close(loop, file, file->abrupt);
-    if (stream != NULL)
-        coir__stream_gone(stream);
+    struct coir_loop *loop = file->stream.loop;
+    if (file->stream.buffer != NULL)
+        coir__stream_free_buffer(&file->stream);
+    loop->backend->file_close(loop, file, file->stream.abrupt);
 }
 
 void coir__file_release(struct coir__file *file, bool abrupt)
 {
-    assert(!file->closing && "closed twice");
-    assert(file->loop == coir__loop && "closed by another loop than its own");
-    file->closing = true;
-    file->abrupt = abrupt || file->write.active;
-    file->holds++;
-    interrupt(&file->read);
-    interrupt(&file->write);
-    file->holds--;
+    assert(!file->stream.closing && "closed twice");
+    assert(file->stream.loop == coir__loop && "closed by another loop than its own");
+    file->stream.closing = true;
+    file->stream.abrupt = abrupt || file->write != NULL;
+    file->stream.holds++;
+    if (file->read.active)
+        interrupt(&file->read);
+    if (file->write != NULL)
+        interrupt(file->write);
+    file->stream.holds--;
     coir__file_released(file);
 }

@@ -56,7 +56,7 @@ static void messages_done(struct coir__op *op)
     struct coir__file *file = op->file;
     struct coir_task *task = op->task;
     int result = outcome(op, op->result);
-    if (coir__unlikely(file->closing)) {
+    if (coir__unlikely(file->stream.closing)) {
         drop_descriptors(op);
         coir__file_released(file);
         result = -COIR_ECLOSED;
@@ -78,13 +78,15 @@ int coir__messages_start(struct coir__op *op, struct coir_task *self, size_t *re
 
 /* ---- the calls ---- */
 
-static int run(struct coir__file *file, struct coir__op *op, enum coir__op_kind kind,
-               coir_message *messages, size_t count, int flags, size_t *ret_count)
+static int run(struct coir__file *file, enum coir__op_kind kind, coir_message *messages,
+               size_t count, int flags, size_t *ret_count)
 {
     struct coir_task *self = coir__self();
-    int r = coir__file_begin(file, self, op);
+    bool writes = kind == COIR__OP_SEND;
+    int r = coir__file_begin(file, self, writes);
     if (coir__unlikely(r < 0))
         return r;
+    struct coir__op *op = writes ? coir__file_write(file, self) : &file->read;
     op->kind = (uint8_t)kind;
     op->messages = messages;
     op->message_count = (uint16_t)count;
@@ -106,7 +108,7 @@ int coir_socket_receive(coir_socket *socket, coir_message *messages, size_t coun
     struct coir__file *file = (struct coir__file *)socket;
     if (is_wrong(socket, messages, count, ret_count) || (flags & ~(MSG_TRUNC | MSG_DONTWAIT)))
         return -EINVAL;
-    return run(file, &file->read, COIR__OP_RECEIVE, messages, count, flags, ret_count);
+    return run(file, COIR__OP_RECEIVE, messages, count, flags, ret_count);
 }
 
 int coir_socket_send(coir_socket *socket, coir_message *messages, size_t count, int flags,
@@ -115,5 +117,5 @@ int coir_socket_send(coir_socket *socket, coir_message *messages, size_t count, 
     struct coir__file *file = (struct coir__file *)socket;
     if (is_wrong(socket, messages, count, ret_count) || (flags & ~MSG_DONTWAIT))
         return -EINVAL;
-    return run(file, &file->write, COIR__OP_SEND, messages, count, flags, ret_count);
+    return run(file, COIR__OP_SEND, messages, count, flags, ret_count);
 }

@@ -4,7 +4,7 @@
 #ifndef COIR_IO_NATIVE_H
 #define COIR_IO_NATIVE_H
 
-#include "core/backend.h"
+#include "io/descriptor/file.h"
 #include "core/sys.h"
 
 /* What a descriptor is. The values leave room for the flags of the backends. */

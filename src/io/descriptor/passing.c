@@ -19,9 +19,9 @@ static int check_unix(struct coir_stream *stream)
 {
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof address;
-    if (stream->file == NULL)
+    if (!stream->filed)
         return -EOPNOTSUPP;
-    int r = stream->loop->backend->file_name(stream->loop, stream->file, false,
+    int r = stream->loop->backend->file_name(stream->loop, coir__file_of(stream), false,
                                              (struct sockaddr *)&address, &length);
     if (r < 0)
         return r == -ENOTSOCK ? -EOPNOTSUPP : r;
@@ -47,10 +47,10 @@ static int run(struct coir__op *op, enum coir__op_kind kind, coir_message *messa
 static int send_held(struct coir_stream *stream, struct coir_task *self, coir_message *message)
 {
     const struct iovec *vector = message->header.msg_iov;
-    int r = run(&stream->file->write, COIR__OP_SEND, message, self);
+    int r = run(coir__file_write(coir__file_of(stream), self), COIR__OP_SEND, message, self);
     if (r < 0 || message->length == vector->iov_len)
         return r;
-    if (coir__stream_is_closed(stream))
+    if (stream->closing)
         return -COIR_ECLOSED;
     r = coir_stream_write(stream, (const char *)vector->iov_base + message->length,
                           vector->iov_len - message->length);
@@ -129,7 +129,7 @@ int coir_stream_receive_descriptors(coir_stream *stream, void *data, size_t size
                                        .msg_control = rights.bytes,
                                        .msg_controllen = CMSG_LEN(most * sizeof *ret_fds)}};
     coir__stream_hold(stream);
-    r = run(&stream->file->read, COIR__OP_RECEIVE, &message, self);
+    r = run(&coir__file_of(stream)->read, COIR__OP_RECEIVE, &message, self);
     if (r == 0)
         r = unpack(&message, ret_n, ret_fds, most, ret_count);
     return coir__stream_drop(stream) && r < 0 ? -COIR_ECLOSED : r;

@@ -19,9 +19,9 @@ static int check(coir_socket *socket)
 {
     if (socket == NULL)
         return -EINVAL;
-    if (file_of(socket)->loop == coir__loop)
+    if (file_of(socket)->stream.loop == coir__loop)
         return 0;
-    return coir__refuse(file_of(socket)->loop, NULL, -COIR_EWRONGLOOP);
+    return coir__refuse(file_of(socket)->stream.loop, NULL, -COIR_EWRONGLOOP);
 }
 
 int coir_socket_open(int domain, int type, coir_socket **ret_socket)
@@ -137,27 +137,27 @@ int coir_socket_set_path_mode(const char *path, unsigned mode)
 
 void coir_socket_close(coir_socket *socket)
 {
-    if (socket != NULL && !coir__elsewhere(file_of(socket)->loop, NULL))
+    if (socket != NULL && !coir__elsewhere(file_of(socket)->stream.loop, NULL))
         coir__file_release(file_of(socket), false);
 }
 
 /* ---- accepting and connecting ---- */
 
-int coir__file_begin(struct coir__file *file, struct coir_task *self, const struct coir__op *op)
+int coir__file_begin(struct coir__file *file, struct coir_task *self, bool writes)
 {
     if (self == NULL)
-        return coir__refuse(coir__any_debugs() ? file->loop : NULL, NULL, -COIR_ENOTASK);
+        return coir__refuse(coir__any_debugs() ? file->stream.loop : NULL, NULL, -COIR_ENOTASK);
     if (coir__enters_slowly(self)) {
-        file->holds++;
+        file->stream.holds++;
         int r = coir__enter_slow(self);
         if (coir__file_drop(file))
             return -COIR_ECLOSED;
         if (r < 0)
             return r;
     }
-    if (file->loop != self->loop)
-        return coir__refuse(file->loop, NULL, -COIR_EWRONGLOOP);
-    return op->active ? -EBUSY : 0;
+    if (file->stream.loop != self->loop)
+        return coir__refuse(file->stream.loop, NULL, -COIR_EWRONGLOOP);
+    return (writes ? file->write != NULL : file->read.active) ? -EBUSY : 0;
 }
 
 static void accept_done(struct coir__op *op)
@@ -165,9 +165,9 @@ static void accept_done(struct coir__op *op)
     struct coir__file *file = op->file;
     struct coir_task *task = op->task;
     int result = coir__late(op, op->result);
-    if (file->closing) { /* a connection that came too late is nobody's */
+    if (file->stream.closing) { /* a connection that came too late is nobody's */
         if (result == 0)
-            file->loop->backend->file_close(file->loop, op->accepted, true);
+            file->stream.loop->backend->file_close(file->stream.loop, op->accepted, true);
         coir__file_released(file);
         result = -COIR_ECLOSED;
     } else if (result == 0) {
@@ -197,7 +197,7 @@ int coir_socket_accept(coir_socket *socket, coir_socket **ret_socket, struct soc
     if (socket == NULL || ret_socket == NULL || (ret_address != NULL && length == NULL))
         return -EINVAL;
     struct coir_task *self = coir__self();
-    int r = coir__file_begin(file_of(socket), self, &file_of(socket)->read);
+    int r = coir__file_begin(file_of(socket), self, false);
     if (r < 0)
         return r;
     r = accept_one(file_of(socket), self, ret_socket);
@@ -212,7 +212,7 @@ static void connect_done(struct coir__op *op)
     struct coir__file *file = op->file;
     struct coir_task *task = op->task;
     int result = coir__late(op, op->result);
-    if (file->closing) {
+    if (file->stream.closing) {
         coir__file_released(file);
         result = -COIR_ECLOSED;
     }
@@ -225,10 +225,10 @@ int coir_socket_connect(coir_socket *socket, const struct sockaddr *address, soc
         return -EINVAL;
     struct coir_task *self = coir__self();
     struct coir__file *file = file_of(socket);
-    struct coir__op *op = &file->write;
-    int r = coir__file_begin(file, self, op);
+    int r = coir__file_begin(file, self, true);
     if (r < 0)
         return r;
+    struct coir__op *op = coir__file_write(file, self);
     op->kind = COIR__OP_CONNECT;
     op->address = address;
     op->address_length = length;

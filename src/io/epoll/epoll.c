@@ -43,7 +43,7 @@ static void free_dead(struct coir__epoll *epoll)
 {
     while (epoll->dead != NULL) {
         struct coir__epoll_file *file = epoll->dead;
-        epoll->dead = file->file.user;
+        epoll->dead = file->file.read.user;
         coir__free_own(file);
     }
 }
@@ -92,7 +92,7 @@ static long read_once(struct coir__epoll_file *file, struct coir__op *op)
 
 static long try_read(struct coir__epoll_file *file, struct coir__op *op)
 {
-    struct coir_loop *loop = file->file.loop;
+    struct coir_loop *loop = file->file.stream.loop;
     if (coir__op_lend(loop, op) < 0)
         return -ENOMEM;
     long n = read_once(file, op);
@@ -114,7 +114,7 @@ static long try_write(struct coir__epoll_file *file, struct coir__op *op)
  */
 static long try_accept(struct coir__epoll_file *file, struct coir__op *op)
 {
-    struct coir__epoll *epoll = coir__epoll_of(file->file.loop);
+    struct coir__epoll *epoll = coir__epoll_of(file->file.stream.loop);
     if (epoll->spare == NULL && (epoll->spare = coir__epoll_file_make(epoll->loop)) == NULL)
         return -ENOMEM;
     int fd = coir__native_accept(file->file.fd);
@@ -139,7 +139,7 @@ static long try_poll(struct coir__epoll_file *file, const struct coir__op *op)
     while (events == -EINTR);
     if (events == 0)
         file->flags &=
-            ~(uint32_t)(op == &file->file.write ? COIR__EPOLL_WRITABLE : COIR__EPOLL_READABLE);
+            ~(uint32_t)(op == &file->file.read ? COIR__EPOLL_READABLE : COIR__EPOLL_WRITABLE);
     return events == 0 ? COIR__STARTED : events;
 }
 
@@ -225,7 +225,7 @@ static long epoll_start(struct coir_loop *loop, struct coir__op *op)
         }
     }
     if (result == COIR__STARTED) {
-        op->active = true;
+        coir__op_begins(op);
         loop->operations++;
     }
     return result;
@@ -236,7 +236,7 @@ static bool epoll_cancel(struct coir_loop *loop, struct coir__op *op)
     assert(op->active);
     if (op->file == NULL)
         coir__epoll_watch_cancel(coir__epoll_of(loop), op);
-    op->active = false;
+    coir__op_ends(op);
     loop->operations--;
     return true;
 }
@@ -278,8 +278,8 @@ static int file_event(struct coir__epoll *epoll, struct coir__epoll_file *file, 
     if (file->file.read.active && (file->flags & COIR__EPOLL_READABLE))
         completed += retry(epoll, file, &file->file.read);
     /* What was told of the first may have closed the file: then nothing is active any more. */
-    if (file->file.write.active && (file->flags & COIR__EPOLL_WRITABLE))
-        completed += retry(epoll, file, &file->file.write);
+    if (file->file.write != NULL && (file->flags & COIR__EPOLL_WRITABLE))
+        completed += retry(epoll, file, file->file.write);
     return completed;
 }
 

@@ -45,8 +45,8 @@ struct coir__epoll {
     bool coarse;                       /* the kernel's timeouts are in milliseconds */
     int next, count;                   /* of events: those from next on are still to be handled */
     size_t read;                       /* bytes, by the events of this poll */
-    uint32_t generation;               /* of files and watches */
-    struct coir__epoll_file *dead;     /* closed, and perhaps in events: linked by file.user */
+    uint32_t generation;               /* of watches */
+    struct coir__epoll_file *dead;     /* closed, and perhaps in events: linked by read.user */
     struct coir__file *spare;          /* for the next connection: none is taken in vain */
     struct coir__epoll_watch *watches; /* by descriptor */
     size_t watch_count;
@@ -66,7 +66,7 @@ static inline struct coir__epoll_file *coir__epoll_file_of(struct coir__file *fi
 /* Ends op and tells its owner. */
 static inline void coir__epoll_complete(struct coir_loop *loop, struct coir__op *op, long result)
 {
-    op->active = false;
+    coir__op_ends(op);
     op->result = result;
     loop->operations--;
     op->done(op);

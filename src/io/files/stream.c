@@ -106,7 +106,7 @@ struct sending {
 static long send_at_once(const struct sending *sending)
 {
     struct coir__system call = {.kind = COIR__SYSTEM_SEND, .fd = sending->file->fd};
-    call.to_fd = sending->stream->file->fd;
+    call.to_fd = coir__file_of(sending->stream)->fd;
     call.offset = sending->offset;
     call.length = sending->left < COIR__SYSTEM_MOST ? (size_t)sending->left : COIR__SYSTEM_MOST;
     long n = coir__system(&call);
@@ -123,30 +123,32 @@ static long send_piece(struct sending *sending)
     if (n <= 0)
         return n < 0 ? coir__system_failed(n, "read", sending->file->path) : 0;
     int r = coir__enter(sending->self); /* what was read late may come with a cancellation */
-    if (r == 0 && coir__stream_is_closed(sending->stream))
+    if (r == 0 && sending->stream->closing)
         r = -COIR_ECLOSED;
+    size_t taken;
     if (r == 0)
-        r = coir__stream_write_more(sending->stream, sending->self, sending->piece, (size_t)n);
+        r = coir__stream_write_more(sending->stream, sending->self, sending->piece, (size_t)n,
+                                    &taken);
     return r < 0 ? r : n;
 }
 
 /* The peer must not take what it has got for all of it. */
 static int close_half_way(const struct sending *sending)
 {
-    if (sending->stream->file != NULL)
-        sending->stream->file->abrupt = true;
+    if (sending->stream->filed)
+        sending->stream->abrupt = true;
     return -COIR_ECLOSED;
 }
 
 static int send_all(struct sending *sending)
 {
-    bool directly = sending->stream->file != NULL && !sending->self->loop->backend->simulated;
+    bool directly = sending->stream->filed && !sending->self->loop->backend->simulated;
     bool sent = false;
     while (sending->left > 0) {
         long n = directly ? send_at_once(sending) : -EAGAIN;
-        if (n == -EAGAIN && !coir__stream_is_closed(sending->stream))
+        if (n == -EAGAIN && !sending->stream->closing)
             n = send_piece(sending);
-        if (coir__stream_is_closed(sending->stream))
+        if (sending->stream->closing)
             return close_half_way(sending);
         if (n == 0 && sending->left == COIR_FILE_REST - sending->offset)
             return 0;

@@ -185,7 +185,7 @@ static void release_held(struct coir__sim_file *file)
 
 void coir__sim_datagrams_forget(struct coir__sim_file *file)
 {
-    struct coir__sim *sim = coir__sim_of(file->file.loop);
+    struct coir__sim *sim = coir__sim_of(file->file.stream.loop);
     struct coir__sim_datagram *datagram;
     coir__sim_luggage_drop(file->luggage);
     release_held(file);
@@ -245,7 +245,7 @@ long coir__sim_receive(struct coir__sim_file *file, struct coir__op *op)
         deliver(&op->messages[count++], datagram, op->flags);
     if (count == 0)
         return COIR__STARTED;
-    coir__sim_kick_stuck(coir__sim_of(file->file.loop));
+    coir__sim_kick_stuck(coir__sim_of(file->file.stream.loop));
     return count;
 }
 
@@ -310,7 +310,7 @@ static bool fits(const struct coir__sim_file *file, size_t length)
 /* The way of a datagram to a socket, which may be the end of it. */
 static void travel(struct coir__sim_file *to, struct coir__sim_datagram *datagram)
 {
-    struct coir_loop *loop = to->file.loop;
+    struct coir_loop *loop = to->file.stream.loop;
     if (happens(loop, loop->mishaps.lost) || !fits(to, datagram->length)) {
         datagram_free(datagram);
         return;
@@ -382,7 +382,7 @@ static bool is_several(const struct msghdr *header)
 
 static long send_by_udp(struct coir__sim_file *file, const struct msghdr *header)
 {
-    struct coir__sim *sim = coir__sim_of(file->file.loop);
+    struct coir__sim *sim = coir__sim_of(file->file.stream.loop);
     struct coir__sim_name to;
     struct coir__sim_datagram *datagram;
     if (file->error != 0)
@@ -437,7 +437,7 @@ static int find_unix(struct coir__sim *sim, const struct coir__sim_name *name,
 
 static long send_by_unix(struct coir__sim_file *file, const struct msghdr *header)
 {
-    struct coir__sim *sim = coir__sim_of(file->file.loop);
+    struct coir__sim *sim = coir__sim_of(file->file.stream.loop);
     struct coir__sim_file *to = file->target;
     struct coir__sim_name name;
     struct coir__sim_datagram *datagram;
@@ -481,7 +481,7 @@ long coir__sim_send(struct coir__sim_file *file, struct coir__op *op)
 
 long coir__sim_connect_datagrams(struct coir__sim_file *file, const struct coir__sim_name *name)
 {
-    struct coir__sim *sim = coir__sim_of(file->file.loop);
+    struct coir__sim *sim = coir__sim_of(file->file.stream.loop);
     int r = 0;
     if (!coir__sim_is_tcp(file))
         r = find_unix(sim, name, &file->target);

@@ -306,7 +306,7 @@ static struct coir__sim_file *make_peer(struct coir__sim_file *listener,
                                         struct coir__sim_file *file,
                                         const struct coir__sim_name *target)
 {
-    struct coir__sim_file *peer = coir__sim_file_new(file->file.loop, listener->family);
+    struct coir__sim_file *peer = coir__sim_file_new(file->file.stream.loop, listener->family);
     if (peer == NULL)
         return NULL;
     peer->state = file->state = COIR__SIM_CONNECTED;
@@ -342,7 +342,7 @@ static long connect_to(struct coir__sim *sim, struct coir__sim_file *file,
 
 long coir__sim_connect(struct coir__sim_file *file, struct coir__op *op)
 {
-    struct coir__sim *sim = coir__sim_of(file->file.loop);
+    struct coir__sim *sim = coir__sim_of(file->file.stream.loop);
     struct coir__sim_name name;
     int r = coir__sim_name_from(file, op->address, op->address_length, &name);
     if (r < 0)
@@ -372,8 +372,8 @@ void coir__sim_kick_stuck(struct coir__sim *sim)
         return;
     sim->stuck = 0;
     for (struct coir__sim_file *file = sim->files.next; file != &sim->files; file = file->next)
-        if (file->file.write.active &&
-            (file->file.write.kind == COIR__OP_CONNECT || file->file.write.kind == COIR__OP_SEND))
+        if (file->file.write != NULL &&
+            (file->file.write->kind == COIR__OP_CONNECT || file->file.write->kind == COIR__OP_SEND))
             coir__sim_kick(file);
 }
 
@@ -393,20 +393,20 @@ long coir__sim_accept(struct coir__sim_file *file, struct coir__op *op)
 {
     if (file->state != COIR__SIM_LISTENING)
         return -EINVAL;
-    if (file->queued > 0 && !coir__sim_has_room(file->file.loop, 1))
+    if (file->queued > 0 && !coir__sim_has_room(file->file.stream.loop, 1))
         return -EMFILE;
     struct coir__sim_file *accepted = dequeue(file);
     if (accepted == NULL)
         return COIR__STARTED;
-    file->file.loop->descriptors++;
+    file->file.stream.loop->descriptors++;
     op->accepted = &accepted->file;
-    coir__sim_kick_stuck(coir__sim_of(file->file.loop));
+    coir__sim_kick_stuck(coir__sim_of(file->file.stream.loop));
     return 0;
 }
 
 void coir__sim_forget(struct coir__sim_file *file)
 {
-    struct coir__sim *sim = coir__sim_of(file->file.loop);
+    struct coir__sim *sim = coir__sim_of(file->file.stream.loop);
     struct coir__sim_file *waiting;
     while ((waiting = dequeue(file)) != NULL) {
         coir__sim_reset(waiting);

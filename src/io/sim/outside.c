@@ -11,9 +11,10 @@ enum { MOST = 128 };
 
 static void unlink_op(struct coir__sim *sim, struct coir__op *op)
 {
-    *(op->previous != NULL ? &op->previous->next : &sim->outside) = op->next;
-    if (op->next != NULL)
-        op->next->previous = op->previous;
+    struct coir__op **place = &sim->outside;
+    while (*place != op)
+        place = &(*place)->next;
+    *place = op->next;
     op->active = false;
     sim->loop->operations--;
     sim->loop->outside--;
@@ -23,11 +24,10 @@ long coir__sim_outside_start(struct coir__sim *sim, struct coir__op *op)
 {
     if (sim->loop->outside == MOST)
         return -ENOBUFS;
-    struct coir__op *last = sim->outside;
-    while (last != NULL && last->next != NULL)
-        last = last->next;
-    *(last != NULL ? &last->next : &sim->outside) = op;
-    op->previous = last;
+    struct coir__op **place = &sim->outside;
+    while (*place != NULL)
+        place = &(*place)->next;
+    *place = op;
     op->next = NULL;
     op->active = true;
     op->slot = 0;
@@ -65,8 +65,8 @@ int coir__sim_outside_poll(struct coir__sim *sim, coir_time timeout)
         op->slot = (unsigned short)polled[count++].revents;
     int completed = 0;
     for (struct coir__op *op; (op = first_ready(sim)) != NULL; completed++) {
-        op->result = op->slot & POLLNVAL ? -EBADF : (long)op->slot;
         unlink_op(sim, op);
+        op->result = op->slot & POLLNVAL ? -EBADF : (long)op->slot;
         op->done(op); /* may start others, and withdraw any */
     }
     return completed;

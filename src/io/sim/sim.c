@@ -37,7 +37,7 @@ static void event_unlink(struct coir__sim_event *event)
 static struct coir_loop *loop_of(const struct coir__sim_event *event)
 {
     const struct coir__op *op = event->op;
-    return op->file != NULL ? op->file->loop : op->task->loop;
+    return op->file != NULL ? op->file->stream.loop : op->task->loop;
 }
 
 static void make_due(void *arg)
@@ -66,7 +66,7 @@ static coir_time latency(struct coir_loop *loop)
 
 static void schedule(struct coir__sim_event *event)
 {
-    if (!event->op->active || event->stage != COIR__SIM_IDLE)
+    if (event->op == NULL || !event->op->active || event->stage != COIR__SIM_IDLE)
         return;
     struct coir_loop *loop = loop_of(event);
     coir_time delay = latency(loop);
@@ -157,7 +157,7 @@ static size_t take_bytes(struct coir__sim_file *file, char *data, size_t size,
                          struct coir__sim_luggage **ret_luggage)
 {
     struct coir__sim_luggage *luggage = NULL;
-    size_t n = portion(file->file.loop, size < file->count ? size : file->count);
+    size_t n = portion(file->file.stream.loop, size < file->count ? size : file->count);
     n = up_to_luggage(file, n, &luggage);
     if (ret_luggage != NULL)
         *ret_luggage = luggage;
@@ -175,7 +175,7 @@ long coir__sim_read(struct coir__sim_file *file, struct coir__op *op,
     if (file->state != COIR__SIM_CONNECTED)
         return coir__sim_is_tcp(file) ? -ENOTCONN : -EINVAL;
     if (file->count > 0) {
-        if (coir__op_lend(file->file.loop, op) < 0)
+        if (coir__op_lend(file->file.stream.loop, op) < 0)
             return -ENOMEM;
         size_t n = take_bytes(file, op->data, op->length, ret_luggage);
         if (file->peer != NULL)
@@ -238,7 +238,7 @@ long coir__sim_write(struct coir__sim_file *file, struct coir__op *op)
     size_t room = COIR__SIM_BUFFER - peer->count;
     if (room == 0 && total > 0)
         return COIR__STARTED;
-    size_t n = portion(file->file.loop, total < room ? total : room);
+    size_t n = portion(file->file.stream.loop, total < room ? total : room);
     put_vectors(peer, op, n);
     coir__sim_kick(peer);
     return (long)n;
@@ -292,12 +292,14 @@ static struct coir__sim_event *event_new(struct coir__op *op)
     return event;
 }
 
-/* The event of an operation that is over is not needed any more. */
+/* The operation of an event is over. */
 static void event_end(struct coir__sim_event *event)
 {
-    event->op->active = false;
+    struct coir__op *op = event->op;
+    coir__op_ends(op);
     loop_of(event)->operations--;
-    if (event->op->kind == COIR__OP_SYSTEM)
+    event->op = NULL;
+    if (op->kind == COIR__OP_SYSTEM)
         coir__free(event);
 }
 
@@ -319,7 +321,8 @@ static long sim_start(struct coir_loop *loop, struct coir__op *op)
     struct coir__sim_event *event = op->file != NULL ? event_of(op) : event_new(op);
     if (event == NULL)
         return -ENOMEM;
-    op->active = true;
+    coir__op_begins(op);
+    event->op = op;
     event->cancelled = false;
     loop->operations++;
     schedule(event);
@@ -334,7 +337,8 @@ static bool sim_cancel(struct coir_loop *loop, struct coir__op *op)
     }
     struct coir__sim_event *event = event_of(op);
     assert(op->active);
-    bool at_once = op->kind == COIR__OP_ACCEPT && op->file->closing; /* the address is free */
+    bool at_once =
+        op->kind == COIR__OP_ACCEPT && op->file->stream.closing; /* the address is free */
     if (event->cancelled && !at_once)
         return false;
     unschedule(event);
@@ -376,7 +380,7 @@ static void run_event(struct coir_loop *loop, struct coir__sim_event *event)
 {
     struct coir__op *op = event->op;
     event_unlink(event);
-    op->active = false;
+    coir__op_ends(op);
     long result = -ECANCELED;
     if (!event->cancelled || (draw(loop) & 1)) /* a late success is as good as a late -ECANCELED */
         result =
@@ -387,11 +391,11 @@ static void run_event(struct coir_loop *loop, struct coir__sim_event *event)
     if (result == COIR__STARTED && message && op->at_once)
         result = -EAGAIN;
     if (result == COIR__STARTED) {
-        op->active = true;
+        coir__op_begins(op);
         return;
     }
-    op->result = result;
     event_end(event);
+    op->result = result;
     op->done(op);
 }
 
@@ -428,11 +432,8 @@ struct coir__sim_file *coir__sim_file_new(struct coir_loop *loop, sa_family_t fa
     if (file == NULL)
         return NULL;
     file->file.fd = sim->next_fd++;
-    file->file.generation = ++sim->generation;
-    file->file.loop = loop;
-    file->file.read.file = file->file.write.file = &file->file;
-    file->read.op = &file->file.read;
-    file->write.op = &file->file.write;
+    file->file.stream.loop = loop;
+    file->file.read.file = &file->file;
     file->inbox_limit = COIR__SIM_INBOX;
     file->family = file->local.family = file->remote.family = family;
     file->next = &sim->files;
@@ -504,7 +505,7 @@ static int sim_unread(struct coir_loop *loop, struct coir__file *file)
 static void sim_file_close(struct coir_loop *loop, struct coir__file *base, bool abrupt)
 {
     struct coir__sim_file *file = coir__sim_file_of(base);
-    assert(!base->read.active && !base->write.active);
+    assert(!base->read.active && base->write == NULL);
     coir__sim_forget(file);
     coir__sim_hang_up(file, abrupt || file->resets);
     coir__sim_file_free(file);

@@ -13,7 +13,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
-#include "core/backend.h"
+#include "io/descriptor/file.h"
 #include "core/sys.h"
 
 #define COIR__SIM_BUFFER 65536 /* bytes that may be under way to one end */
@@ -36,8 +36,8 @@ enum coir__sim_stage { COIR__SIM_IDLE, COIR__SIM_DELAYED, COIR__SIM_DUE };
 /* The next attempt of one operation. */
 struct coir__sim_event {
     struct coir__sim_event *next, *previous; /* while due */
-    struct coir__op *op;
-    coir_timer timer; /* while delayed */
+    struct coir__op *op;                     /* NULL: none is under way */
+    coir_timer timer;                        /* while delayed */
     enum coir__sim_stage stage;
     bool cancelled; /* its end was asked for and comes later */
 };
@@ -102,7 +102,6 @@ struct coir__sim {
     struct coir_loop *loop;
     int wakefd;
     int next_fd;
-    uint32_t generation;
     uint16_t next_port;
     size_t stuck; /* connections and datagrams that once found a full queue: worth a look */
     struct coir__sim_event due;  /* head of a ring */

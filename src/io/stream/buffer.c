@@ -17,7 +17,14 @@
 #include "core/sys.h"
 #include "io/stream/stream.h"
 
-#define FIRST_CAPACITY 4096
+#define FIRST_ROOM 12 /* 4 KiB */
+#define MOST UINT32_MAX
+
+/* The buffer's size. */
+static size_t capacity_of(const struct coir_stream *stream)
+{
+    return stream->buffer != NULL ? (size_t)1 << stream->room : 0;
+}
 
 /* ---- the buffer ---- */
 
@@ -29,13 +36,13 @@ void coir__stream_free_buffer(struct coir_stream *stream)
         coir__free(stream->buffer);
     stream->lent = false;
     stream->buffer = NULL;
-    stream->first = stream->count = stream->capacity = 0;
+    stream->first = stream->count = 0;
 }
 
 static void skip(struct coir_stream *stream, size_t n)
 {
-    stream->first += n;
-    stream->count -= n;
+    stream->first += (uint32_t)n;
+    stream->count -= (uint32_t)n;
 }
 
 int coir__stream_take(struct coir_stream *stream, void *data, size_t size, size_t *ret_n)
@@ -49,18 +56,18 @@ int coir__stream_take(struct coir_stream *stream, void *data, size_t size, size_
     return 1;
 }
 
-/* Moves what is in a buffer of the loop's to a block of its own with room for capacity bytes. */
-static int move_out(struct coir_stream *stream, size_t capacity)
+/* Moves what is in a buffer of the loop's to a block of its own. */
+static int move_out(struct coir_stream *stream, uint8_t room)
 {
-    char *block = coir__alloc(capacity);
+    char *block = coir__alloc((size_t)1 << room);
     if (block == NULL)
         return -ENOMEM;
-    size_t count = stream->count;
+    uint32_t count = stream->count;
     memcpy(block, stream->buffer + stream->first, count);
     coir__stream_free_buffer(stream);
     stream->buffer = block;
     stream->count = count;
-    stream->capacity = capacity;
+    stream->room = room;
     return 0;
 }
 
@@ -69,27 +76,30 @@ static int move_out(struct coir_stream *stream, size_t capacity)
  * move all of it for each byte. */
 static int make_room(struct coir_stream *stream, size_t least)
 {
-    size_t needed = least > stream->count ? least : stream->count + 1;
+    size_t needed = least > stream->count ? least : (size_t)stream->count + 1;
     if (stream->count == 0)
         stream->first = 0;
-    if (stream->first + needed <= stream->capacity && !stream->lent)
+    bool own = stream->buffer != NULL && !stream->lent;
+    if (own && stream->first + needed <= capacity_of(stream))
         return 0;
-    size_t capacity = stream->capacity > 0 && !stream->lent ? stream->capacity : FIRST_CAPACITY;
+    if (needed > MOST / 2)
+        return -ENOMEM;
+    uint8_t room = own ? stream->room : FIRST_ROOM;
     bool crowded = stream->first > 0 && stream->first < stream->count;
-    while (capacity < (crowded ? 2 * needed : needed))
-        capacity *= 2;
+    while ((size_t)1 << room < (crowded ? 2 * needed : needed))
+        room++;
     if (stream->lent)
-        return move_out(stream, capacity);
+        return move_out(stream, room);
     if (stream->first > 0 && stream->count > 0)
         memmove(stream->buffer, stream->buffer + stream->first, stream->count);
     stream->first = 0;
-    if (capacity == stream->capacity)
+    if (own && room == stream->room)
         return 0;
-    char *buffer = coir__realloc(stream->buffer, capacity);
+    char *buffer = coir__realloc(stream->buffer, (size_t)1 << room);
     if (buffer == NULL)
-        return needed <= stream->capacity ? 0 : -ENOMEM;
+        return own && needed <= capacity_of(stream) ? 0 : -ENOMEM;
     stream->buffer = buffer;
-    stream->capacity = capacity;
+    stream->room = room;
     return 0;
 }
 
@@ -132,7 +142,7 @@ static struct coir__op *ask_first(struct coir_stream *stream)
 {
     if (stream->buffer != NULL)
         coir__stream_free_buffer(stream);
-    struct coir__op *op = &stream->file->read;
+    struct coir__op *op = &coir__file_of(stream)->read;
     op->data = NULL;
     return op;
 }
@@ -144,8 +154,7 @@ static void keep_first(struct coir_stream *stream, struct coir__op *op, size_t n
         return;
     stream->buffer = op->data;
     stream->lent = true;
-    stream->capacity = COIR__BUFFER_SIZE;
-    stream->count = n;
+    stream->count = (uint32_t)n;
     op->data = NULL;
 }
 
@@ -162,15 +171,15 @@ static int fill_first(struct coir_stream *stream, struct coir_task *self)
 static int fill(struct coir_stream *stream, struct coir_task *self, const struct goal *goal)
 {
     bool whole = goal->separator == NULL && goal->size > COIR__BUFFER_SIZE;
-    if (stream->count == 0 && stream->file != NULL && !whole)
+    if (stream->count == 0 && stream->filed && !whole)
         return fill_first(stream, self);
     int r = make_room(stream, goal->separator == NULL ? goal->size : 0);
     if (r < 0)
         return r;
-    size_t n, end = stream->first + stream->count;
-    r = coir__stream_read_below(stream, self, stream->buffer + end, stream->capacity - end, &n);
+    size_t n, end = (size_t)stream->first + stream->count;
+    r = coir__stream_read_below(stream, self, stream->buffer + end, capacity_of(stream) - end, &n);
     if (r > 0)
-        stream->count += n;
+        stream->count += (uint32_t)n;
     return r;
 }
 
@@ -190,7 +199,7 @@ int coir__stream_put_back(struct coir_stream *stream, int pipe, size_t size)
         do
             n = coir__sys_read(pipe, stream->buffer + stream->count, size - stream->count);
         while (n == -EINTR);
-        stream->count += n > 0 ? (size_t)n : 0;
+        stream->count += n > 0 ? (uint32_t)n : 0;
     }
     if (n >= 0)
         return 0;
@@ -205,7 +214,7 @@ static int fill_again(struct coir_stream *stream, struct coir_task *self, const 
     int r = coir__enter(self);
     if (r < 0)
         return r;
-    return coir__stream_is_closed(stream) ? -COIR_ECLOSED : fill(stream, self, goal);
+    return stream->closing ? -COIR_ECLOSED : fill(stream, self, goal);
 }
 
 /* Waits until goal is reached. Returns 1, 0 at the end, or an error. */
@@ -247,10 +256,10 @@ static void peek_done(struct coir__op *op)
 {
     struct coir__file *file = op->file;
     struct coir_task *task = op->task;
-    int r = show_first(file->user, op, op->result, op->user);
+    int r = show_first(&file->stream, op, op->result, op->user);
     if (r <= 0)
         r = coir__late(op, r);
-    if (coir__unlikely(file->closing)) {
+    if (coir__unlikely(file->stream.closing)) {
         coir__file_released(file);
         r = -COIR_ECLOSED;
     }
@@ -271,7 +280,7 @@ static int peek_first(struct coir_stream *stream, struct coir_task *self, coir_b
     op->task = self;
     op->user = ret_bytes;
     op->done = peek_done;
-    return coir__park(self, &coir__wait_read, stream->file);
+    return coir__park(self, &coir__wait_read, op->file);
 }
 
 /* Waits for what a look needs more than there is. */
@@ -294,7 +303,7 @@ int coir_stream_peek(coir_stream *stream, size_t least, coir_bytes *ret_bytes)
         return r;
     if (coir__stream_is_read(stream))
         return -EBUSY;
-    if (least == 1 && stream->count == 0 && stream->file != NULL)
+    if (least == 1 && stream->count == 0 && stream->filed)
         return peek_first(stream, self, ret_bytes);
     r = stream->count >= least ? 1 : peek_more(stream, self, least);
     if (r > 0)
@@ -367,7 +376,7 @@ static void put_back(struct coir_stream *stream, const char *data, size_t size)
         return;
     }
     memcpy(stream->buffer, data, size);
-    stream->count = size;
+    stream->count = (uint32_t)size;
 }
 
 /* Reads until size bytes are there. Returns 1, or what kept it from that; *ret_done are there. */
@@ -384,7 +393,7 @@ static int read_all(struct coir_stream *stream, struct coir_task *self, char *da
     for (bool again = false; *ret_done < size; again = true) {
         r = again ? coir__enter(self) : 0;
         if (r >= 0)
-            r = coir__stream_is_closed(stream)
+            r = stream->closing
                     ? -COIR_ECLOSED
                     : coir__stream_read_below(stream, self, data + *ret_done, size - *ret_done, &n);
         if (r <= 0)

@@ -1,95 +1,79 @@
 /* readable.c: tasks that start when their stream has something to read.
  *
- * Owns the record of such a wait. The kernel is asked by a poll in the read operation of the
- * stream's file (of the lowest stream under filters), which needs no buffer; a timer stands beside
- * it for the idle deadline. Whatever comes first, or a cancellation of the group, ends the other
- * and starts the task. The stream knows that it is awaited, so that its close ends the wait too.
- * When there is no memory for a task just then, it is tried again a little later: its argument has
- * no other way to be released.
+ * The kernel is asked by a poll in the read operation of the stream's file (of the lowest stream
+ * under filters), which needs no buffer; what is left in the group stands beside it, with the idle
+ * deadline. Whatever comes first, or a cancellation of the group, ends the other and starts the
+ * task. The stream knows that it is awaited, so that its close ends the wait too. While there is no
+ * memory for a task, the file is held and nobody reads from it.
  */
 #include <poll.h>
-#include <string.h>
 
 #include "io/stream/stream.h"
 
-#define RETRY COIR_MS(10)
-
-struct coir__readable {
-    struct coir__deferred deferred;
-    struct coir_stream *stream; /* NULL: it was closed */
-    struct coir__file *file;    /* that is polled; NULL: not any more */
-    coir_timer timer;           /* the idle deadline, then the next attempt to start the task */
-    uint8_t stack_class;
-    bool named;  /* else no room was taken for a name */
-    char name[]; /* as coir_task_set_name cuts it */
-};
-
 /* ---- the end of a wait ---- */
 
-static void start_task(void *arg)
+/* The stream that is awaited by a file; NULL: it was closed. */
+static struct coir_stream *top_of(struct coir__file *file)
 {
-    struct coir__readable *readable = arg;
-    struct coir_loop *loop = readable->deferred.group->coir__loop;
-    coir_timer_stop(loop, &readable->timer);
-    struct coir_task *task = coir__deferred_start(&readable->deferred, readable->stack_class);
-    if (task == NULL) {
-        coir_timer_start(loop, &readable->timer, loop->now + RETRY, start_task, readable);
+    return file->read.user;
+}
+
+/* Starts the task, if there is memory: else it is held until there is. The file may be gone then,
+ * if it was closed. */
+static void start_task(struct coir__file *file)
+{
+    struct coir_stream *top = top_of(file), *bottom = &file->stream;
+    struct coir_task *task = coir__deferred_start(&file->awaiting);
+    bool holds = task == NULL, held = bottom->reading;
+    bottom->reading = holds;
+    bottom->holds += (uint32_t)holds - (uint32_t)held;
+    if (task == NULL)
         return;
-    }
-    if (readable->named)
-        coir_task_set_name(task, "%s", readable->name);
-    if (readable->stream == NULL)
+    if (top == NULL)
         coir_cancel(task, "the stream that it was to read from was closed");
     else
-        readable->stream->awaited = NULL;
-    coir__free(readable);
+        top->awaited = false;
+    if (held && bottom->closing)
+        coir__file_released(file);
 }
 
 static void poll_done(struct coir__op *op)
 {
-    struct coir__readable *readable = op->user;
     struct coir__file *file = op->file;
-    readable->file = NULL;
-    if (op->result > 0 && readable->stream != NULL)
-        readable->stream->idle = false; /* what was finished wins */
-    if (file->closing)
-        coir__file_released(file);
-    start_task(readable);
+    struct coir_stream *top = top_of(file);
+    if (op->result > 0 && top != NULL)
+        top->idle = false; /* what was finished wins */
+    file->stream.holds++;
+    start_task(file);
+    (void)coir__file_drop(file);
 }
 
 /* Ends the poll, and starts the task now or when that has ended. */
-static void stop_polling(struct coir__readable *readable)
+static void stop_polling(struct coir__file *file)
 {
-    struct coir__file *file = readable->file;
-    if (file == NULL)
-        return; /* the task could not be started yet: its timer runs */
-    if (!file->loop->backend->cancel(file->loop, &file->read))
-        return; /* poll_done comes */
-    readable->file = NULL;
-    start_task(readable);
+    struct coir_loop *loop = file->stream.loop;
+    if (file->read.active && loop->backend->cancel(loop, &file->read))
+        start_task(file); /* else poll_done comes, or there was no memory */
 }
 
-static void hurry(struct coir__deferred *deferred)
+static void end(struct coir__deferred *deferred, enum coir__deferred_end why)
 {
-    stop_polling(coir__container(deferred, struct coir__readable, deferred));
+    struct coir__file *file = coir__container(deferred, struct coir__file, awaiting);
+    if (why == COIR__DEFERRED_LATE && top_of(file) != NULL)
+        top_of(file)->idle = true;
+    if (why != COIR__DEFERRED_AGAIN)
+        stop_polling(file);
+    else if (!file->read.active)
+        start_task(file);
 }
 
-static void idle_too_long(void *arg)
+void coir__readable_lost(struct coir_stream *stream)
 {
-    struct coir__readable *readable = arg;
-    readable->stream->idle = true;
-    stop_polling(readable);
-}
-
-void coir__readable_lost(struct coir__readable *readable)
-{
-    coir_timer_stop(readable->deferred.group->coir__loop, &readable->timer);
-    readable->stream->awaited = NULL;
-    readable->stream = NULL;
-    if (readable->file != NULL)
-        stop_polling(readable);
-    else
-        start_task(readable);
+    struct coir__file *file =
+        stream->filed ? coir__file_of(stream) : coir__functions_of(stream)->awaited;
+    stream->awaited = false;
+    file->read.user = NULL;
+    stop_polling(file);
 }
 
 /* ---- its beginning ---- */
@@ -98,7 +82,7 @@ void coir__readable_lost(struct coir__readable *readable)
 static bool has_bytes(struct coir_stream *stream)
 {
     size_t unread = 0;
-    return stream->file == NULL && coir_stream_query(stream, COIR_QUERY_UNREAD, &unread) == 0 &&
+    return !stream->filed && coir_stream_query(stream, COIR_QUERY_UNREAD, &unread) == 0 &&
            unread > 0;
 }
 
@@ -109,8 +93,8 @@ static struct coir__file *file_below(struct coir_stream *stream)
     while (stream->count == 0) {
         coir_stream *lower;
         coir__stream_free_buffer(stream);
-        if (stream->file != NULL)
-            return stream->file;
+        if (stream->filed)
+            return coir__file_of(stream);
         if (has_bytes(stream) || coir_stream_query(stream, COIR_QUERY_LOWER, &lower) < 0)
             return NULL;
         stream = lower;
@@ -119,54 +103,43 @@ static struct coir__file *file_below(struct coir_stream *stream)
 }
 
 /* Asks the backend for the file to become readable. Returns 0 when it was asked, 1 when it is. */
-static int start_polling(struct coir__readable *readable, struct coir__file *file)
+static int start_polling(struct coir__file *file, struct coir_stream *top)
 {
-    struct coir_loop *loop = file->loop;
+    struct coir_loop *loop = file->stream.loop;
     struct coir__op *op = &file->read;
     op->kind = COIR__OP_POLL;
     op->events = POLLIN | POLLRDHUP;
     op->task = NULL;
-    op->user = readable;
+    op->user = top;
     op->done = poll_done;
     long result = loop->backend->start(loop, op);
     if (result != COIR__STARTED)
         return result < 0 ? (int)result : 1;
-    readable->file = file;
     return 0;
 }
 
-static int wait_below(struct coir__readable *readable, struct coir__file *file, coir_time idle)
-{
-    struct coir_loop *loop = file->loop;
-    int r = start_polling(readable, file);
-    coir_time when;
-    if (r == 0 && !__builtin_add_overflow(coir__clock_of(loop), idle, &when))
-        coir_timer_start(loop, &readable->timer, when, idle_too_long, readable);
-    return r;
-}
-
-/* The record of a wait for a task with opts, which were looked at. NULL: no memory. */
-static struct coir__readable *make(const struct coir_loop *loop, const coir_spawn_opts *opts)
-{
-    size_t length = opts->name == NULL ? 0 : strnlen(opts->name, COIR__NAME_SIZE - 1) + 1;
-    struct coir__readable *readable = coir__calloc(1, sizeof *readable + length);
-    if (readable == NULL)
-        return NULL;
-    unsigned class_index =
-        opts->stack_size == 0 ? loop->stack_class : coir__stack_class(opts->stack_size);
-    readable->stack_class = (uint8_t)class_index;
-    readable->named = length > 0;
-    if (length > 0)
-        memcpy(readable->name, opts->name, length - 1);
-    return readable;
-}
-
 /* Whether a wait for stream can begin. */
-static int look(const coir_group *group, const coir_stream *stream)
+static int look(const coir_group *group, coir_stream *stream)
 {
     if (stream->loop != group->coir__loop)
         return coir__refuse(stream->loop, NULL, -COIR_EWRONGLOOP);
-    return coir__stream_is_read(stream) || stream->awaited != NULL ? -EBUSY : 0;
+    return coir__stream_is_read(stream) || stream->awaited ? -EBUSY : 0;
+}
+
+static struct coir__deferrals *kind_of(coir_group *group, coir_time idle, coir_fn fn,
+                                       const coir_spawn_opts *opts, const coir_site *site)
+{
+    unsigned usual = group->coir__loop->stack_class,
+             class_index = coir__stack_class(opts->stack_size);
+    const struct coir__deferrals wanted = {
+        .group = group,
+        .fn = fn,
+        .site = site,
+        .limit = idle,
+        .stack_class = (uint8_t)(opts->stack_size == 0 ? usual : class_index),
+        .end = end,
+    };
+    return coir__deferrals_get(&wanted, opts->name);
 }
 
 int coir_spawn_on_readable_with_at(coir_group *group, coir_stream *stream, coir_time idle,
@@ -185,25 +158,24 @@ int coir_spawn_on_readable_with_at(coir_group *group, coir_stream *stream, coir_
     if (r < 0)
         return r;
     struct coir__file *file = file_below(stream);
-    if (file != NULL && file->read.active)
+    if (file != NULL && coir__stream_is_read(&file->stream))
         return -EBUSY;
     stream->idle = false;
     if (file == NULL || group->coir__scope.coir__effective != 0)
         return coir_spawn_with_at(group, fn, arg, opts, NULL, site);
-    struct coir__readable *readable = make(group->coir__loop, opts);
-    if (readable == NULL)
+    struct coir__deferrals *kind = kind_of(group, idle, fn, opts, site);
+    if (kind == NULL)
         return -ENOMEM;
-    readable->stream = stream;
-    readable->deferred =
-        (struct coir__deferred){.group = group, .fn = fn, .arg = arg, .site = site, .hurry = hurry};
-    r = wait_below(readable, file, idle);
-    if (r == 0) {
-        stream->awaited = readable;
-        coir__defer(&readable->deferred);
-        return 0;
+    r = start_polling(file, stream);
+    if (r != 0) {
+        coir__deferrals_drop(kind);
+        return r < 0 ? r : coir_spawn_with_at(group, fn, arg, opts, NULL, site);
     }
-    coir__free(readable);
-    return r < 0 ? r : coir_spawn_with_at(group, fn, arg, opts, NULL, site);
+    stream->awaited = true;
+    if (!stream->filed)
+        coir__functions_of(stream)->awaited = file;
+    coir__defer(&file->awaiting, kind, arg);
+    return 0;
 }
 
 int coir_spawn_on_readable_at(coir_group *group, coir_stream *stream, coir_time idle, coir_fn fn,

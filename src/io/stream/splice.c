@@ -33,7 +33,7 @@ struct splicing {
 
 static bool is_closed(const struct splicing *splicing)
 {
-    return coir__stream_is_closed(splicing->from) || coir__stream_is_closed(splicing->to);
+    return splicing->from->closing || splicing->to->closing;
 }
 
 /* Lets others run when it is their turn. Returns 0, or why this is the end. */
@@ -74,9 +74,9 @@ static long copy_piece(struct splicing *splicing)
         return r;
     size_t size = from->count < splicing->left ? from->count : (size_t)splicing->left;
     from->inside[0] = splicing->inside;
-    r = coir__stream_write_more(to, splicing->self, from->buffer + from->first, size);
+    size_t n;
+    r = coir__stream_write_more(to, splicing->self, from->buffer + from->first, size, &n);
     from->inside[0] = NULL;
-    size_t n = r < 0 ? size - to->one.iov_len : size;
     to->broken = false; /* it is known what was taken */
     coir_stream_consume(from, n);
     count(splicing, n);
@@ -109,7 +109,7 @@ static int wait_for(struct coir_task *self, struct coir__op *op, short events,
  * code. */
 static long take_in(struct splicing *splicing)
 {
-    struct coir__file *file = splicing->from->file;
+    struct coir__file *file = coir__file_of(splicing->from);
     size_t most = splicing->left < MOST ? (size_t)splicing->left : MOST;
     for (;;) {
         int r = coir__pipe_take(splicing->self->loop, &splicing->pipe);
@@ -135,7 +135,7 @@ static long take_in(struct splicing *splicing)
  * are left in it. */
 static int give_out(struct splicing *splicing, size_t *n)
 {
-    struct coir__file *file = splicing->to->file;
+    struct coir__file *file = coir__file_of(splicing->to);
     while (*n > 0) {
         long moved = coir__native_splice_out(splicing->pipe.reader, file->fd, *n);
         int r = moved < 0 ? (int)moved : 0;
@@ -144,7 +144,8 @@ static int give_out(struct splicing *splicing, size_t *n)
             count(splicing, (size_t)moved);
         } else if (moved == -EAGAIN) {
             splicing->from->inside[0] = splicing->inside;
-            r = wait_for(splicing->self, &file->write, POLLOUT, &coir__wait_send);
+            r = wait_for(splicing->self, coir__file_write(file, splicing->self), POLLOUT,
+                         &coir__wait_send);
             splicing->from->inside[0] = NULL;
         }
         if (r == 0)
@@ -160,13 +161,14 @@ static bool goes_directly(struct splicing *splicing)
 {
     struct coir_stream *from = splicing->from;
     struct coir_loop *loop = splicing->self->loop;
-    if (splicing->refused || from->file == NULL || splicing->to->file == NULL ||
-        loop->backend->simulated || from->count > 0 || from->torn)
+    if (splicing->refused || !from->filed || !splicing->to->filed || loop->backend->simulated ||
+        from->count > 0 || from->torn)
         return false;
     if (!splicing->shown && loop->backend->file_show != NULL)
-        loop->backend->file_show(loop, from->file);
+        loop->backend->file_show(loop, coir__file_of(from));
     splicing->shown = true;
-    return loop->backend->file_holds == NULL || !loop->backend->file_holds(loop, from->file);
+    return loop->backend->file_holds == NULL ||
+           !loop->backend->file_holds(loop, coir__file_of(from));
 }
 
 /* As copy_piece. What the kernel cannot move between these two, and what there is no pipe for, is
@@ -211,8 +213,7 @@ static int move_all(struct splicing *splicing)
 }
 
 /* What is wrong with a call by self; nobody else runs meanwhile. */
-static int check(const struct coir_stream *from, const struct coir_stream *to,
-                 const struct coir_task *self)
+static int check(struct coir_stream *from, struct coir_stream *to, const struct coir_task *self)
 {
     if (from == NULL || to == NULL)
         return -EINVAL;
@@ -223,7 +224,7 @@ static int check(const struct coir_stream *from, const struct coir_stream *to,
                             -COIR_EWRONGLOOP);
     if (to->broken)
         return -COIR_EBROKENSTREAM;
-    if (coir__stream_is_read(from) || to->writing || (to->file != NULL && to->file->write.active))
+    if (coir__stream_is_read(from) || coir__stream_is_written(to))
         return -EBUSY;
     return 0;
 }
@@ -237,8 +238,8 @@ static int splice_held(struct splicing *splicing)
     COIR_SCOPE(inside, COIR_FOREVER);
     splicing->inside = &inside;
     r = splicing->left > 0 ? move_all(splicing) : 0;
-    if (splicing->to->file != NULL && coir__stream_is_closed(splicing->to))
-        splicing->to->file->abrupt = true; /* its peer must not take this for all */
+    if (splicing->to->filed && splicing->to->closing)
+        splicing->to->abrupt = true; /* its peer must not take this for all */
     return is_closed(splicing) && r < 0 ? -COIR_ECLOSED : r;
 }
 

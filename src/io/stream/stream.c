@@ -1,10 +1,10 @@
 /* stream.c: streams over a socket of the loop, or over functions of somebody else: making, reading,
  * writing, asking, closing.
  *
- * Over a socket nothing is allocated for an operation: those of the file are used, and a call that
- * has to wait leaves everything in the stream and parks by a tail call, so that the completion
- * (read_done, write_done) computes the final result and wakes the task with it. A woken task does
- * not touch the stream: it may be closed by then.
+ * Over a socket nothing is allocated for an operation: the file's is used, or the task's if it
+ * writes, and a call that has to wait leaves everything there and parks by a tail call, so that the
+ * completion (read_done, write_done) computes the final result and wakes the task with it. A woken
+ * task does not touch the stream: it may be closed by then.
  *
  * Over functions each call to them is made inside a scope of its own. Closing the stream cancels
  * those scopes, and the functions' own close is called when the last call has left: so they need
@@ -22,14 +22,11 @@
 
 /* ---- making ---- */
 
-static int stream_new(struct coir_loop *loop, struct coir_stream **ret_stream)
+static struct coir_stream *stream_of(struct coir__file *file)
 {
-    struct coir_stream *stream = coir__calloc(1, sizeof *stream);
-    if (stream == NULL)
-        return -ENOMEM;
-    stream->loop = loop;
-    *ret_stream = stream;
-    return 0;
+    file->stream.filed = true;
+    file->awaiting = (struct coir__deferred){0};
+    return &file->stream;
 }
 
 int coir_stream_from_socket(coir_socket *socket, coir_stream **ret_stream)
@@ -37,17 +34,11 @@ int coir_stream_from_socket(coir_socket *socket, coir_stream **ret_stream)
     struct coir__file *file = (struct coir__file *)socket;
     if (file == NULL || ret_stream == NULL)
         return -EINVAL;
-    if (file->loop != coir__loop)
-        return coir__refuse(file->loop, NULL, -COIR_EWRONGLOOP);
-    if (file->read.active || file->write.active)
+    if (file->stream.loop != coir__loop)
+        return coir__refuse(file->stream.loop, NULL, -COIR_EWRONGLOOP);
+    if (file->read.active || file->write != NULL)
         return -EBUSY;
-    struct coir_stream *stream;
-    int r = stream_new(file->loop, &stream);
-    if (r < 0)
-        return r;
-    stream->file = file;
-    file->user = stream;
-    *ret_stream = stream;
+    *ret_stream = stream_of(file);
     return 0;
 }
 
@@ -58,18 +49,11 @@ int coir_stream_adopt(int fd, coir_stream **ret_stream)
         return -EINVAL;
     if (loop == NULL)
         return coir__refuse(NULL, NULL, -COIR_ENOTASK);
-    struct coir_stream *stream;
-    int r = stream_new(loop, &stream);
-    if (r < 0)
-        return r;
-    r = loop->backend->file_adopt(loop, fd, &stream->file);
-    if (r < 0) {
-        coir__free(stream);
-        return r;
-    }
-    stream->file->user = stream;
-    *ret_stream = stream;
-    return 0;
+    struct coir__file *file;
+    int r = loop->backend->file_adopt(loop, fd, &file);
+    if (r == 0)
+        *ret_stream = stream_of(file);
+    return r;
 }
 
 int coir_stream_open(const coir_stream_ops *ops, void *state, coir_stream **ret_stream)
@@ -79,20 +63,14 @@ int coir_stream_open(const coir_stream_ops *ops, void *state, coir_stream **ret_
         return -EINVAL;
     if (coir__loop == NULL)
         return coir__refuse(NULL, NULL, -COIR_ENOTASK);
-    struct coir_stream *stream;
-    int r = stream_new(coir__loop, &stream);
-    if (r < 0)
-        return r;
-    stream->ops = ops;
-    stream->state = state;
-    *ret_stream = stream;
+    struct coir__functions *functions = coir__calloc(1, sizeof *functions);
+    if (functions == NULL)
+        return -ENOMEM;
+    functions->stream.loop = coir__loop;
+    functions->ops = ops;
+    functions->state = state;
+    *ret_stream = &functions->stream;
     return 0;
-}
-
-void coir__stream_gone(struct coir_stream *stream)
-{
-    coir__stream_free_buffer(stream);
-    coir__free(stream);
 }
 
 int coir__stream_enter_slowly(struct coir_stream *stream, struct coir_task *self)
@@ -115,7 +93,7 @@ static void read_done(struct coir__op *op)
     } else {
         result = coir__late(op, op->result);
     }
-    if (coir__unlikely(file->closing)) {
+    if (coir__unlikely(file->stream.closing)) {
         coir__file_released(file);
         result = -COIR_ECLOSED;
     }
@@ -125,9 +103,10 @@ static void read_done(struct coir__op *op)
 /* Calls the functions of a stream without a file, inside a scope that its close cancels. */
 static int read_inside(struct coir_stream *stream, void *data, size_t size, size_t *ret_n)
 {
+    struct coir__functions *functions = coir__functions_of(stream);
     COIR_SCOPE(inside, COIR_FOREVER);
     stream->inside[0] = &inside;
-    int r = stream->ops->read(stream->state, data, size, ret_n);
+    int r = functions->ops->read(functions->state, data, size, ret_n);
     stream->inside[0] = NULL;
     assert((r <= 0 || (*ret_n > 0 && *ret_n <= size)) && "a stream's read gave no or too many");
     return r;
@@ -138,9 +117,9 @@ int coir__stream_read_below(struct coir_stream *stream, struct coir_task *self, 
 {
     if (coir__unlikely(stream->torn))
         return -COIR_EBROKENSTREAM;
-    struct coir__file *file = stream->file;
-    if (coir__unlikely(file == NULL))
+    if (coir__unlikely(!stream->filed))
         return read_inside(stream, data, size, ret_n);
+    struct coir__file *file = coir__file_of(stream);
     struct coir__op *op = &file->read;
     op->kind = COIR__OP_READ;
     op->data = data;
@@ -183,7 +162,7 @@ int coir_stream_read(coir_stream *stream, void *data, size_t size, size_t *ret_n
             return coir__stream_take(stream, data, size, ret_n);
         coir__stream_free_buffer(stream);
     }
-    if (coir__unlikely(stream->file == NULL))
+    if (coir__unlikely(!stream->filed))
         return read_held(stream, self, data, size, ret_n);
     return coir__stream_read_below(stream, self, data, size, ret_n);
 }
@@ -191,49 +170,48 @@ int coir_stream_read(coir_stream *stream, void *data, size_t size, size_t *ret_n
 /* ---- writing ---- */
 
 /* Takes n bytes that were sent off what is still to be sent. */
-static void advance(struct coir_stream *stream, size_t n)
+static void advance(struct coir__writing *writing, size_t n)
 {
-    stream->sent |= n > 0;
-    if (stream->one.iov_len > 0) {
-        stream->one.iov_base = (char *)stream->one.iov_base + n;
-        stream->one.iov_len -= n;
+    writing->sent |= n > 0;
+    if (writing->one.iov_len > 0) {
+        writing->one.iov_base = (char *)writing->one.iov_base + n;
+        writing->one.iov_len -= n;
         return;
     }
-    while (stream->left > 0 && n >= stream->next->iov_len) {
-        n -= stream->next->iov_len;
-        stream->next++;
-        stream->left--;
+    while (writing->left > 0 && n >= writing->next->iov_len) {
+        n -= writing->next->iov_len;
+        writing->next++;
+        writing->left--;
     }
     if (n > 0) { /* the rest of a vector that was sent in part */
-        assert(stream->left > 0 && "a stream's write took more than there was");
-        stream->one.iov_base = (char *)stream->next->iov_base + n;
-        stream->one.iov_len = stream->next->iov_len - n;
-        stream->next++;
-        stream->left--;
+        assert(writing->left > 0 && "a stream's write took more than there was");
+        writing->one.iov_base = (char *)writing->next->iov_base + n;
+        writing->one.iov_len = writing->next->iov_len - n;
+        writing->next++;
+        writing->left--;
     }
 }
 
 /* Sends what can be sent at once. Returns 0 when that was all, COIR__STARTED, or an error. */
-static long send_more(struct coir_stream *stream)
+static long send_more(struct coir_loop *loop, struct coir__writing *writing)
 {
-    struct coir_loop *loop = stream->loop;
-    struct coir__op *op = &stream->file->write;
+    struct coir__op *op = &writing->op;
     op->kind = COIR__OP_WRITE;
-    while (stream->one.iov_len > 0 || stream->left > 0) {
-        bool single = stream->one.iov_len > 0;
-        op->vectors = single ? &stream->one : stream->next;
-        op->count = single ? 1 : stream->left < MOST_VECTORS ? (int)stream->left : MOST_VECTORS;
+    while (writing->one.iov_len > 0 || writing->left > 0) {
+        bool single = writing->one.iov_len > 0;
+        op->vectors = single ? &writing->one : writing->next;
+        op->count = single ? 1 : writing->left < MOST_VECTORS ? (int)writing->left : MOST_VECTORS;
         long n = loop->backend->start(loop, op);
         if (n < 0) /* COIR__STARTED is negative too */
             return n;
-        advance(stream, (size_t)n);
+        advance(writing, (size_t)n);
     }
     return 0;
 }
 
-static int write_ended(struct coir_stream *stream, long result)
+static int write_ended(struct coir_stream *stream, const struct coir__writing *writing, long result)
 {
-    if (coir__unlikely(result < 0 && stream->sent))
+    if (coir__unlikely(result < 0 && writing->sent))
         stream->broken = true;
     return (int)result;
 }
@@ -241,21 +219,21 @@ static int write_ended(struct coir_stream *stream, long result)
 static void write_done(struct coir__op *op)
 {
     struct coir__file *file = op->file;
-    struct coir_stream *stream = file->user;
     struct coir_task *task = op->task;
+    struct coir__writing *writing = &task->writing;
     long result = op->result;
     if (result >= 0) {
-        advance(stream, (size_t)result);
-        bool all = stream->one.iov_len == 0 && stream->left == 0;
-        if (stream->stopped || file->closing)
+        advance(writing, (size_t)result);
+        bool all = writing->one.iov_len == 0 && writing->left == 0;
+        if (writing->stopped || file->stream.closing)
             result = all ? 0 : -ECANCELED;
         else
-            result = send_more(stream);
+            result = send_more(file->stream.loop, writing);
         if (result == COIR__STARTED)
             return;
     }
-    int r = write_ended(stream, coir__late(op, result));
-    if (coir__unlikely(file->closing)) {
+    int r = write_ended(&file->stream, writing, coir__late(op, result));
+    if (coir__unlikely(file->stream.closing)) {
         coir__file_released(file);
         r = -COIR_ECLOSED;
     }
@@ -264,70 +242,79 @@ static void write_done(struct coir__op *op)
 
 bool coir__stream_abort_write(struct coir_task *task)
 {
-    struct coir__file *file = (struct coir__file *)(uintptr_t)task->wait_object;
-    struct coir_stream *stream = file->user;
-    stream->stopped = true;
-    if (!file->loop->backend->cancel(file->loop, &file->write))
+    struct coir__writing *writing = &task->writing;
+    struct coir__file *file = writing->op.file;
+    writing->stopped = true;
+    if (!file->stream.loop->backend->cancel(file->stream.loop, &writing->op))
         return false;
-    (void)write_ended(stream, -ECANCELED);
+    (void)write_ended(&file->stream, writing, -ECANCELED);
     return true;
 }
 
-/* Sends one and then left vectors from next, as the caller has set them. */
+/* Sends what self->writing says: one and then left vectors from next. */
 static int write_file(struct coir_stream *stream, struct coir_task *self)
 {
-    stream->sent = stream->stopped = false;
-    long r = send_more(stream);
+    struct coir__writing *writing = &self->writing;
+    struct coir__file *file = coir__file_of(stream);
+    struct coir__op *op = coir__file_write(file, self);
+    writing->sent = writing->stopped = false;
+    long r = send_more(stream->loop, writing);
     if (r != COIR__STARTED)
-        return write_ended(stream, r);
-    struct coir__op *op = &stream->file->write;
+        return write_ended(stream, writing, r);
     op->task = self;
     op->done = write_done;
-    return coir__park(self, &coir__wait_write, stream->file);
+    return coir__park(self, &coir__wait_write, file);
 }
 
 /* As read_inside; count 0 means a shutdown. */
 static int write_inside(struct coir_stream *stream, const struct iovec *vectors, size_t count,
                         size_t *ret_n)
 {
+    struct coir__functions *functions = coir__functions_of(stream);
     COIR_SCOPE(inside, COIR_FOREVER);
     stream->inside[1] = &inside;
-    int r = count > 0 ? stream->ops->write(stream->state, vectors, count, ret_n)
-                      : stream->ops->shutdown(stream->state);
+    int r = count > 0 ? functions->ops->write(functions->state, vectors, count, ret_n)
+                      : functions->ops->shutdown(functions->state);
     stream->inside[1] = NULL;
     return r;
 }
 
 /* Gives the functions of a stream all that is to be written, as they take it. */
-static int write_pieces(struct coir_stream *stream, struct coir_task *self)
+static int write_pieces(struct coir_stream *stream, struct coir_task *self,
+                        struct coir__writing *writing)
 {
     int r = 0;
-    stream->sent = false;
     for (;;) {
-        advance(stream, 0); /* past empty vectors */
-        bool single = stream->one.iov_len > 0;
-        if (r < 0 || (!single && stream->left == 0))
-            return write_ended(stream, r);
+        advance(writing, 0); /* past empty vectors */
+        bool single = writing->one.iov_len > 0;
+        if (r < 0 || (!single && writing->left == 0))
+            return write_ended(stream, writing, r);
         size_t n = 0;
-        r = stream->sent ? coir__enter(self) : 0;
-        if (r == 0 && stream->closed)
+        r = writing->sent ? coir__enter(self) : 0;
+        if (r == 0 && stream->closing)
             r = -COIR_ECLOSED;
         if (r == 0)
-            r = write_inside(stream, single ? &stream->one : stream->next,
-                             single ? 1 : stream->left, &n);
-        assert((r < 0 || (n > 0 && (!single || n <= stream->one.iov_len))) &&
+            r = write_inside(stream, single ? &writing->one : writing->next,
+                             single ? 1 : writing->left, &n);
+        assert((r < 0 || (n > 0 && (!single || n <= writing->one.iov_len))) &&
                "a stream's write took nothing, or too much");
         if (r >= 0)
-            advance(stream, n);
+            advance(writing, n);
     }
 }
 
-/* Sends one and then left vectors from next, as the caller has set them. */
-static int write_held(struct coir_stream *stream, struct coir_task *self)
+/* Below these functions the task may write to other streams: what it writes to this one is here. */
+static int write_held(struct coir_stream *stream, struct coir_task *self, struct iovec one,
+                      const struct iovec *next, size_t left)
 {
+    struct coir__writing writing;
+    writing.one = one;
+    writing.next = next;
+    writing.left = left;
+    writing.sent = false;
     coir__stream_hold(stream);
     stream->writing = true;
-    int r = write_pieces(stream, self);
+    int r = write_pieces(stream, self, &writing);
     stream->writing = false;
     return coir__stream_drop(stream) && r < 0 ? -COIR_ECLOSED : r;
 }
@@ -341,12 +328,26 @@ static int shutdown_held(struct coir_stream *stream)
     return coir__stream_drop(stream) && r < 0 ? -COIR_ECLOSED : r;
 }
 
-int coir__stream_write_more(struct coir_stream *stream, struct coir_task *self, const void *data,
-                            size_t size)
+static int write_one(struct coir_stream *stream, struct coir_task *self, const void *data,
+                     size_t size)
 {
-    stream->one = (struct iovec){(void *)(uintptr_t)data, size};
-    stream->left = 0;
-    return stream->file != NULL ? write_file(stream, self) : write_pieces(stream, self);
+    self->writing.one = (struct iovec){(void *)(uintptr_t)data, size};
+    self->writing.left = 0;
+    return write_file(stream, self);
+}
+
+int coir__stream_write_more(struct coir_stream *stream, struct coir_task *self, const void *data,
+                            size_t size, size_t *ret_n)
+{
+    struct coir__writing writing;
+    struct coir__writing *used = stream->filed ? &self->writing : &writing;
+    writing.one = (struct iovec){(void *)(uintptr_t)data, size};
+    writing.left = 0;
+    writing.sent = false;
+    int r =
+        used == &writing ? write_pieces(stream, self, used) : write_one(stream, self, data, size);
+    *ret_n = r < 0 ? size - used->one.iov_len : size;
+    return r;
 }
 
 int coir__stream_check_write(struct coir_stream *stream, struct coir_task *self)
@@ -356,9 +357,7 @@ int coir__stream_check_write(struct coir_stream *stream, struct coir_task *self)
         return r;
     if (coir__unlikely(stream->broken))
         return -COIR_EBROKENSTREAM;
-    if (coir__unlikely(stream->writing || (stream->file != NULL && stream->file->write.active)))
-        return -EBUSY;
-    return 0;
+    return coir__unlikely(coir__stream_is_written(stream)) ? -EBUSY : 0;
 }
 
 int coir_stream_write(coir_stream *stream, const void *data, size_t size)
@@ -369,11 +368,9 @@ int coir_stream_write(coir_stream *stream, const void *data, size_t size)
         return r;
     if (coir__unlikely(data == NULL && size > 0))
         return -EINVAL;
-    stream->one = (struct iovec){(void *)(uintptr_t)data, size};
-    stream->left = 0;
-    if (coir__unlikely(stream->file == NULL))
-        return write_held(stream, self);
-    return write_file(stream, self);
+    if (coir__unlikely(!stream->filed))
+        return write_held(stream, self, (struct iovec){(void *)(uintptr_t)data, size}, NULL, 0);
+    return write_one(stream, self, data, size);
 }
 
 int coir_stream_write_vectors(coir_stream *stream, const struct iovec *vectors, size_t count)
@@ -384,10 +381,14 @@ int coir_stream_write_vectors(coir_stream *stream, const struct iovec *vectors, 
         return r;
     if (vectors == NULL && count > 0)
         return -EINVAL;
-    stream->one = count == 1 ? vectors[0] : (struct iovec){0};
-    stream->next = vectors;
-    stream->left = count == 1 ? 0 : count;
-    return stream->file != NULL ? write_file(stream, self) : write_held(stream, self);
+    struct iovec one = count == 1 ? vectors[0] : (struct iovec){0};
+    size_t left = count == 1 ? 0 : count;
+    if (!stream->filed)
+        return write_held(stream, self, one, vectors, left);
+    self->writing.one = one;
+    self->writing.next = vectors;
+    self->writing.left = left;
+    return write_file(stream, self);
 }
 
 static void some_done(struct coir__op *op)
@@ -397,7 +398,7 @@ static void some_done(struct coir__op *op)
     int result = op->result > 0 ? 0 : coir__late(op, op->result);
     if (result == 0)
         *(size_t *)op->user = (size_t)op->result;
-    if (coir__unlikely(file->closing)) {
+    if (coir__unlikely(file->stream.closing)) {
         coir__file_released(file);
         result = -COIR_ECLOSED;
     }
@@ -407,7 +408,8 @@ static void some_done(struct coir__op *op)
 static int write_some_file(struct coir_stream *stream, struct coir_task *self,
                            const struct iovec *vectors, size_t count, size_t *ret_n)
 {
-    struct coir__op *op = &stream->file->write;
+    struct coir__file *file = coir__file_of(stream);
+    struct coir__op *op = coir__file_write(file, self);
     op->kind = COIR__OP_WRITE;
     op->vectors = vectors;
     op->count = count < MOST_VECTORS ? (int)count : MOST_VECTORS;
@@ -421,7 +423,7 @@ static int write_some_file(struct coir_stream *stream, struct coir_task *self,
     op->task = self;
     op->user = ret_n;
     op->done = some_done;
-    return coir__park(self, &coir__wait_send, stream->file);
+    return coir__park(self, &coir__wait_send, file);
 }
 
 static int write_some_held(struct coir_stream *stream, const struct iovec *vectors, size_t count,
@@ -449,7 +451,7 @@ int coir_stream_write_some(coir_stream *stream, const struct iovec *vectors, siz
     }
     if (count == 0)
         return -EINVAL;
-    if (stream->file == NULL)
+    if (!stream->filed)
         return write_some_held(stream, vectors, count, ret_n);
     return write_some_file(stream, self, vectors, count, ret_n);
 }
@@ -459,9 +461,9 @@ int coir_stream_shutdown(coir_stream *stream)
     int r = coir__stream_check_write(stream, coir__self());
     if (r < 0)
         return r;
-    if (stream->file != NULL)
-        return stream->loop->backend->file_shutdown(stream->loop, stream->file, SHUT_WR);
-    return shutdown_held(stream);
+    if (!stream->filed)
+        return shutdown_held(stream);
+    return stream->loop->backend->file_shutdown(stream->loop, coir__file_of(stream), SHUT_WR);
 }
 
 /* ---- asking ---- */
@@ -479,7 +481,7 @@ static const char *name_of(struct coir_loop *loop, struct coir__file *file)
 static int query_file(struct coir_stream *stream, int key, void *ret_value)
 {
     struct coir_loop *loop = stream->loop;
-    struct coir__file *file = stream->file;
+    struct coir__file *file = coir__file_of(stream);
     int r = -EOPNOTSUPP;
     switch (key) {
     case COIR_QUERY_NAME: *(const char **)ret_value = name_of(loop, file); return 0;
@@ -499,12 +501,13 @@ static int query_file(struct coir_stream *stream, int key, void *ret_value)
 
 static int query_ops(struct coir_stream *stream, int key, void *ret_value)
 {
-    const coir_stream_ops *ops = stream->ops;
+    const struct coir__functions *functions = coir__functions_of(stream);
+    const coir_stream_ops *ops = functions->ops;
     if (key == COIR_QUERY_NAME) {
         *(const char **)ret_value = ops->name;
         return 0;
     }
-    int r = ops->query != NULL ? ops->query(stream->state, key, ret_value) : -EOPNOTSUPP;
+    int r = ops->query != NULL ? ops->query(functions->state, key, ret_value) : -EOPNOTSUPP;
     if (key == COIR_QUERY_UNREAD && r == -EOPNOTSUPP) {
         *(size_t *)ret_value = 0;
         r = 0;
@@ -518,8 +521,7 @@ int coir_stream_query(coir_stream *stream, int key, void *ret_value)
         return -EINVAL;
     if (stream->loop != coir__loop)
         return coir__refuse(stream->loop, NULL, -COIR_EWRONGLOOP);
-    int r = stream->file != NULL ? query_file(stream, key, ret_value)
-                                 : query_ops(stream, key, ret_value);
+    int r = stream->filed ? query_file(stream, key, ret_value) : query_ops(stream, key, ret_value);
     if (r == 0 && key == COIR_QUERY_UNREAD)
         *(size_t *)ret_value += stream->count;
     return r;
@@ -529,12 +531,12 @@ int coir_stream_address(coir_stream *stream, bool peer, struct sockaddr *ret_add
                         socklen_t *length)
 {
     coir_stream *lower;
-    while (stream != NULL && stream->file == NULL &&
+    while (stream != NULL && !stream->filed &&
            coir_stream_query(stream, COIR_QUERY_LOWER, &lower) == 0)
         stream = lower;
-    if (stream == NULL || stream->file == NULL)
+    if (stream == NULL || !stream->filed)
         return stream == NULL ? -EINVAL : -ENOTSOCK;
-    return coir_socket_address((coir_socket *)stream->file, peer, ret_address, length);
+    return coir_socket_address((coir_socket *)coir__file_of(stream), peer, ret_address, length);
 }
 
 /* ---- closing ---- */
@@ -546,7 +548,7 @@ int coir_stream_address(coir_stream *stream, bool peer, struct sockaddr *ret_add
 static bool drain(struct coir_stream *stream, struct coir_task *self)
 {
     struct coir_loop *loop = stream->loop;
-    struct coir__file *file = stream->file;
+    struct coir__file *file = coir__file_of(stream);
     if (loop->backend->file_unread(loop, file) <= 0 ||
         loop->backend->file_shutdown(loop, file, SHUT_WR) == -ENOTSOCK)
         return false;
@@ -568,8 +570,10 @@ static bool drain(struct coir_stream *stream, struct coir_task *self)
 void coir__stream_closed(struct coir_stream *stream)
 {
     COIR_SHIELD(LINGER);
-    stream->ops->close(stream->state, stream->abrupt);
-    coir__stream_gone(stream);
+    struct coir__functions *functions = coir__functions_of(stream);
+    functions->ops->close(functions->state, stream->abrupt);
+    coir__stream_free_buffer(stream);
+    coir__free(functions);
 }
 
 /* Ends the waits for something else that calls which use stream are in. */
@@ -583,8 +587,8 @@ static void interrupt(struct coir_stream *stream)
 /* Closes a stream without a file: now, or when those that are inside have been told and left. */
 static void close_ops(struct coir_stream *stream, bool abrupt)
 {
-    assert(!stream->closed && "closed twice");
-    stream->closed = true;
+    assert(!stream->closing && "closed twice");
+    stream->closing = true;
     stream->abrupt = abrupt || stream->writing;
     interrupt(stream);
     if (stream->holds == 0)
@@ -594,18 +598,18 @@ static void close_ops(struct coir_stream *stream, bool abrupt)
 /* A task that was to be started for stream must hear of its end before anything is freed. */
 static void tell_awaiting(coir_stream *stream)
 {
-    if (coir__unlikely(stream->awaited != NULL))
-        coir__readable_lost(stream->awaited);
+    if (coir__unlikely(stream->awaited))
+        coir__readable_lost(stream);
 }
 
 static void close_stream(coir_stream *stream, bool abrupt)
 {
-    if (stream->file == NULL) {
+    if (!stream->filed) {
         close_ops(stream, abrupt);
         return;
     }
     interrupt(stream);
-    coir__file_release(stream->file, abrupt);
+    coir__file_release(coir__file_of(stream), abrupt);
 }
 
 void coir_stream_close(coir_stream *stream)
@@ -614,10 +618,9 @@ void coir_stream_close(coir_stream *stream)
         return;
     tell_awaiting(stream);
     struct coir_task *self = coir__self();
-    struct coir__file *file = stream->file;
     bool abrupt = stream->broken || (self != NULL && self->pending != 0);
-    if (!abrupt && self != NULL && file != NULL && !coir__stream_is_read(stream) &&
-        !file->write.active)
+    if (!abrupt && self != NULL && stream->filed && !coir__stream_is_read(stream) &&
+        coir__file_of(stream)->write == NULL)
         abrupt = drain(stream, self);
     close_stream(stream, abrupt);
 }

@@ -11,8 +11,9 @@ struct coir__file *coir__uring_file_make(struct coir_loop *loop)
     struct coir__uring_file *record = coir__alloc_own(sizeof *record);
     if (record == NULL)
         return NULL;
-    *record = (struct coir__uring_file){.file.loop = loop, .patience = coir__uring_patience};
-    record->file.read.file = record->file.write.file = &record->file;
+    *record = (struct coir__uring_file){
+        .file = {.stream.loop = loop, .patience = coir__uring_patience & COIR__URING_PATIENCE}};
+    record->file.read.file = &record->file;
     return &record->file;
 }
 
@@ -20,20 +21,18 @@ struct coir__file *coir__uring_file_make(struct coir_loop *loop)
 void coir__uring_file_begin(struct coir__file *file, int fd, uint32_t kind)
 {
     file->fd = fd;
-    file->generation = ++coir__uring_of(file->loop)->generation;
-    coir__uring_file_of(file)->flags =
-        kind | (kind & COIR__NATIVE_SOCKET ? 0 : (uint32_t)COIR__URING_DIRECT);
-    file->loop->descriptors++;
+    file->flags =
+        (kind | (kind & COIR__NATIVE_SOCKET ? 0 : (uint32_t)COIR__URING_DIRECT)) & UINT8_MAX;
+    file->stream.loop->descriptors++;
 }
 
 void coir__uring_close(struct coir_loop *loop, struct coir__file *file, bool abrupt)
 {
     struct coir__uring_file *record = coir__uring_file_of(file);
     struct coir__uring *uring = coir__uring_of(loop);
-    assert(!file->read.active && !file->write.active);
+    assert(!file->read.active && file->write == NULL);
     abrupt |= coir__uring_receive_close(uring, record);
-    coir__native_close(file->fd, record->flags, abrupt && !coir__uring_is_copy(uring));
+    coir__native_close(file->fd, file->flags, abrupt && !coir__uring_is_copy(uring));
     loop->descriptors--;
-    coir__free_own(record->spare);
     coir__free_own(record);
 }

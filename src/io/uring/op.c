@@ -108,16 +108,16 @@ static unsigned at_most(const struct coir__uring_slot *slot, size_t length)
 static void prepare_write(struct io_uring_sqe *entry, const struct coir__uring_slot *slot)
 {
     struct coir__op *op = slot->op;
-    struct coir__uring_file *file = coir__uring_file_of(op->file);
     const struct iovec *first = op->vectors;
     if (op->count == 1 || slot->length > 0) {
-        io_uring_prep_send(entry, file->file.fd, first->iov_base, at_most(slot, first->iov_len),
+        io_uring_prep_send(entry, op->file->fd, first->iov_base, at_most(slot, first->iov_len),
                            MSG_NOSIGNAL);
         return;
     }
-    file->message =
+    struct coir__writing *writing = coir__container(op, struct coir__writing, op);
+    writing->message =
         (struct msghdr){.msg_iov = (struct iovec *)first, .msg_iovlen = (size_t)op->count};
-    io_uring_prep_sendmsg(entry, file->file.fd, &file->message, MSG_NOSIGNAL);
+    io_uring_prep_sendmsg(entry, op->file->fd, &writing->message, MSG_NOSIGNAL);
 }
 
 static void prepare_call(struct io_uring_sqe *entry, const struct coir__uring_slot *slot)
@@ -163,24 +163,27 @@ static void prepare(struct coir__uring *uring, struct coir__uring_slot *slot,
 
 void coir__uring_backlog_link(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
-    struct coir__op *op = slot->op;
-    op->next = NULL;
-    op->previous = uring->backlog_last;
-    *(op->previous != NULL ? &op->previous->next : &uring->backlog_first) = op;
-    uring->backlog_last = op;
+    struct coir__uring_slot *slots = uring->slots;
+    uint32_t last = uring->backlog_last, index = index_of(uring, slot);
+    slot->next = COIR__URING_NONE;
+    slot->previous = last;
+    *(last != COIR__URING_NONE ? &slots[last].next : &uring->backlog_first) = index;
+    uring->backlog_last = index;
     slot->stage = COIR__URING_BACKLOG;
 }
 
-void coir__uring_backlog_unlink(struct coir__uring *uring, struct coir__op *op)
+void coir__uring_backlog_unlink(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
-    *(op->next != NULL ? &op->next->previous : &uring->backlog_last) = op->previous;
-    *(op->previous != NULL ? &op->previous->next : &uring->backlog_first) = op->next;
+    struct coir__uring_slot *slots = uring->slots;
+    uint32_t next = slot->next, previous = slot->previous;
+    *(next != COIR__URING_NONE ? &slots[next].previous : &uring->backlog_last) = previous;
+    *(previous != COIR__URING_NONE ? &slots[previous].next : &uring->backlog_first) = next;
 }
 
 void coir__uring_slot_enter(struct coir__uring *uring, struct coir__uring_slot *slot)
 {
     struct io_uring_sqe *entry = NULL;
-    if (coir__likely(uring->backlog_first == NULL))
+    if (coir__likely(uring->backlog_first == COIR__URING_NONE))
         entry = coir__uring_entry(uring);
     if (coir__likely(entry != NULL))
         prepare(uring, slot, entry);
@@ -205,13 +208,13 @@ void coir__uring_push(struct coir__uring *uring)
     for (uint32_t i = 0; i < uring->slot_count && uring->cancels > 0; i++)
         if (uring->slots[i].cancels)
             ask(uring, &uring->slots[i]);
-    while (uring->backlog_first != NULL) {
-        struct coir__op *op = uring->backlog_first;
+    while (uring->backlog_first != COIR__URING_NONE) {
+        struct coir__uring_slot *slot = &uring->slots[uring->backlog_first];
         struct io_uring_sqe *entry = coir__uring_entry(uring);
         if (entry == NULL)
             return;
-        coir__uring_backlog_unlink(uring, op);
-        prepare(uring, slot_of(uring, op), entry);
+        coir__uring_backlog_unlink(uring, slot);
+        prepare(uring, slot, entry);
     }
 }
 
@@ -229,21 +232,41 @@ static void meet_fault(struct coir__uring_slot *slot, enum coir__sys_call call, 
         slot->length = (uint32_t)shorter;
 }
 
+/* The record of a connection is there before the connection is taken. */
+static long begin_accept(struct coir__uring *uring, struct coir__uring_slot *slot)
+{
+    if (uring->spare_count <= uring->accepts) {
+        struct coir__file *file = coir__uring_file_make(uring->loop);
+        if (file == NULL)
+            return -ENOMEM;
+        struct coir__uring_file *record = coir__uring_file_of(file);
+        record->next = uring->spares;
+        uring->spares = record;
+        uring->spare_count++;
+    }
+    uring->accepts++;
+    meet_fault(slot, COIR__SYS_ACCEPT, 0);
+    return COIR__STARTED;
+}
+
 static long accepted(struct coir__op *op, int fd)
 {
-    struct coir__uring_file *listener = coir__uring_file_of(op->file);
-    uint32_t kind = listener->flags & COIR__URING_KIND;
-    op->accepted = COIR_TAKE(listener->spare);
-    coir__uring_file_begin(op->accepted, fd, kind);
+    struct coir__uring *uring = coir__uring_of(op->file->stream.loop);
+    struct coir__uring_file *record = uring->spares;
+    uring->spares = record->next;
+    uring->spare_count--;
+    record->receive = NULL;
+    op->accepted = &record->file;
+    coir__uring_file_begin(op->accepted, fd, op->file->flags & COIR__URING_KIND);
     return 0;
 }
 
 static long read_now(struct coir__uring_file *file, struct coir__op *op)
 {
-    struct coir_loop *loop = file->file.loop;
+    struct coir_loop *loop = file->file.stream.loop;
     if (coir__op_lend(loop, op) < 0)
         return -ENOMEM;
-    long n = coir__native_read(file->file.fd, file->flags, op);
+    long n = coir__native_read(file->file.fd, file->file.flags, op);
     if (n <= 0)
         coir__op_take_back(loop, op);
     return n;
@@ -254,7 +277,7 @@ static long read_now(struct coir__uring_file *file, struct coir__op *op)
  * hardly ever waits. */
 static bool is_called(const struct coir__op *op)
 {
-    if (coir__uring_file_of(op->file)->flags & COIR__URING_DIRECT || op->kind == COIR__OP_SEND)
+    if (op->file->flags & COIR__URING_DIRECT || op->kind == COIR__OP_SEND)
         return true;
     return op->kind == COIR__OP_RECEIVE && op->message_count > 1;
 }
@@ -271,7 +294,7 @@ static long attempt(struct coir__uring_slot *slot)
             return COIR__STARTED; /* in its turn */
         result = read_now(file, op);
         break;
-    case COIR__OP_WRITE: result = coir__native_write(file->file.fd, file->flags, op); break;
+    case COIR__OP_WRITE: result = coir__native_write(file->file.fd, file->file.flags, op); break;
     case COIR__OP_ACCEPT:
         result = coir__native_accept(file->file.fd);
         if (result >= 0)
@@ -291,7 +314,7 @@ static long attempt(struct coir__uring_slot *slot)
 
 static long begin_connect(struct coir__uring_file *file, struct coir__uring_slot *slot)
 {
-    if (file->flags & COIR__NATIVE_TCP) {
+    if (file->file.flags & COIR__NATIVE_TCP) {
         meet_fault(slot, COIR__SYS_CONNECT, 0);
         return COIR__STARTED;
     }
@@ -307,7 +330,7 @@ static long begin_read(struct coir__uring_slot *slot)
     struct coir__uring_file *file = coir__uring_file_of(op->file);
     slot->late = op->data == NULL;
     if (!coir__uring_receives(file)) {
-        if (coir__unlikely(file->flags & COIR__URING_DIRECT))
+        if (coir__unlikely(file->file.flags & COIR__URING_DIRECT))
             return attempt(slot);
         if (slot->late)
             return COIR__STARTED;
@@ -324,15 +347,11 @@ static long begin(struct coir__uring *uring, struct coir__uring_slot *slot)
     switch (op->kind) {
     case COIR__OP_READ: return begin_read(slot);
     case COIR__OP_WRITE:
-        if (coir__unlikely(file->flags & COIR__URING_DIRECT))
+        if (coir__unlikely(file->file.flags & COIR__URING_DIRECT))
             return attempt(slot);
         meet_fault(slot, COIR__SYS_SEND, op->vectors->iov_len);
         return COIR__STARTED;
-    case COIR__OP_ACCEPT:
-        if (file->spare == NULL && (file->spare = coir__uring_file_make(uring->loop)) == NULL)
-            return -ENOMEM;
-        meet_fault(slot, COIR__SYS_ACCEPT, 0);
-        return COIR__STARTED;
+    case COIR__OP_ACCEPT: return begin_accept(uring, slot);
     case COIR__OP_CONNECT: return begin_connect(file, slot);
     case COIR__OP_POLL: meet_fault(slot, COIR__SYS_POLL, 0); return COIR__STARTED;
     case COIR__OP_RECEIVE:
@@ -434,7 +453,7 @@ long coir__uring_start(struct coir_loop *loop, struct coir__op *op)
     long result = straight ? coir__uring_receive_take(uring, op) : start(uring, op);
     if (result != COIR__STARTED)
         return result;
-    op->active = true;
+    coir__op_begins(op);
     loop->operations++;
     if (coir__unlikely(coir__has_ledger()) && loop->current != NULL)
         loop->current->flags |= COIR__TASK_BELONGINGS; /* so that its end is looked at */
@@ -449,11 +468,14 @@ void coir__uring_slot_release(struct coir__uring *uring, struct coir__uring_slot
     if (is_watch(op) && !slot->cancelled)
         coir__uring_watch_remove(uring, op);
     free_slot(uring, slot);
-    op->active = false;
-    if (op->kind == COIR__URING_RECEIVE)
+    if (op->kind == COIR__URING_RECEIVE) {
+        op->active = false;
         uring->receives--;
-    else
+    } else {
+        uring->accepts -= op->kind == COIR__OP_ACCEPT;
+        coir__op_ends(op);
         uring->loop->operations--;
+    }
 }
 
 /* Whether it has happened: a ring that was given up has brought the result. */
@@ -469,7 +491,7 @@ static bool withdraw(struct coir__uring *uring, struct coir__uring_slot *slot)
     if (has_happened(slot) && !copy)
         return false;
     if (slot->stage == COIR__URING_BACKLOG) {
-        coir__uring_backlog_unlink(uring, slot->op);
+        coir__uring_backlog_unlink(uring, slot);
         return true;
     }
     if (copy)
@@ -491,7 +513,7 @@ static bool end_accept(struct coir__uring *uring, struct coir__uring_slot *slot)
     if (!coir__uring_fetch(uring, coir__uring_name(uring, slot), &completion))
         return false;
     if (completion.res >= 0 && !slot->polls && !slot->known)
-        coir__native_close(completion.res, coir__uring_file_of(slot->op->file)->flags, true);
+        coir__native_close(completion.res, slot->op->file->flags, true);
     coir__uring_slot_release(uring, slot);
     return true;
 }
@@ -501,7 +523,7 @@ bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
     struct coir__uring *uring = coir__uring_of(loop);
     assert(op->active);
     if (op->slot == COIR__URING_NONE) { /* nobody but us knows of it */
-        op->active = false;
+        coir__op_ends(op);
         loop->operations--;
         return true;
     }
@@ -518,7 +540,7 @@ bool coir__uring_cancel(struct coir_loop *loop, struct coir__op *op)
         if (!has_happened(slot))
             ask(uring, slot);
     }
-    return op->kind == COIR__OP_ACCEPT && op->file->closing && end_accept(uring, slot);
+    return op->kind == COIR__OP_ACCEPT && op->file->stream.closing && end_accept(uring, slot);
 }
 
 void coir__uring_cancel_all(struct coir__uring *uring)
@@ -591,7 +613,7 @@ static long fall_back(struct coir__uring_slot *slot, int result)
     if (slot->op->kind == COIR__OP_CONNECT)
         return result;
     if (result == -EOPNOTSUPP)
-        coir__uring_file_of(slot->op->file)->flags |= COIR__URING_DIRECT;
+        slot->op->file->flags |= COIR__URING_DIRECT;
     return attempt(slot);
 }
 

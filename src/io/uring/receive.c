@@ -177,17 +177,18 @@ int coir__uring_unread(struct coir_loop *loop, struct coir__file *file)
 void coir__uring_receive_note(struct coir__uring_file *file, size_t n, size_t length)
 {
     if (n > SMALL)
-        file->small = 0;
-    else if (n < length && file->small < UINT16_MAX)
-        file->small++;
+        file->file.small = 0;
+    else if (n < length && file->file.small < COIR__URING_PATIENCE - 1)
+        file->file.small++;
 }
 
 /* It was not worthwhile: the next time takes longer. */
 static void discourage(struct coir__uring_file *file)
 {
-    uint32_t patience = file->patience * 2U + 1;
-    file->patience = (uint16_t)(patience < MOST_PATIENCE ? patience : MOST_PATIENCE);
-    file->small = 0;
+    unsigned patience = file->file.patience * 2U + 1;
+    file->file.patience =
+        (patience < MOST_PATIENCE ? patience : MOST_PATIENCE) & COIR__URING_PATIENCE;
+    file->file.small = 0;
 }
 
 static int arm(struct coir__uring *uring, struct coir__uring_file *file)
@@ -227,8 +228,9 @@ static void refuse(struct coir__uring *uring, int code)
 
 void coir__uring_receive_arm(struct coir__uring *uring, struct coir__uring_file *file)
 {
-    uint32_t prevented = file->flags & (COIR__URING_DIRECT | COIR__URING_SHOWN);
-    if (uring->pool.refused || uring->broken || prevented || !(file->flags & COIR__NATIVE_STREAM))
+    uint32_t prevented = file->file.flags & (COIR__URING_DIRECT | COIR__URING_SHOWN);
+    if (uring->pool.refused || uring->broken || prevented ||
+        !(file->file.flags & COIR__NATIVE_STREAM))
         return;
     int r = arm(uring, file);
     if (r < 0)
@@ -396,7 +398,7 @@ static void end_now(struct coir__uring *uring, struct coir__uring_receive *recei
 void coir__uring_show(struct coir_loop *loop, struct coir__file *file)
 {
     struct coir__uring_file *record = coir__uring_file_of(file);
-    record->flags |= COIR__URING_SHOWN;
+    file->flags |= COIR__URING_SHOWN;
     if (record->receive != NULL)
         end_now(coir__uring_of(loop), record->receive);
 }

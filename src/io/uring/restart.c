@@ -30,7 +30,7 @@ static bool is_receive(const struct coir__uring_slot *slot)
 static void lose_receive(struct coir__uring *uring, struct coir__uring_slot *slot, int failure)
 {
     if (slot->stage == COIR__URING_BACKLOG)
-        coir__uring_backlog_unlink(uring, slot->op);
+        coir__uring_backlog_unlink(uring, slot);
     coir__uring_receive_lose(uring, slot, failure);
 }
 
@@ -111,7 +111,7 @@ int coir__uring_go_without(struct coir__uring *uring, int code)
             continue;
         }
         if (slot->stage == COIR__URING_BACKLOG)
-            coir__uring_backlog_unlink(uring, slot->op);
+            coir__uring_backlog_unlink(uring, slot);
         ended += coir__uring_slot_end(uring, slot, result == COIR__STARTED ? code : result);
     }
     return ended;

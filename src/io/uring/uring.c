@@ -46,6 +46,10 @@ static void free_state(struct coir__uring *uring)
     if (uring->wakefd >= 0)
         coir__sys_close(uring->wakefd);
     coir__uring_pool_close(uring);
+    for (struct coir__uring_file *record; (record = uring->spares) != NULL;) {
+        uring->spares = record->next;
+        coir__free_own(record);
+    }
     coir__free_own(uring->slots);
     coir__free_own(uring->watches);
     coir__free_own(uring);
@@ -74,7 +78,10 @@ static int uring_open(struct coir_loop *loop, char *why, size_t size)
     struct coir__uring *uring = coir__alloc_own(sizeof *uring);
     if (uring == NULL)
         return -ENOMEM;
-    *uring = (struct coir__uring){.loop = loop, .slot_free = COIR__URING_NONE};
+    *uring = (struct coir__uring){.loop = loop,
+                                  .slot_free = COIR__URING_NONE,
+                                  .backlog_first = COIR__URING_NONE,
+                                  .backlog_last = COIR__URING_NONE};
     uring->wakefd = coir__sys_eventfd();
     int r = uring->wakefd;
     if (r < 0)
@@ -135,7 +142,7 @@ static void uring_close(struct coir_loop *loop)
 /* Whether the kernel does not have yet what it should. */
 static bool is_behind(const struct coir__uring *uring)
 {
-    return !uring->wake_armed || uring->backlog_first != NULL || uring->cancels > 0;
+    return !uring->wake_armed || uring->backlog_first != COIR__URING_NONE || uring->cancels > 0;
 }
 
 static int uring_poll(struct coir_loop *loop, coir_time timeout)

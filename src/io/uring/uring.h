@@ -15,6 +15,7 @@
 #include "io/descriptor/native.h"
 #include "io/uring/sys.h"
 
+/* Of coir__file.flags, with enum coir__native_kind. */
 enum coir__uring_flag {
     COIR__URING_DIRECT = 1 << 0, /* the ring cannot do it: calls that do not wait, and polling */
     COIR__URING_SHOWN = 1 << 1,  /* others may read from it: no receive */
@@ -37,12 +38,10 @@ struct coir__uring_receive {
 
 struct coir__uring_file {
     struct coir__file file;
-    uint32_t flags;                      /* and enum coir__native_kind */
-    uint16_t small;                      /* how many reads in a row were of few bytes */
-    uint16_t patience;                   /* how many there must be */
-    struct msghdr message;               /* of the write under way */
-    struct coir__file *spare;            /* of a listener: for its next connection */
-    struct coir__uring_receive *receive; /* NULL: there was none yet */
+    union {
+        struct coir__uring_receive *receive; /* NULL: there was none yet */
+        struct coir__uring_file *next;       /* while it is spare */
+    };
 };
 
 enum coir__uring_stage {
@@ -54,20 +53,21 @@ enum coir__uring_stage {
 struct coir__uring_slot {
     struct coir__op *op;
     uint32_t generation;
-    uint32_t position; /* of its entry, counted from the opening of the ring */
     union {
-        uint32_t next;   /* of those that are free */
-        uint32_t length; /* the most that is written, or read; 0: all */
+        uint32_t position; /* of its entry, counted from the opening of the ring */
+        uint32_t next;     /* in the backlog, or of those that are free */
     };
-    int result;     /* when it is known */
-    uint8_t stage;  /* enum coir__uring_stage */
-    bool known;     /* the entry does nothing: its completion brings the result */
-    bool polls;     /* the entry only waits until a call is worth trying */
-    bool late;      /* a read that gets its buffer when there are bytes */
-    bool again;     /* the call was made before, and interrupted */
-    bool cancelled; /* its end was asked for */
-    bool cancels;   /* and the entry that asks the kernel was not made yet */
-    bool unseen;    /* the kernel had not taken the entry when its ring was given up */
+    uint32_t previous;  /* in the backlog */
+    uint32_t length;    /* the most that is written, or read; 0: all */
+    int result;         /* when it is known */
+    uint8_t stage;      /* enum coir__uring_stage */
+    bool known : 1;     /* the entry does nothing: its completion brings the result */
+    bool polls : 1;     /* the entry only waits until a call is worth trying */
+    bool late : 1;      /* a read that gets its buffer when there are bytes */
+    bool again : 1;     /* the call was made before, and interrupted */
+    bool cancelled : 1; /* its end was asked for */
+    bool cancels : 1;   /* and the entry that asks the kernel was not made yet */
+    bool unseen : 1;    /* the kernel had not taken the entry when its ring was given up */
 };
 
 /* What completions say that belong to no slot. */
@@ -106,8 +106,9 @@ struct coir__uring {
     uint32_t cancels;               /* slots whose cancels is set */
     uint32_t receives;              /* slots of receives */
     struct coir__uring_pool pool;
-    struct coir__op *backlog_first, *backlog_last;
-    uint32_t generation; /* of files */
+    uint32_t backlog_first, backlog_last; /* slots, or none */
+    struct coir__uring_file *spares;      /* one for each accept that is under way */
+    uint32_t spare_count, accepts;        /* of them; accepts that are under way */
     struct coir__uring_watch *watches;
     size_t watch_count;
 };
@@ -195,12 +196,12 @@ long coir__uring_slot_after(struct coir__uring_slot *slot, int result);
 int coir__uring_slot_end(struct coir__uring *uring, struct coir__uring_slot *slot, long result);
 /* Operations for which there was no entry. */
 void coir__uring_backlog_link(struct coir__uring *uring, struct coir__uring_slot *slot);
-void coir__uring_backlog_unlink(struct coir__uring *uring, struct coir__op *op);
+void coir__uring_backlog_unlink(struct coir__uring *uring, struct coir__uring_slot *slot);
 /* Ends an operation that has no slot. Returns 1. */
 static inline int coir__uring_tell(struct coir__uring *uring, struct coir__op *op, long result)
 {
     uring->loop->operations--;
-    op->active = false;
+    coir__op_ends(op);
     op->result = result;
     op->done(op);
     return 1;
@@ -226,6 +227,7 @@ int coir__uring_go_without(struct coir__uring *uring, int code);
 
 /* How many small reads make a file receive on its own. Tests change it. */
 extern uint16_t coir__uring_patience;
+#define COIR__URING_PATIENCE 4095U /* is never reached */
 
 /* Whether all that file reads comes by its receive, so that nothing else may read from it. */
 static inline bool coir__uring_receives(const struct coir__uring_file *file)
@@ -254,7 +256,7 @@ void coir__uring_receive_arm(struct coir__uring *uring, struct coir__uring_file 
 static inline void coir__uring_receive_start(struct coir__uring *uring,
                                              struct coir__uring_file *file)
 {
-    if (file->small >= file->patience && !coir__uring_receives(file))
+    if (file->file.small >= file->file.patience && !coir__uring_receives(file))
         coir__uring_receive_arm(uring, file);
 }
 /* What a read or a poll of a file that receives gets, or COIR__STARTED: it waits. */
