@@ -75,7 +75,8 @@ COIR_TEST_TAGGED(what_waits_for_long_is_not_taken_for_new, "no_torture,fifo")
         COIR_REQUIRE_OK(coir_spawn(&group, read_some, b, &reader));
         COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
         for (uint32_t slot = 0; slot < uring->slot_count; slot++)
-            uring->slots[slot].position -= later[i];
+            if (uring->slots[slot].op != NULL)
+                uring->slots[slot].position -= later[i];
         coir_cancel(reader, NULL);
         COIR_EXPECT_EQ(operations(), 1); /* it is the kernel's, and ends when that says so */
         COIR_EXPECT_CODE(coir_join(reader, NULL), -COIR_ECANCELEDTASK);

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "http/ws/ws.h"
 #include "ws_place.h"
 
 /* ---- handlers ---- */
@@ -556,6 +557,26 @@ static const coir_ws_handlers patient = {meet, take_a_moment, part, {0}};
     COIR_REQUIRE_OK(                                                                               \
         coir_http_test_open(place.app, &(coir_http_test_opts){.port = true}, &place.test));        \
     place.http = coir_http_test_session(place.test)
+
+COIR_TEST(an_idle_socket_keeps_half_a_message_and_nothing_else)
+{
+    struct met met = {0};
+    PLACE(.state = &met);
+    coir_http_app_websocket_handlers(place.app, "/", &patient, NULL);
+    OPEN_PORT();
+    COIR_AUTO(coir_ws) *ws = NULL;
+    COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &ws));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(20)));
+    COIR_REQUIRE(met.ws != NULL && met.ws->idle);
+    COIR_EXPECT(met.ws->in == NULL);
+    COIR_REQUIRE_OK(coir_ws_send_some(ws, COIR_TEXT, (coir_bytes){"abc", 3}, false));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(50)));
+    COIR_EXPECT(met.ws->idle && met.ws->in != NULL && met.ws->in->message.length == 3);
+    COIR_REQUIRE_OK(coir_ws_send_some(ws, COIR_TEXT, (coir_bytes){"d", 1}, true));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(200)));
+    COIR_EXPECT_EQ(met.ws->received, 1);
+    COIR_EXPECT(met.ws->idle && met.ws->in == NULL);
+}
 
 COIR_TEST(an_idle_socket_is_told_goodbye)
 {

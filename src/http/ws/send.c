@@ -138,7 +138,8 @@ void coir__ws_drop_queue(coir_ws *ws)
     free_items(ws->first);
     ws->first = NULL;
     ws->last = &ws->first;
-    ws->queued = ws->pongs = 0;
+    ws->queued = 0;
+    ws->pongs = 0;
 }
 
 /* Takes the first packets off the queue, only those of control frames if so: as many as there is
@@ -239,10 +240,10 @@ static int write_queue(void *arg)
 static int start_writer(coir_ws *ws, bool eagerly)
 {
     const coir_spawn_opts opts = {.eager = eagerly, .name = "ws writer"};
-    if (ws->writing)
+    if (ws->writing || ws->closed) /* a broadcast comes to it when others have run */
         return 0;
     ws->writing = true;
-    int r = coir_spawn_with(ws->group, write_queue, coir__ws_hold(ws), &opts, NULL);
+    int r = coir_spawn_with(coir__ws_group(ws), write_queue, coir__ws_hold(ws), &opts, NULL);
     if (r < 0) {
         ws->writing = false;
         ws->references--; /* it has more than this one */
@@ -388,7 +389,8 @@ int coir__ws_goodbye(coir_ws *ws, int code, const char *reason, size_t length, b
     ws->said = true;
     ws->close_by = coir_now() + ws->config->opts.close_limit;
     /* who waits for the peer does not know of it yet; a wait that is over looks by itself */
-    if (ws->waiting != NULL && coir_scope_move(ws->waiting, ws->close_by) == -EINVAL)
+    coir_scope *waiting = ws->in != NULL ? ws->in->waiting : NULL;
+    if (waiting != NULL && coir_scope_move(waiting, ws->close_by) == -EINVAL)
         return -EINVAL;
     if (ws->idle && eagerly) /* its wait for the peer has begun, and is longer; or drain ends it */
         ws->timed = coir_call_at(coir_loop_current(), ws->close_by, overdue, ws, &ws->overdue) == 0;

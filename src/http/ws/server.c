@@ -139,6 +139,11 @@ static int choose_extension(coir_http_request *request, const coir_ws_opts *opts
     return coir_http_reply_header(request, "Sec-WebSocket-Extensions", coir_buffer_text(&answer));
 }
 
+coir_group *coir__ws_group(const coir_ws *ws)
+{
+    return ws->client ? ws->group : &ws->connection->serving->requests;
+}
+
 static int upgrade(coir_http_request *request, coir_ws *ws)
 {
     char answer[32];
@@ -150,7 +155,6 @@ static int upgrade(coir_http_request *request, coir_ws *ws)
     COIR_TRY(coir_http_reply_header(request, "Sec-WebSocket-Accept", answer));
     COIR_TRY(coir_http_reply_upgrade(request, "websocket", &stream));
     ws->stream = COIR_TAKE(connection->stream);
-    ws->group = &connection->serving->requests;
     ws->connection = connection;
     ws->request = request;
     connection->ws = ws;
@@ -251,14 +255,9 @@ static void end_with_connection(coir_ws *ws, int r)
 static int go_idle(coir_ws *ws)
 {
     const coir_spawn_opts opts = {.name = "websocket"};
-    if (ws->message.length == 0 || ws->shown) {
-        ws->shown = false;
-        coir_buffer_close(&ws->message);
-        ws->message.length = 0;
-    }
-    ws->ahead = 0;
-    COIR_TRY(coir_spawn_on_readable_with(ws->group, ws->stream, coir__ws_patience(ws), serve_socket,
-                                         ws, &opts));
+    coir__ws_keep_incoming(ws);
+    COIR_TRY(coir_spawn_on_readable_with(coir__ws_group(ws), ws->stream, coir__ws_patience(ws),
+                                         serve_socket, ws, &opts));
     ws->idle = true;
     return 0;
 }
@@ -275,7 +274,7 @@ static int serve_messages(coir_ws *ws)
             return r;
         if (ws->handlers->on_message != NULL)
             COIR_TRY(ws->handlers->on_message(ws, &message));
-    } while (ws->ahead > 0);
+    } while (ws->in->ahead > 0);
     return 1;
 }
 
@@ -327,7 +326,7 @@ void coir__ws_drain(coir_ws *ws)
     (void)coir__ws_goodbye(ws, COIR_WS_GOING_AWAY, NULL, 0, false);
     if (!ws->idle || ws->stream == NULL)
         return;
-    if (coir_spawn(ws->group, end_idle, coir__ws_hold(ws), NULL) < 0) {
+    if (coir_spawn(coir__ws_group(ws), end_idle, coir__ws_hold(ws), NULL) < 0) {
         (void)coir__ws_cut(ws, -ENOMEM);
         coir__ws_release(ws);
     }

@@ -117,6 +117,14 @@ coir_ws *coir__ws_make(struct coir__ws_config *config, const struct coir__ws_ter
     return ws;
 }
 
+static void forget_incoming(coir_ws *ws)
+{
+    if (ws->in == NULL)
+        return;
+    coir_buffer_close(&ws->in->message);
+    coir_free(COIR_TAKE(ws->in));
+}
+
 void coir__ws_release(coir_ws *ws)
 {
     if (--ws->references > 0)
@@ -125,11 +133,23 @@ void coir__ws_release(coir_ws *ws)
     coir__ws_drop_queue(ws);
     coir__ws_deflate_close(ws->deflate);
     coir__ws_config_release(ws->config);
-    coir_buffer_close(&ws->message);
+    forget_incoming(ws);
     coir_free(ws->reason);
     coir_free(ws->protocol);
     coir_free(ws->entry);
     coir_free(ws);
+}
+
+void coir__ws_keep_incoming(coir_ws *ws)
+{
+    ws->shown = false;
+    if (ws->in == NULL || (!ws->in_message && !ws->in_frame)) {
+        forget_incoming(ws);
+        return;
+    }
+    ws->in->ahead = 0;
+    if (ws->in->message.length == 0)
+        coir_buffer_close(&ws->in->message);
 }
 
 /* What ws fails with from here on, and what was heard of the peer. */
@@ -188,9 +208,9 @@ static int read_once(coir_ws *ws, size_t least, void *data, coir_bytes *ret_byte
 static int read_patiently(coir_ws *ws, size_t least, void *data, coir_bytes *ret_bytes)
 {
     COIR_SCOPE(waiting, coir__ws_patience(ws));
-    ws->waiting = &waiting;
+    ws->in->waiting = &waiting;
     int r = read_once(ws, least, data, ret_bytes);
-    ws->waiting = NULL;
+    ws->in->waiting = NULL;
     coir_scope_leave(&waiting);
     return r == -ETIME && coir_scope_expired(&waiting) ? -ETIMEDOUT : r;
 }
@@ -202,10 +222,10 @@ static int await(coir_ws *ws, size_t least, void *data, coir_bytes *ret_bytes)
     for (;;) {
         if (ws->failed < 0 || ws->stream == NULL)
             return ws->failed < 0 ? ws->failed : -COIR_ECLOSED;
-        int r = ws->ahead >= least ? read_once(ws, least, data, ret_bytes)
-                                   : read_patiently(ws, least, data, ret_bytes);
+        int r = ws->in->ahead >= least ? read_once(ws, least, data, ret_bytes)
+                                       : read_patiently(ws, least, data, ret_bytes);
         if (r > 0) {
-            ws->ahead = data == NULL ? ret_bytes->length : 0;
+            ws->in->ahead = data == NULL ? ret_bytes->length : 0;
             ws->pinged = false;
             return 1;
         }
@@ -226,7 +246,7 @@ static int await(coir_ws *ws, size_t least, void *data, coir_bytes *ret_bytes)
 static void take(coir_ws *ws, size_t n)
 {
     coir_stream_consume(ws->stream, n);
-    ws->ahead -= n;
+    ws->in->ahead -= n;
     ws->bytes_received += n;
 }
 
@@ -290,17 +310,17 @@ static int begin_frame(coir_ws *ws, const struct coir__ws_head *head)
     }
     ws->in_frame = true;
     ws->final = head->final;
-    ws->left = head->length;
-    memcpy(ws->mask, head->mask, sizeof ws->mask);
+    ws->in->left = head->length;
+    memcpy(ws->in->mask, head->mask, sizeof ws->in->mask);
     return 0;
 }
 
 /* Checks what has been added to the message behind its first `before` bytes. */
 static int check_text(coir_ws *ws, size_t before)
 {
-    const coir_buffer *message = &ws->message;
+    const coir_buffer *message = &ws->in->message;
     if (ws->kind != COIR_TEXT || message->length == before ||
-        coir__ws_utf8(&ws->utf8, message->data + before, message->length - before))
+        coir__ws_utf8(&ws->in->utf8, message->data + before, message->length - before))
         return 0;
     return refuse(ws, COIR_WS_BAD_DATA, coir_fail(-COIR_EWEBSOCKET, "a text that is not UTF-8"));
 }
@@ -314,13 +334,13 @@ static int too_long(coir_ws *ws, size_t limit)
 /* Makes room for n bytes more, in steps that do not depend on what the peer says is to come. */
 static int reserve(coir_ws *ws, size_t n)
 {
-    int r = coir_buffer_reserve(&ws->message, n);
+    int r = coir_buffer_reserve(&ws->in->message, n);
     return r == -COIR_ETOOLONG ? too_long(ws, COIR_BUFFER_LIMIT) : r;
 }
 
 static int add_plain(coir_ws *ws, const uint8_t *data, size_t n)
 {
-    coir_buffer *message = &ws->message;
+    coir_buffer *message = &ws->in->message;
     size_t before = message->length;
     int r = reserve(ws, n);
     if (r < 0)
@@ -328,7 +348,7 @@ static int add_plain(coir_ws *ws, const uint8_t *data, size_t n)
     if (ws->client)
         memcpy(message->data + before, data, n);
     else
-        coir__ws_mask(message->data + before, data, n, ws->mask);
+        coir__ws_mask(message->data + before, data, n, ws->in->mask);
     message->length += n;
     message->data[message->length] = '\0';
     return check_text(ws, before);
@@ -336,8 +356,8 @@ static int add_plain(coir_ws *ws, const uint8_t *data, size_t n)
 
 static int unpack(coir_ws *ws, const uint8_t *data, size_t n, bool last, size_t limit)
 {
-    size_t before = ws->message.length;
-    int r = coir__ws_unpack(ws->deflate, (coir_bytes){data, n}, last, limit, &ws->message);
+    size_t before = ws->in->message.length;
+    int r = coir__ws_unpack(ws->deflate, (coir_bytes){data, n}, last, limit, &ws->in->message);
     if (r == -COIR_ETOOLONG)
         return refuse(ws, COIR_WS_TOO_LONG, r);
     if (r == -EBADMSG)
@@ -353,7 +373,7 @@ static int end_message(coir_ws *ws, size_t limit)
     int r = ws->packed ? unpack(ws, NULL, 0, true, limit) : 0;
     if (r < 0)
         return r;
-    if (ws->utf8 != 0)
+    if (ws->in->utf8 != 0)
         return refuse(ws, COIR_WS_BAD_DATA,
                       coir_fail(-COIR_EWEBSOCKET, "a text that ends within a character"));
     ws->in_message = ws->packed = false;
@@ -365,7 +385,7 @@ static int end_message(coir_ws *ws, size_t limit)
 /* The frame has ended if nothing of it is left. */
 static int end_frame(coir_ws *ws, size_t limit)
 {
-    if (ws->left > 0)
+    if (ws->in->left > 0)
         return 0;
     ws->in_frame = false;
     return ws->final ? end_message(ws, limit) : 0;
@@ -376,7 +396,7 @@ static int end_frame(coir_ws *ws, size_t limit)
 static int add_some(coir_ws *ws, coir_bytes bytes, size_t limit)
 {
     uint8_t chunk[CHUNK];
-    size_t n = bytes.length < ws->left ? bytes.length : (size_t)ws->left;
+    size_t n = bytes.length < ws->in->left ? bytes.length : (size_t)ws->in->left;
     int r = 0;
     if (ws->packed && n > CHUNK)
         n = CHUNK;
@@ -386,12 +406,12 @@ static int add_some(coir_ws *ws, coir_bytes bytes, size_t limit)
         if (ws->client)
             memcpy(chunk, bytes.data, n);
         else
-            coir__ws_mask(chunk, bytes.data, n, ws->mask);
+            coir__ws_mask(chunk, bytes.data, n, ws->in->mask);
         r = unpack(ws, chunk, n, false, limit);
     }
     if (r == -ENOMEM)
         return r; /* it can be tried again */
-    ws->left -= n;
+    ws->in->left -= n;
     if (ws->stream != NULL)
         take(ws, n);
     return r < 0 ? r : end_frame(ws, limit);
@@ -400,8 +420,9 @@ static int add_some(coir_ws *ws, coir_bytes bytes, size_t limit)
 /* What is missing of a large frame is read to where it belongs. */
 static int read_directly(coir_ws *ws, size_t limit)
 {
-    coir_buffer *message = &ws->message;
-    size_t n = ws->left < (64 << 10) ? (size_t)ws->left : 64 << 10, before = message->length;
+    coir_buffer *message = &ws->in->message;
+    size_t n = ws->in->left < (64 << 10) ? (size_t)ws->in->left : 64 << 10,
+           before = message->length;
     coir_bytes bytes;
     int r = reserve(ws, n);
     if (r < 0)
@@ -410,10 +431,10 @@ static int read_directly(coir_ws *ws, size_t limit)
     if (r < 0)
         return r;
     if (!ws->client)
-        coir__ws_mask(message->data + before, message->data + before, bytes.length, ws->mask);
+        coir__ws_mask(message->data + before, message->data + before, bytes.length, ws->in->mask);
     message->length += bytes.length;
     message->data[message->length] = '\0';
-    ws->left -= bytes.length;
+    ws->in->left -= bytes.length;
     ws->bytes_received += bytes.length;
     r = check_text(ws, before);
     return r < 0 ? r : end_frame(ws, limit);
@@ -455,32 +476,34 @@ static int step(coir_ws *ws, size_t limit)
     if (r < 0 || !ws->in_frame)
         return r;
     if (!ws->packed && limit < SIZE_MAX &&
-        (ws->left > limit || ws->message.length > limit - ws->left))
+        (ws->in->left > limit || ws->in->message.length > limit - ws->in->left))
         return too_long(ws, limit);
-    if (ws->ahead == 0 && !ws->packed && ws->left >= DIRECT)
+    if (ws->in->ahead == 0 && !ws->packed && ws->in->left >= DIRECT)
         return read_directly(ws, limit);
-    if (ws->left == 0)
+    if (ws->in->left == 0)
         return end_frame(ws, limit);
     r = await(ws, 1, NULL, &bytes);
     return r < 0 ? r : add_some(ws, bytes, limit);
 }
 
-static void begin_receiving(coir_ws *ws)
+static int begin_receiving(coir_ws *ws)
 {
-    ws->receiving = true;
+    if (ws->in == NULL && (ws->in = coir_calloc(1, sizeof *ws->in)) == NULL)
+        return -ENOMEM;
     if (!ws->shown)
-        return;
+        return 0;
     ws->shown = false;
-    ws->message.length = 0;
-    if (ws->message.capacity > KEPT)
-        coir_buffer_close(&ws->message);
-    else if (ws->message.data != NULL)
-        ws->message.data[0] = '\0'; /* the next one may be empty */
+    ws->in->message.length = 0;
+    if (ws->in->message.capacity > KEPT)
+        coir_buffer_close(&ws->in->message);
+    else if (ws->in->message.data != NULL)
+        ws->in->message.data[0] = '\0'; /* the next one may be empty */
+    return 0;
 }
 
 static void show(coir_ws *ws, coir_ws_message *ret_message)
 {
-    const coir_buffer *message = &ws->message;
+    const coir_buffer *message = &ws->in->message;
     *ret_message =
         (coir_ws_message){.kind = (coir_ws_kind)ws->kind,
                           .last = ws->complete,
@@ -492,7 +515,7 @@ static void show(coir_ws *ws, coir_ws_message *ret_message)
 /* Whether what was asked for is there. */
 static bool is_there(const coir_ws *ws, bool piece)
 {
-    return ws->complete || (piece && ws->message.length > 0);
+    return ws->complete || (piece && ws->in->message.length > 0);
 }
 
 /* now: gives -EAGAIN rather than wait for a frame of which nothing is there. */
@@ -504,7 +527,7 @@ static int receive(coir_ws *ws, bool piece, bool now, coir_ws_message *ret_messa
         if (ws->heard)
             return 0;
         r = step(ws, limit);
-        if (now && r == 0 && !ws->complete && !ws->in_frame && ws->ahead == 0 && !ws->heard)
+        if (now && r == 0 && !ws->complete && !ws->in_frame && ws->in->ahead == 0 && !ws->heard)
             return -EAGAIN;
     }
     if (r < 0)
@@ -520,8 +543,10 @@ static int receive_held(coir_ws *ws, bool piece, bool now, coir_ws_message *ret_
     if (ws->receiving)
         return coir_fail(-EBUSY, "another task receives");
     coir__ws_hold(ws);
-    begin_receiving(ws);
-    int r = receive(ws, piece, now, ret_message);
+    ws->receiving = true;
+    int r = begin_receiving(ws);
+    if (r == 0)
+        r = receive(ws, piece, now, ret_message);
     ws->receiving = false;
     if (ws->closed)
         r = -COIR_ECLOSED;
@@ -562,10 +587,10 @@ int coir_ws_receive_json(coir_ws *ws, json_t **ret_json)
 static void hear_out(coir_ws *ws)
 {
     coir_bytes bytes;
-    int r = 0;
+    int r = begin_receiving(ws);
     while (r == 0 && !ws->heard) {
         r = step(ws, SIZE_MAX);
-        ws->message.length = 0;
+        ws->in->message.length = 0;
         ws->complete = false;
     }
     if (r == 0 && ws->client) /* the server is the first to close: section 7.1.1 */

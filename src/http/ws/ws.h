@@ -148,9 +148,18 @@ struct coir__ws_member {
     coir_ws *ws;
 };
 
+/* What is received, as long as somebody does. */
+struct coir__ws_incoming {
+    coir_buffer message;
+    coir_scope *waiting; /* of the task that waits for the peer; NULL: none does */
+    size_t ahead;        /* bytes that are known to be there */
+    uint64_t left;       /* of the frame */
+    uint32_t utf8;
+    uint8_t mask[4];
+};
+
 struct coir_ws {
     coir_stream *stream; /* NULL: closed or cut */
-    coir_group *group;   /* of its writers */
     struct coir__ws_config *config;
     struct coir__ws_deflate *deflate; /* NULL: nothing is packed */
     struct coir__ws_member *rooms;
@@ -162,18 +171,16 @@ struct coir_ws {
     struct coir__ws_item *first, **last;
     size_t queued;      /* bytes, with those that are being written */
     uint32_t utf8_sent; /* of a message in pieces */
-    size_t pongs;       /* that are in the queue */
+    uint32_t pongs;     /* that are in the queue */
     /* what is received */
-    coir_buffer message;
-    coir_scope *waiting; /* of the task that waits for the peer; NULL: none does */
-    size_t ahead;        /* bytes that are known to be there */
-    uint64_t left;       /* of the frame */
-    coir_time close_by;  /* our goodbye must be answered by then; 0: none was said */
-    uint32_t utf8;
-    uint8_t mask[4];
-    coir_callback overdue; /* of a socket without a task, if timed */
+    struct coir__ws_incoming *in; /* NULL: nothing, nor has any of it come */
+    coir_time close_by;           /* our goodbye must be answered by then; 0: none was said */
+    coir_callback overdue;        /* of a socket without a task, if timed */
+    union {
+        coir_group *group;                        /* of a client: of its writers */
+        struct coir__http_connection *connection; /* of a server */
+    };
     /* of a server */
-    struct coir__http_connection *connection;
     coir_http_request *request;       /* as long as its handler runs */
     struct coir__http_entry *entry;   /* of the access log; NULL: there is none */
     const coir_ws_handlers *handlers; /* NULL: it has a task of its own */
@@ -216,6 +223,9 @@ static inline coir_ws *coir__ws_hold(coir_ws *ws)
     return ws;
 }
 void coir__ws_release(coir_ws *ws);
+
+/* Nobody receives for now: of what has come only the beginning of a message is kept. */
+void coir__ws_keep_incoming(coir_ws *ws);
 
 /* Cuts the connection: from here on calls fail by code. Returns code. */
 int coir__ws_cut(coir_ws *ws, int code);
@@ -265,6 +275,9 @@ void coir__ws_go_on(coir_ws *ws);
 
 /* The server stops. */
 void coir__ws_drain(coir_ws *ws);
+
+/* The group of its writers. */
+coir_group *coir__ws_group(const coir_ws *ws);
 
 /* What a handler may fail with through no fault of its own: what ws has failed with, that the peer
  * takes nothing more, or that it or the server has said goodbye. Returns a code, or 0. */

@@ -26,21 +26,26 @@
 
 static int grow(struct coir__uring *uring)
 {
-    uint32_t before = uring->slot_count, count = before > 0 ? before * 2 : SLOTS;
+    uint32_t before = uring->slot_room, count = before > 0 ? before * 2 : SLOTS;
     struct coir__uring_slot *slots = coir__alloc_own(count * sizeof *slots);
     if (slots == NULL)
         return -ENOMEM;
     if (before > 0)
         memcpy(slots, uring->slots, before * sizeof *slots);
-    memset(slots + before, 0, (count - before) * sizeof *slots);
-    for (uint32_t i = before; i < count; i++)
-        slots[i].next = i + 1 < count ? i + 1 : COIR__URING_NONE;
-    struct coir__uring_slot *old = uring->slots;
+    coir__free_own(uring->slots);
     uring->slots = slots;
-    uring->slot_count = count;
-    uring->slot_free = before;
-    coir__free_own(old);
+    uring->slot_room = count;
     return 0;
+}
+
+/* One that was never used: so long its memory is not touched. NULL: no memory. */
+static struct coir__uring_slot *fresh_slot(struct coir__uring *uring)
+{
+    if (uring->slot_count == uring->slot_room && grow(uring) < 0)
+        return NULL;
+    struct coir__uring_slot *slot = &uring->slots[uring->slot_count++];
+    *slot = (struct coir__uring_slot){.next = COIR__URING_NONE};
+    return slot;
 }
 
 static uint32_t index_of(const struct coir__uring *uring, const struct coir__uring_slot *slot)
@@ -55,9 +60,11 @@ static struct coir__uring_slot *slot_of(struct coir__uring *uring, const struct 
 
 struct coir__uring_slot *coir__uring_slot_take(struct coir__uring *uring, struct coir__op *op)
 {
-    if (coir__unlikely(uring->slot_free == COIR__URING_NONE) && grow(uring) < 0)
+    bool fresh = uring->slot_free == COIR__URING_NONE;
+    struct coir__uring_slot *slot =
+        coir__unlikely(fresh) ? fresh_slot(uring) : &uring->slots[uring->slot_free];
+    if (coir__unlikely(slot == NULL))
         return NULL;
-    struct coir__uring_slot *slot = &uring->slots[uring->slot_free];
     uring->slot_free = slot->next;
     *slot = (struct coir__uring_slot){.op = op, .generation = slot->generation};
     op->slot = index_of(uring, slot);

@@ -102,9 +102,9 @@ struct coir__uring {
     int failure;              /* how all that is under way ends once there is one; 0: it goes on */
     volatile uint32_t *alive; /* 0 in a child of fork(2); NULL: not known */
     struct coir__uring_slot *slots;
-    uint32_t slot_count, slot_free; /* free ones are linked by next */
-    uint32_t cancels;               /* slots whose cancels is set */
-    uint32_t receives;              /* slots of receives */
+    uint32_t slot_room, slot_count, slot_free; /* that there is; used; free, linked by next */
+    uint32_t cancels;                          /* slots whose cancels is set */
+    uint32_t receives;                         /* slots of receives */
     struct coir__uring_pool pool;
     uint32_t backlog_first, backlog_last; /* slots, or none */
     struct coir__uring_file *spares;      /* one for each accept that is under way */
