@@ -346,8 +346,8 @@ COIR_TEST(streamed_bodies)
 COIR_TEST(a_stream_that_ends_too_early)
 {
     struct source source = {NULL, some_text(100), 100, 10, 0};
-    COIR_AUTO(coir_http_response) *response = NULL;
     SERVED(0);
+    COIR_AUTO(coir_http_response) *response = NULL;
     int r = post(http, &source, 200, &body, &response);
     COIR_EXPECT_CODE(r, -COIR_EEOF);
     COIR_EXPECT_CONTAINS(coir_last_message(r), "the stream of the body ended too early");
