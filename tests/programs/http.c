@@ -2,12 +2,15 @@
  *
  *     http [CERTIFICATE KEY]     says PORT n, and serves until it is ended
  *
- * It speaks the locale of its environment, and writes its access log to standard error. /hello,
- * /echo (the body comes back), /slow (a second), /pieces (bit by bit), /form (its values), /cookie
- * (the one that it set), /events (three), /files/ (what is in the directory where it was started).
+ * It speaks the locale of its environment, and with ACCESS_LOG there it writes its log to standard
+ * error.
+ * /hello, /echo (the body comes back), /slow (a second), /pieces (bit by bit), /form (its values),
+ * /cookie (the one that it set), /events (three), /ticks and /next (one after the other), /files/
+ * (what is in the directory where it was started).
  */
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <coir/coir.h>
@@ -109,7 +112,9 @@ static int serve(void *arg)
         COIR_TRY(coir_tls_context_open(COIR_TLS_SERVER, &certificate, &tls));
     }
     COIR_AUTO(coir_http_app) *app = NULL;
-    COIR_TRY(coir_http_app_open(&(coir_http_app_opts){.tls = tls, .log = print}, &app));
+    COIR_TRY(coir_http_app_open(
+        &(coir_http_app_opts){.tls = tls, .log = getenv("ACCESS_LOG") != NULL ? print : NULL},
+        &app));
     coir_http_app_get(app, "/hello", hello);
     coir_http_app_route(app, NULL, "/echo", echo);
     coir_http_app_get(app, "/slow", slow);

@@ -8,7 +8,7 @@ here=$(cd -- "$(dirname -- "$0")" && pwd)
 . "$here/lib/scratch.sh"
 
 localedef -i tr_TR -f UTF-8 "$work/tr_TR.UTF-8" >/dev/null 2>&1 || exit 77
-LOCPATH=$work LC_ALL=tr_TR.UTF-8 "$program" >"$work/log" 2>"$work/access" &
+ACCESS_LOG=1 LOCPATH=$work LC_ALL=tr_TR.UTF-8 "$program" >"$work/log" 2>"$work/access" &
 pids="$pids $!"
 until_true grep -q PORT "$work/log" || fail "no server"
 port=$(sed -n 's/^PORT //p' "$work/log")

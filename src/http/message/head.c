@@ -102,11 +102,22 @@ static const char *take_length(struct coir__http_head *head, const char *text)
     return NULL;
 }
 
+/* Whether something follows the coding "chunked", which nothing may. */
+static bool is_followed(const char *text)
+{
+    for (const char *comma; (comma = strchr(text, ',')) != NULL; text = comma + 1) {
+        text += strspn(text, " \t");
+        if (strcspn(text, " \t,") == 7 && coir__http_alike_start(text, "chunked", 7))
+            return true;
+    }
+    return false;
+}
+
 /* *ret_status becomes 501 for a coding that exists and is not understood here. */
 static const char *take_coding(struct coir__http_head *head, const char *text, int *ret_status)
 {
     if (head->chunked || !coir__http_alike(text, "chunked")) {
-        *ret_status = head->chunked || *text == '\0' ? 400 : 501;
+        *ret_status = head->chunked || *text == '\0' || is_followed(text) ? 400 : 501;
         return "a transfer coding other than chunked";
     }
     head->chunked = true;

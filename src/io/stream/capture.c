@@ -43,16 +43,16 @@ static int capture_read(void *state, void *data, size_t size, size_t *ret_n)
 static int capture_write(void *state, const struct iovec *vectors, size_t count, size_t *ret_n)
 {
     struct capture *capture = state;
-    int r = coir_stream_write_some(capture->lower, vectors, count, ret_n);
+    int r = coir_stream_write_vectors(capture->lower, vectors, count);
     if (r < 0) {
         tell(capture, COIR_CAPTURED_FAILED, r, NULL, 0);
         return r;
     }
-    for (size_t i = 0, left = *ret_n; left > 0; i++) {
-        size_t n = vectors[i].iov_len < left ? vectors[i].iov_len : left;
-        if (n > 0)
-            tell(capture, COIR_CAPTURED_WRITE, 0, vectors[i].iov_base, n);
-        left -= n;
+    *ret_n = 0;
+    for (size_t i = 0; i < count; i++) {
+        *ret_n += vectors[i].iov_len;
+        if (vectors[i].iov_len > 0)
+            tell(capture, COIR_CAPTURED_WRITE, 0, vectors[i].iov_base, vectors[i].iov_len);
     }
     return 0;
 }
