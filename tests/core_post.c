@@ -11,6 +11,7 @@
 #include <coir/event.h>
 
 #include "core_loop.h"
+#include "memory.h"
 
 /* ---- from threads ---- */
 
@@ -352,7 +353,7 @@ static void check_number(void *arg)
 
 COIR_TEST_TAGGED(run_sync_soon_massive_queue, "own_loop,posts")
 {
-    static struct numbered numbered[MASSIVE];
+    struct numbered *numbered = megabytes(MASSIVE * sizeof *numbered);
     next_number = 0;
     LOOP(loop);
     for (uint32_t i = 0; i < MASSIVE; i++) {

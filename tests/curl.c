@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "memory.h"
+
 enum { LARGE = 1 << 20 };
 
 static int page(coir_http_request *request)
@@ -26,8 +28,7 @@ static int echo(coir_http_request *request)
 
 static int large(coir_http_request *request)
 {
-    static char zeros[LARGE];
-    return coir_http_reply(request, 200, "text/plain", zeros, sizeof zeros);
+    return coir_http_reply(request, 200, "text/plain", megabytes(LARGE), LARGE);
 }
 
 static int hang(coir_http_request *request)

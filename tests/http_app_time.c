@@ -2,6 +2,7 @@
  * readers, silence, the end of the server, clients that leave.
  */
 #include "http_town.h"
+#include "memory.h"
 #include "net_pair.h"
 
 static int hello(coir_http_request *request)
@@ -149,16 +150,15 @@ enum { LARGE = 4 << 20 };
 
 static int send_large(coir_http_request *request)
 {
-    static char data[LARGE];
-    return coir_http_reply(request, 200, NULL, data, sizeof data);
+    return coir_http_reply(request, 200, NULL, megabytes(LARGE), LARGE);
 }
 
 static int send_on(coir_http_request *request)
 {
-    static char data[LARGE];
+    const char *data = megabytes(LARGE);
     COIR_TRY(coir_http_reply_begin(request, 200, NULL));
     for (int i = 0; i < 4; i++) /* a handler that does not look */
-        if (coir_http_reply_write(request, data, i % 2 == 0 ? sizeof data : 10) < 0)
+        if (coir_http_reply_write(request, data, i % 2 == 0 ? LARGE : 10) < 0)
             COIR_TRY(coir_sleep(COIR_SEC(1)));
     return 0;
 }
@@ -168,7 +168,7 @@ static int visit_slowly(coir_http_app *app, const char *input, coir_time before,
 {
     struct serving serving = {.app = app};
     COIR_AUTO(coir_stream) *client = NULL;
-    static char data[1 << 20];
+    char *data = megabytes(piece);
     int r;
     *ret_length = 0;
     COIR_GROUP(group);

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "memory.h"
+
 #define OK(length, body) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n" body
 
 struct server {
@@ -216,7 +218,6 @@ static int dial_deaf(const char *address, void *arg, coir_stream **ret_stream)
 COIR_TEST(a_server_that_takes_no_body_is_silent)
 {
     enum { BIG = 8 << 20 };
-    static char big[BIG];
     struct deaf deaf = {0};
     COIR_AUTO(coir_listener) *listener = NULL;
     COIR_AUTO(coir_http_session) *http = NULL;
@@ -227,7 +228,7 @@ COIR_TEST(a_server_that_takes_no_body_is_silent)
     COIR_REQUIRE_OK(coir_spawn(&group, serve_deaf, &deaf, NULL));
     const coir_http_session_opts opts = {.dial = dial_deaf, .dial_arg = &deaf};
     COIR_REQUIRE_OK(coir_http_session_open(&opts, &http));
-    const coir_http_request_opts post = {.body = {big, sizeof big}};
+    const coir_http_request_opts post = {.body = {megabytes(BIG), BIG}};
     coir_time start = coir_now();
     COIR_EXPECT_CODE(coir_http_post(http, "http://server/", &post, &response), -ETIMEDOUT);
     COIR_EXPECT_CONTAINS(coir_last_message(-ETIMEDOUT), "takes no more of the request");
@@ -253,7 +254,7 @@ static int refuse_early(void *arg)
 
 COIR_TEST_TAGGED(an_early_answer_is_read, "real,real_clock,no_torture")
 {
-    static char big[8 << 20];
+    enum { BIG = 8 << 20 };
     __attribute__((cleanup(end))) struct server server = {0};
     char address[COIR_ADDRESS_TEXT], url[COIR_ADDRESS_TEXT + 16];
     COIR_GROUP(group);
@@ -264,7 +265,7 @@ COIR_TEST_TAGGED(an_early_answer_is_read, "real,real_clock,no_torture")
     COIR_REQUIRE_OK(coir_spawn(&group, refuse_early, &server, NULL));
     COIR_REQUIRE_OK(coir_http_session_open(NULL, &http));
     (void)snprintf(url, sizeof url, "http://%s/", address);
-    const coir_http_request_opts opts = {.body = {big, sizeof big}};
+    const coir_http_request_opts opts = {.body = {megabytes(BIG), BIG}};
     COIR_REQUIRE_OK(coir_http_post(http, url, &opts, &response));
     COIR_EXPECT_EQ(coir_http_response_status(response), 413);
     coir_bytes body;

@@ -4,6 +4,7 @@
 #include <coir/tcp.h>
 
 #include "http_kit.h"
+#include "memory.h"
 
 static int hello(coir_http_request *request)
 {
@@ -301,10 +302,9 @@ static int take_turns(void *arg)
 
 static int write_much(coir_http_request *request)
 {
-    static char text[HUGE];
     COIR_TRY(coir_http_reply_begin(request, 200, "text/plain"));
     turns = 0;
-    int r = coir_http_reply_write(request, text, sizeof text);
+    int r = coir_http_reply_write(request, megabytes(HUGE), HUGE);
     COIR_EXPECT_LE(PIECES / 2, turns);
     return r;
 }

@@ -6,6 +6,7 @@
 #include <coir/pipe.h>
 #include <coir/stream_pair.h>
 
+#include "memory.h"
 #include "net_pair.h"
 
 /* A pipe of the system, closed on every path. */
@@ -226,13 +227,13 @@ struct long_message {
     int result;
 };
 
-static char long_text[1 << 20];
+enum { LONG = 1 << 20 };
 
 static int send_long(void *arg)
 {
     struct long_message *message = arg;
-    return message->result = coir_stream_send_descriptors(message->stream, long_text,
-                                                          sizeof long_text, &message->fd, 1);
+    return message->result = coir_stream_send_descriptors(message->stream, megabytes(LONG), LONG,
+                                                          &message->fd, 1);
 }
 
 /* More bytes than go at once: the descriptor comes first, the rest follows; a sender that is
@@ -248,7 +249,7 @@ COIR_TEST(with_many_bytes)
     COIR_GROUP_COLLECT(group);
     coir_task *task;
     COIR_REQUIRE_OK(coir_spawn(&group, send_long, &message, &task));
-    while (total < sizeof long_text) {
+    while (total < LONG) {
         int fd;
         COIR_REQUIRE_EQ(coir_stream_receive_descriptors(b, data, sizeof data, &n, &fd, 1, &count),
                         1);

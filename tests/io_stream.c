@@ -4,6 +4,7 @@
 #include <coir/filter.h>
 #include <coir/testing_streams.h>
 
+#include "memory.h"
 #include "net_pair.h"
 
 static int echo(void *arg)
@@ -204,12 +205,13 @@ COIR_TEST(write_vectors)
 
 static int write_big_vectors(void *arg)
 {
-    static unsigned char data[3][1 << 20];
+    enum { PIECE = 1 << 20 };
     struct iovec vectors[3];
     for (size_t i = 0; i < 3; i++) {
-        for (size_t k = 0; k < sizeof data[i]; k++)
-            data[i][k] = pattern(i * sizeof data[i] + k);
-        vectors[i] = (struct iovec){data[i], sizeof data[i]};
+        unsigned char *data = megabytes(PIECE);
+        for (size_t k = 0; k < PIECE; k++)
+            data[k] = pattern(i * PIECE + k);
+        vectors[i] = (struct iovec){data, PIECE};
     }
     COIR_TRY(coir_stream_write_vectors(arg, vectors, 3));
     return coir_stream_shutdown(arg);

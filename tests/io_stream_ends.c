@@ -3,6 +3,7 @@
  */
 #include <coir/socket.h>
 
+#include "memory.h"
 #include "net_pair.h"
 
 /* ---- cancellation ---- */
@@ -75,8 +76,9 @@ COIR_TEST(cancelled_read_exactly_gives_bytes_back)
 COIR_TEST(cancelled_write_breaks_the_stream)
 {
     PAIR(BY_TCP, a, b);
-    static char big[8 << 20]; /* larger than any buffer: some of it will have been sent */
-    struct iovec vectors[] = {{big, sizeof big}, {big, sizeof big}};
+    enum { BIG = 8 << 20 }; /* larger than any buffer: some of it will have been sent */
+    char *big = megabytes(BIG);
+    struct iovec vectors[] = {{big, BIG}, {big, BIG}};
     bool simulated = strcmp(coir_test_backend(), "sim") == 0; /* it may be slow, in virtual time */
     COIR_SCOPE(scope, simulated ? COIR_SEC(1) : COIR_MS(20));
     COIR_EXPECT_CODE(coir_stream_write_vectors(a, vectors, 2), -ETIME);

@@ -12,6 +12,7 @@
 #include <coir/group.h>
 #include <coir/socket.h>
 
+#include "memory.h"
 #include "net_pair.h"
 
 #define LOTS ((size_t)16 << 20) /* more than any buffer takes */
@@ -49,8 +50,7 @@ static int exactly_op(struct waiting *w)
 
 static int write_op(struct waiting *w)
 {
-    static char lots[LOTS];
-    return coir_stream_write(w->mine, lots, w->size);
+    return coir_stream_write(w->mine, megabytes(LOTS), w->size);
 }
 
 static int accept_op(struct waiting *w)

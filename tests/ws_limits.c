@@ -6,6 +6,7 @@
 
 #include "http/ws/ws.h"
 
+#include "memory.h"
 #include "ws_kit.h"
 
 #define TOO_LONG F(CLOSE, "\x03\xf1") /* 1009 */
@@ -197,12 +198,13 @@ COIR_TEST(ends_of_streams_within_a_message)
 /* So many mebibytes of zeros, packed. */
 static int make_bomb(size_t mebibytes, coir_buffer *out)
 {
-    static unsigned char zeros[1 << 20], block[8 << 10];
+    enum { MEBIBYTE = 1 << 20 };
+    unsigned char block[8 << 10];
     z_stream pack = {0};
     if (deflateInit2(&pack, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK)
         return -ENOMEM;
-    pack.next_in = zeros;
-    pack.avail_in = sizeof zeros;
+    pack.next_in = megabytes(MEBIBYTE);
+    pack.avail_in = MEBIBYTE;
     pack.next_out = block;
     pack.avail_out = sizeof block;
     int r = deflate(&pack, Z_FULL_FLUSH);

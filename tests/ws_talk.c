@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "memory.h"
 #include "ws_place.h"
 
 COIR_TEST(messages_both_ways)
@@ -79,11 +80,12 @@ COIR_TEST_TAGGED(long_messages, "limit=60,slow")
 
 /* ---- long messages are packed in turns ---- */
 
-static char repetitive[1 << 20];
+enum { LONG_MESSAGE = 1 << 20 };
 
 struct sending {
     coir_ws *ws;
-    int turns; /* of another task */
+    const char *text; /* LONG_MESSAGE bytes */
+    int turns;        /* of another task */
 };
 
 static int count_turns(void *arg)
@@ -110,7 +112,8 @@ COIR_TEST(others_run_while_a_message_is_packed)
     COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", NULL, &ws));
     COIR_GROUP_COLLECT(group);
     COIR_REQUIRE_OK(coir_spawn(&group, count_turns, &sending, NULL));
-    COIR_REQUIRE_OK(coir_ws_send(ws, COIR_BINARY, (coir_bytes){repetitive, sizeof repetitive}));
+    COIR_REQUIRE_OK(
+        coir_ws_send(ws, COIR_BINARY, (coir_bytes){megabytes(LONG_MESSAGE), LONG_MESSAGE}));
     COIR_EXPECT_GT(sending.turns, 0); /* it has sixteen pieces */
     coir_group_cancel(&group, NULL);
 }
@@ -118,7 +121,7 @@ COIR_TEST(others_run_while_a_message_is_packed)
 static int send_long(void *arg)
 {
     struct sending *sending = arg;
-    return coir_ws_send(sending->ws, COIR_BINARY, (coir_bytes){repetitive, sizeof repetitive});
+    return coir_ws_send(sending->ws, COIR_BINARY, (coir_bytes){sending->text, LONG_MESSAGE});
 }
 
 /* A message that is given up while it is packed was not sent, and the next one does not build on
@@ -131,9 +134,10 @@ COIR_TEST(a_message_that_is_given_up_leaves_no_context)
     OPEN();
     COIR_AUTO(coir_ws) *ws = NULL;
     COIR_REQUIRE_OK(coir_ws_connect(place.http, "/", &opts, &ws));
-    for (size_t i = 0; i < sizeof repetitive; i++)
-        repetitive[i] = (char)(i * i % 251);
-    struct sending sending = {.ws = ws};
+    char *text = megabytes(LONG_MESSAGE);
+    for (size_t i = 0; i < LONG_MESSAGE; i++)
+        text[i] = (char)(i * i % 251);
+    struct sending sending = {.ws = ws, .text = text};
     coir_task *task;
     COIR_GROUP_COLLECT(group);
     COIR_REQUIRE_OK(coir_spawn(&group, send_long, &sending, &task));
@@ -143,8 +147,8 @@ COIR_TEST(a_message_that_is_given_up_leaves_no_context)
     int result = 0;
     COIR_REQUIRE_OK(coir_join(task, &result));
     COIR_EXPECT_CODE(result, -COIR_ECANCELEDTASK);
-    COIR_REQUIRE_OK(coir_ws_send(ws, COIR_BINARY, (coir_bytes){repetitive, 5000}));
-    COIR_REQUIRE_OK(expect_message(ws, COIR_BINARY, repetitive, 5000));
+    COIR_REQUIRE_OK(coir_ws_send(ws, COIR_BINARY, (coir_bytes){text, 5000}));
+    COIR_REQUIRE_OK(expect_message(ws, COIR_BINARY, text, 5000));
 }
 
 COIR_TEST(goodbyes)

@@ -21,7 +21,7 @@ static const char help[] =
     "      --seed N             order of ready tasks; 0: first in, first out ($COIR_SEED, else\n"
     "                           random)\n"
     "      --repeat N           each test N times, with the seeds that follow\n"
-    "      --torture[=sample]   faults at up to 24 points of each kind in each test\n"
+    "      --torture[=sample]   faults at up to 6 points of each kind in each test\n"
     "      --torture=full       faults at all points\n"
     "      --torture-kind=K,... only these kinds: cancel, timeout, alloc, alloc-forever, syscall,\n"
     "                           short\n"

@@ -15,7 +15,7 @@
 
 #include "testing/kit.h"
 
-#define SAMPLE_MOST 24           /* points of one kind in one test */
+#define SAMPLE_MOST 6            /* points of one kind in one test */
 #define SAMPLE_LEAST 8           /* of one that takes long */
 #define SAMPLE_TIME COIR_MS(150) /* for them all, as far as the least allows */
 #define FULL_MOST 4096           /* the same, in the complete torture */
