@@ -60,11 +60,25 @@ static void restore_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* There where any sanitizer is. */
+/* Each there only where the program has such a sanitizer. */
 extern void __sanitizer_print_stack_trace(void) __attribute__((weak));
+extern void __lsan_do_leak_check(void) __attribute__((weak));
 
-/* The child. Ends by exit, so that sanitizers have their say; of a torture's thousands of runs the
- * libraries' own farewells would be a third of the time. */
+/* The exit handlers of all libraries that a program has are most of what a short test takes. Leaks
+ * are looked for without them; what other sanitizers have to say they say there. */
+static void __attribute__((noreturn)) end_child(const struct coir__run *run, int status)
+{
+    bool tortured = run->point.kind != COIR__KIND_NONE;
+    fflush(NULL);
+    if (!tortured && !run->options->no_exit_handlers)
+        exit(status);
+    if (__lsan_do_leak_check != NULL)
+        __lsan_do_leak_check();
+    else if (__sanitizer_print_stack_trace != NULL)
+        exit(status);
+    _exit(status);
+}
+
 static void __attribute__((noreturn)) run_child(struct coir__job *job, pid_t runner)
 {
     setpgid(0, 0);
@@ -75,11 +89,7 @@ static void __attribute__((noreturn)) run_child(struct coir__job *job, pid_t run
     coir__runner_close_outputs();
     restore_signals();
     coir__run_test(&job->run);
-    int status = job->outcome->verdict == COIR__FAILED ? 1 : 0;
-    if (job->run.point.kind == COIR__KIND_NONE || __sanitizer_print_stack_trace != NULL)
-        exit(status);
-    fflush(NULL);
-    _exit(status);
+    end_child(&job->run, job->outcome->verdict == COIR__FAILED ? 1 : 0);
 }
 
 int coir__job_start(struct coir__job *job)

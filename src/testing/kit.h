@@ -75,7 +75,7 @@ enum coir__kit_torture { COIR__TORTURE_NONE, COIR__TORTURE_SAMPLE, COIR__TORTURE
 struct coir__kit_options {
     const char *program, *backend;
     unsigned jobs, repeat;
-    bool list, verbose, no_fork, works;
+    bool list, verbose, no_fork, no_exit_handlers, works;
     bool seeded; /* by the user: torture too uses the seed */
     uint64_t seed;
     enum coir__kit_torture torture;

@@ -16,12 +16,14 @@ static const char help[] =
     "  -l, --list               print the names and tags\n"
     "  -v, --verbose            a line for each test; what tests print is shown always\n"
     "      --no-fork            one after the other in this process, for debuggers\n"
+    "      --no-exit-handlers   end processes sooner, as torture does: leaks are looked for, but\n"
+    "                           coverage is not written\n"
     "      --backend NAME       epoll, uring or sim ($COIR_BACKEND, else epoll)\n"
     "      --works              only say whether the backend works here: exit status 0 or 1\n"
     "      --seed N             order of ready tasks; 0: first in, first out ($COIR_SEED, else\n"
     "                           random)\n"
     "      --repeat N           each test N times, with the seeds that follow\n"
-    "      --torture[=sample]   faults at up to 6 points of each kind in each test\n"
+    "      --torture[=sample]   faults at up to 4 points of each kind in each test\n"
     "      --torture=full       faults at all points\n"
     "      --torture-kind=K,... only these kinds: cancel, timeout, alloc, alloc-forever, syscall,\n"
     "                           short\n"
@@ -42,7 +44,17 @@ static const char help[] =
 #define USUAL_MULTIPLIER 1
 #endif
 
-enum { BACKEND = 256, WORKS, NO_FORK, SEED, REPEAT, TORTURE, TORTURE_KIND, TORTURE_POINT };
+enum {
+    BACKEND = 256,
+    WORKS,
+    NO_FORK,
+    NO_EXIT_HANDLERS,
+    SEED,
+    REPEAT,
+    TORTURE,
+    TORTURE_KIND,
+    TORTURE_POINT
+};
 
 static const struct option long_options[] = {
     {"jobs", required_argument, NULL, 'j'},
@@ -50,6 +62,7 @@ static const struct option long_options[] = {
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"no-fork", no_argument, NULL, NO_FORK},
+    {"no-exit-handlers", no_argument, NULL, NO_EXIT_HANDLERS},
     {"backend", required_argument, NULL, BACKEND},
     {"works", no_argument, NULL, WORKS},
     {"seed", required_argument, NULL, SEED},
@@ -121,6 +134,7 @@ static int read_option(struct coir__kit_options *options, int option, const char
     case 'v': options->verbose = true; return 0;
     case 'h': printf(help, options->program); return 1;
     case NO_FORK: options->no_fork = true; return 0;
+    case NO_EXIT_HANDLERS: options->no_exit_handlers = true; return 0;
     case BACKEND: options->backend = value; return 0;
     case WORKS: options->works = true; return 0;
     case SEED: return read_seed(options, value);

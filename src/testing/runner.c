@@ -15,12 +15,10 @@
 
 #include "testing/kit.h"
 
-#define SAMPLE_MOST 6            /* points of one kind in one test */
-#define SAMPLE_LEAST 8           /* of one that takes long */
-#define SAMPLE_TIME COIR_MS(150) /* for them all, as far as the least allows */
-#define FULL_MOST 4096           /* the same, in the complete torture */
-#define SLOW_MOST 1024           /* and there of a slow test */
-#define FAULTS_MOST 5            /* failed points of one test, then the rest is left */
+#define SAMPLE_MOST 4  /* points of one kind in one test */
+#define FULL_MOST 4096 /* the same, in the complete torture */
+#define SLOW_MOST 1024 /* and there of a slow test */
+#define FAULTS_MOST 5  /* failed points of one test, then the rest is left */
 #define LIMIT_DEFAULT COIR_SEC(10)
 
 enum stage { WAITING, BASE, POINTS, ENDED };
@@ -33,7 +31,6 @@ struct entry {
     unsigned faults;
     bool skipped;
     struct coir__counts counts; /* of the base run */
-    coir_time took;             /* the base run */
     enum coir__kit_kind kind;   /* of the next point */
     uint64_t index;             /* of the next point, in the sample */
     uint64_t points;            /* run so far */
@@ -64,17 +61,12 @@ static bool is_tortured(const struct entry *entry)
 }
 
 /* How many points of one kind are taken. The complete torture takes all of them, up to a bound:
- * each point is a run of the whole test, and a test that polls while others work has any number. A
- * sample takes fewer of a test that takes long. What is left out then is another part each time the
- * shift is another one. */
+ * each point is a run of the whole test, and a test that polls while others work has any number.
+ * What a sample leaves out is another part each time the shift is another one. */
 static uint64_t most_points(const struct entry *entry)
 {
-    if (runner.options->torture != COIR__TORTURE_FULL) {
-        uint64_t in_time = (uint64_t)(SAMPLE_TIME / (entry->took + 1));
-        return in_time < SAMPLE_LEAST  ? SAMPLE_LEAST
-               : in_time < SAMPLE_MOST ? in_time
-                                       : SAMPLE_MOST;
-    }
+    if (runner.options->torture != COIR__TORTURE_FULL)
+        return SAMPLE_MOST;
     return entry->test->flags & COIR__TAG_SLOW ? SLOW_MOST : FULL_MOST;
 }
 
@@ -218,7 +210,6 @@ static void advance(struct entry *entry, const struct coir__job *job)
         entry->skipped = good && job->outcome->verdict == COIR__SKIPPED;
         memcpy(entry->reason, job->outcome->reason, sizeof entry->reason);
         entry->counts = job->outcome->counts;
-        entry->took = coir__clock() - job->started;
         entry->kind = COIR__KIND_NONE + 1;
         if (good && !entry->skipped && job->run.counting)
             entry->stage = POINTS;
