@@ -744,29 +744,6 @@ COIR_TEST(a_start_that_fails_is_unwound)
     COIR_EXPECT_STR(life, "a b bad /b /a ");
 }
 
-static void keep_line(const char *line, void *arg)
-{
-    (void)snprintf(arg, 256, "%s", line);
-}
-
-COIR_TEST(the_access_log_has_a_line_for_each_request)
-{
-    static char line[256];
-    COIR_AUTO(coir_http_app) *app = NULL;
-    COIR_AUTO(coir_http_app) *other = NULL;
-    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.log = keep_line, .log_arg = line}, &app));
-    COIR_REQUIRE_OK(open_app(
-        (coir_http_app_opts){.log = keep_line, .log_arg = line, .log_format = COIR_HTTP_LOG_JSON},
-        &other));
-    coir_http_app_get(app, "/", hello);
-    coir_http_app_get(other, "/", hello);
-    EXPECT_VISIT(app, GET("/?a=%22'"), OK("6", "hello\n"));
-    COIR_EXPECT_CONTAINS(line, "- - - [");
-    COIR_EXPECT_CONTAINS(line, "] \"GET /?a=%22' HTTP/1.1\" 200 6 0.000000");
-    EXPECT_VISIT(other, GET("/?a='"), OK("6", "hello\n"));
-    COIR_EXPECT_CONTAINS(line, "\"method\":\"GET\",\"target\":\"/?a='\",\"status\":200,");
-}
-
 COIR_TEST(an_application_that_cannot_be_mounted_is_closed_all_the_same)
 {
     COIR_AUTO(coir_http_app) *app = NULL;

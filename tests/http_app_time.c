@@ -65,12 +65,19 @@ static bool is_about(coir_time time, coir_time expected)
     return time >= expected && time <= expected + COIR_SEC(2);
 }
 
+static void keep_line(const char *line, void *arg)
+{
+    (void)snprintf(arg, 256, "%s", line);
+}
+
 COIR_TEST(a_head_has_one_time_for_all_of_it)
 {
+    static char line[256];
     COIR_AUTO(coir_http_app) *app = NULL;
     COIR_AUTO(coir_buffer) answer = {0};
     coir_time took;
-    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.head_limit = COIR_SEC(10)}, &app));
+    COIR_REQUIRE_OK(open_app(
+        (coir_http_app_opts){.head_limit = COIR_SEC(10), .log = keep_line, .log_arg = line}, &app));
     coir_http_app_get(app, "/", hello);
     struct dribble slow = {NULL, "GET / HTTP/1.1\r\nHost: aaaaaaaaaaaaaaaaaaaaaaa", COIR_SEC(1),
                            true};
@@ -81,6 +88,7 @@ COIR_TEST(a_head_has_one_time_for_all_of_it)
     coir_http_app_stats stats;
     coir_http_app_stats_get(app, &stats);
     COIR_EXPECT_EQ(stats.refused, 1);
+    COIR_EXPECT_CONTAINS(line, "] \"GET / HTTP\" 408 20 10.0");
 }
 
 COIR_TEST(silence_ends_a_connection_without_a_word)

@@ -45,8 +45,10 @@ typedef struct coir_http_request coir_http_request;
 /* Answers a request. Returns 0, or a failure. */
 typedef int (*coir_http_handler)(coir_http_request *request);
 
-/* How the access log is written: one line for each request, through coir_http_app_opts.log. One
- * that has become a WebSocket has its line when the socket has ended, with the bytes both ways and
+/* How the access log is written: one line for each request, through coir_http_app_opts.log. What
+ * came and was refused as no request has a line as well: with the beginning of what it was in place
+ * of method, target and version, or "-" (in JSON that is the target, and the method "-"). One that
+ * has become a WebSocket has its line when the socket has ended, with the bytes both ways and
  * coir_ws_close_code. */
 typedef enum coir_http_log {
     COIR_HTTP_LOG_COMMON, /* the Common Log Format, with the seconds that it took behind it; behind

@@ -395,15 +395,26 @@ int coir__http_send_ranges(coir_http_request *request, const struct coir__http_c
 /* What a line says of a request, or of the WebSocket that it has become. */
 struct coir__http_entry {
     const coir_http_app_opts *opts;
-    const char *client, *method, *target;
+    const char *client;
+    const char
+        *method; /* NULL: what came was no request, and target is the line that it began with */
+    const char *target;
     coir_time began;
     uint64_t sent, received;
     int minor, status;
     int code; /* of a WebSocket's end; 0: it is none */
 };
 
+enum { COIR__HTTP_LINE_SHOWN = 128 };
+
 /* Writes the line of a request, unless it has become a WebSocket. */
 void coir__http_log(coir_http_request *request);
+
+/* Copies what can be shown of the line that has come, and is no request. */
+void coir__http_first_line(coir_http_request *request, char text[COIR__HTTP_LINE_SHOWN]);
+
+/* Writes the line of what was refused as that line, when nothing of the request is known. */
+void coir__http_log_refused(coir_http_request *request, const char *line, coir_time began);
 
 /* Keeps what the line of a WebSocket will say of its request, in one block; nothing if there is no
  * log. Returns 0, -ENOMEM. */

@@ -336,6 +336,23 @@ static int wait_for_more(coir_http_request *request, coir_time until, coir_bytes
     return r;
 }
 
+/* Answers bytes that are no head, or did not become one since began. */
+static void refuse_head(coir_http_request *request, int status, const char *wrong, coir_time began)
+{
+    const coir_http_app_opts *opts = &request->connection->serving->app->opts;
+    char line[COIR__HTTP_LINE_SHOWN] = "";
+    request->connection->serving->app->stats.refused++;
+    if (opts->log != NULL)
+        coir__http_first_line(request, line);
+    request->head.method = "GET"; /* of which nothing is known */
+    request->head.headers[0] = (coir_http_header){0};
+    request->head_only = false;
+    (void)coir__http_refuse(request, status, wrong, true);
+    (void)coir__http_flush(request);
+    if (opts->log != NULL)
+        coir__http_log_refused(request, line, began);
+}
+
 /* Reads the head of the next request. left is how many bytes of it are known to be there. Returns
  * 1; 0 when nothing has come; a code when the connection is at its end. */
 static int read_head(coir_http_request *request, bool first, size_t *left)
@@ -352,16 +369,16 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
                                        &bytes);
     if (r == -ETIMEDOUT && !first)
         return 0;
-    coir_time until = 0; /* not known before some of it is missing */
+    coir_time began = 0; /* not known before some of it is missing */
     while (r > 0) {
         r = coir__http_parse_head(&request->head, false, bytes, &coir__http_limits, &size, &status,
                                   &wrong);
         if (r != 0)
             break;
-        if (until == 0)
-            until = coir__http_later(coir_now(), app->opts.head_limit);
+        if (began == 0)
+            began = coir_now();
         COIR_TRY(coir__http_flush(request));
-        r = wait_for_more(request, until, &bytes);
+        r = wait_for_more(request, coir__http_later(began, app->opts.head_limit), &bytes);
         bool asked = bytes.length > 2; /* or it is the end of a line behind the last body */
         if (asked && (r == -ETIMEDOUT || r == -COIR_ETOOLONG))
             status = r == -ETIMEDOUT ? 408 : 431;
@@ -373,12 +390,7 @@ static int read_head(coir_http_request *request, bool first, size_t *left)
     }
     if (status == 0)
         return r == 0 ? -COIR_EEOF : r;
-    request->connection->serving->app->stats.refused++;
-    request->head.method = "GET"; /* of which nothing is known */
-    request->head.headers[0] = (coir_http_header){0};
-    request->head_only = false;
-    (void)coir__http_refuse(request, status, wrong, true);
-    (void)coir__http_flush(request);
+    refuse_head(request, status, wrong, began != 0 ? began : coir_now());
     return -COIR_EHTTP;
 }
 

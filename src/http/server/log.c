@@ -1,6 +1,7 @@
 /* log.c: the access log: one line for each request, in the Common Log Format or as JSON.
  *
- * What a client has sent is escaped: no line of it can look like another one. A request that has
+ * What a client has sent is escaped: no line of it can look like another one. What was no request
+ * has a line too, which shows what it began with. A request that has
  * become a WebSocket has its line when the socket ends; what the line says of the request is kept
  * until then. Called by connection.c and ws/server.c.
  */
@@ -29,6 +30,18 @@ static int put_escaped(coir_buffer *line, const char *text)
     return 0;
 }
 
+static int put_request(coir_buffer *line, const struct coir__http_entry *entry)
+{
+    char version[16];
+    if (entry->method == NULL)
+        return put_escaped(line, entry->target);
+    COIR_TRY(put_escaped(line, entry->method));
+    COIR_TRY(coir__http_put(line, " "));
+    COIR_TRY(put_escaped(line, entry->target));
+    (void)snprintf(version, sizeof version, " HTTP/1.%d", entry->minor);
+    return coir__http_put(line, version);
+}
+
 static int put_common(coir_buffer *line, const struct coir__http_entry *entry, const char *when,
                       coir_time took)
 {
@@ -37,11 +50,9 @@ static int put_common(coir_buffer *line, const struct coir__http_entry *entry, c
     COIR_TRY(coir__http_put(line, " - - ["));
     COIR_TRY(coir__http_put(line, when));
     COIR_TRY(coir__http_put(line, "] \""));
-    COIR_TRY(put_escaped(line, entry->method));
-    COIR_TRY(coir__http_put(line, " "));
-    COIR_TRY(put_escaped(line, entry->target));
-    (void)snprintf(rest, sizeof rest, " HTTP/1.%d\" %d %llu %lld.%06lld", entry->minor,
-                   entry->status, (unsigned long long)entry->sent, (long long)(took / COIR_SEC(1)),
+    COIR_TRY(put_request(line, entry));
+    (void)snprintf(rest, sizeof rest, "\" %d %llu %lld.%06lld", entry->status,
+                   (unsigned long long)entry->sent, (long long)(took / COIR_SEC(1)),
                    (long long)(took % COIR_SEC(1) / 1000));
     COIR_TRY(coir__http_put(line, rest));
     if (entry->code == 0)
@@ -65,8 +76,9 @@ static void log_json(const struct coir__http_entry *entry, coir_time took)
 {
     json_t *json =
         json_pack("{s:I, s:s, s:s, s:s, s:i, s:I, s:f}", "time", (json_int_t)time(NULL), "client",
-                  entry->client, "method", entry->method, "target", entry->target, "status",
-                  entry->status, "bytes", (json_int_t)entry->sent, "seconds", (double)took / 1e9);
+                  entry->client, "method", entry->method != NULL ? entry->method : "-", "target",
+                  entry->target, "status", entry->status, "bytes", (json_int_t)entry->sent,
+                  "seconds", (double)took / 1e9);
     if (entry->code != 0 && json != NULL &&
         (json_object_set_new(json, "received", json_integer((json_int_t)entry->received)) < 0 ||
          json_object_set_new(json, "code", json_integer(entry->code)) < 0))
@@ -104,6 +116,30 @@ void coir__http_log(coir_http_request *request)
     if (request->connection->stream == NULL)
         return;
     const struct coir__http_entry entry = entry_of(request);
+    log_entry(&entry);
+}
+
+/* As far as it is printable ASCII: what speaks another protocol has nothing that could be read. */
+void coir__http_first_line(coir_http_request *request, char text[COIR__HTTP_LINE_SHOWN])
+{
+    coir_bytes bytes;
+    size_t n = 0;
+    if (coir_stream_peek(request->connection->stream, 1, &bytes) > 0)
+        for (const char *from = bytes.data;
+             n < bytes.length && n < COIR__HTTP_LINE_SHOWN - 1 && from[n] >= ' ' && from[n] < 0x7f;
+             n++)
+            text[n] = from[n];
+    if (n == 0)
+        text[n++] = '-';
+    text[n] = '\0';
+}
+
+void coir__http_log_refused(coir_http_request *request, const char *line, coir_time began)
+{
+    struct coir__http_entry entry = entry_of(request);
+    entry.method = NULL;
+    entry.target = line;
+    entry.began = began;
     log_entry(&entry);
 }
 
