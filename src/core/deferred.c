@@ -40,6 +40,7 @@ struct coir__deferrals *coir__deferrals_get(const struct coir__deferrals *wanted
         return NULL;
     *kind = *wanted;
     memcpy(kind->name, name, length);
+    kind->name[length] = '\0'; /* the name may begin where wanted has padding */
     kind->next = group->coir__deferred;
     if (kind->next != NULL)
         kind->next->previous = kind;

@@ -17,9 +17,11 @@ static coir_http_request request; /* of which only the headers are looked at */
 
 static void get_qualities(char *const *values, size_t count, unsigned quality[COIR__HTTP_CODINGS])
 {
+    static coir_http_header headers[COIR__HTTP_HEADERS + 1];
     for (size_t i = 0; i < count; i++)
-        request.head.headers[i] = (coir_http_header){"Accept-Encoding", values[i]};
-    request.head.headers[count] = (coir_http_header){0};
+        headers[i] = (coir_http_header){"Accept-Encoding", values[i]};
+    headers[count] = (coir_http_header){0};
+    request.head.headers = headers;
     coir__http_accepted(&request, quality);
 }
 

@@ -75,7 +75,8 @@ static void find_client(char *const *values, size_t count, const char *before, c
                         struct address *ret_address)
 {
     const char *name = serving.app->opts.forwarded ? "forwarded" : "X-Forwarded-For";
-    coir_http_header *to = request.head.headers;
+    static coir_http_header headers[COIR__HTTP_HEADERS + 1];
+    coir_http_header *to = headers;
     if (before != NULL)
         *to++ = (coir_http_header){name, before};
     for (size_t i = 0; i < count; i++)
@@ -83,6 +84,7 @@ static void find_client(char *const *values, size_t count, const char *before, c
     if (behind != NULL)
         *to++ = (coir_http_header){name, behind};
     *to = (coir_http_header){0};
+    request.head.headers = headers;
     const char *client = coir_http_request_client(&request);
     require(write_address(client, ret_address) && strcmp(client, ret_address->text) == 0);
     const char *scheme = coir_http_request_scheme(&request);

@@ -73,8 +73,8 @@ static void check_form(const char *text, size_t length, const char *name)
 static void check_cookies(const char *text, const char *name)
 {
     static coir_http_request request;
-    request.head.headers[0] = (coir_http_header){"Cookie", text};
-    request.head.headers[1] = (coir_http_header){0};
+    const coir_http_header headers[] = {{"Cookie", text}, {0}};
+    request.head.headers = headers;
     const char *value = coir_http_request_cookie(&request, name);
     size_t length = value != NULL ? strlen(value) : 0;
     bool found = value == NULL;

@@ -48,34 +48,37 @@ static int check_limits(const char *data, size_t length, const struct coir__http
 
 /* ---- copying ---- */
 
-/* The text of a part in the head's block, which ends there. */
-static const char *text_of(const struct coir__http_head *head, struct coir__http_span part)
+/* The text of a part of a head that was copied to text; it ends there. */
+static const char *text_of(char *text, struct coir__http_span part)
 {
-    head->block[part.at + part.length] = '\0';
-    return head->block + part.at;
+    text[part.at + part.length] = '\0';
+    return text + part.at;
 }
 
 /* Copies the size bytes at data, a head that consists of parts. */
 static int copy_head(struct coir__http_head *head, bool response, const char *data, size_t size,
                      const struct coir__http_parts *parts)
 {
-    if (size + 1 > head->capacity) {
-        char *block = coir_realloc(head->block, size + 1);
+    size_t table = (parts->count + 1) * sizeof *head->headers, needed = table + size + 1;
+    if (needed > head->capacity) {
+        char *block = coir_realloc(head->block, needed);
         if (block == NULL)
             return -ENOMEM;
         head->block = block;
-        head->capacity = size + 1;
+        head->capacity = needed;
     }
-    memcpy(head->block, data, size);
-    for (size_t i = 0; i < parts->count; i++) {
-        head->headers[i].name = text_of(head, parts->headers[i].name);
-        head->headers[i].value = text_of(head, parts->headers[i].value);
-    }
+    coir_http_header *headers = (coir_http_header *)(void *)head->block;
+    char *text = head->block + table;
+    memcpy(text, data, size);
+    for (size_t i = 0; i < parts->count; i++)
+        headers[i] = (coir_http_header){text_of(text, parts->headers[i].name),
+                                        text_of(text, parts->headers[i].value)};
+    headers[parts->count] = (coir_http_header){0};
+    head->headers = headers;
     head->count = parts->count;
-    head->headers[head->count] = (coir_http_header){0};
-    head->method = response ? NULL : text_of(head, parts->method);
-    head->target = response ? NULL : text_of(head, parts->first);
-    head->reason = response ? text_of(head, parts->first) : NULL;
+    head->method = response ? NULL : text_of(text, parts->method);
+    head->target = response ? NULL : text_of(text, parts->first);
+    head->reason = response ? text_of(text, parts->first) : NULL;
     head->status = response ? parts->status : 0;
     head->minor = parts->minor - '0';
     return 0;

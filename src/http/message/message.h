@@ -49,8 +49,8 @@ struct coir__http_head {
     bool expects;       /* a request waits for 100 before it sends its body */
     uint64_t length;    /* of the body, if it has one */
     size_t count;
-    coir_http_header headers[COIR__HTTP_HEADERS + 1]; /* the last has no name */
-    char *block;
+    const coir_http_header *headers; /* of a head that was parsed; the last has no name */
+    char *block;                     /* the headers, and the texts */
     size_t capacity;
 };
 

@@ -339,13 +339,14 @@ static int wait_for_more(coir_http_request *request, coir_time until, coir_bytes
 /* Answers bytes that are no head, or did not become one since began. */
 static void refuse_head(coir_http_request *request, int status, const char *wrong, coir_time began)
 {
+    static const coir_http_header none = {0};
     const coir_http_app_opts *opts = &request->connection->serving->app->opts;
     char line[COIR__HTTP_LINE_SHOWN] = "";
     request->connection->serving->app->stats.refused++;
     if (opts->log != NULL)
         coir__http_first_line(request, line);
     request->head.method = "GET"; /* of which nothing is known */
-    request->head.headers[0] = (coir_http_header){0};
+    request->head.headers = &none;
     request->head_only = false;
     (void)coir__http_refuse(request, status, wrong, true);
     (void)coir__http_flush(request);
