@@ -110,8 +110,41 @@ COIR_TEST(nobody_takes_them)
     COIR_REQUIRE_OK(coir_stream_send_descriptors(a, "x", 1, sent.fds, 1)); /* never read */
 }
 
+/* Whether descriptors for which there is no room stay closed; qemu has the kernel open more of them
+ * than its program has room for. */
+static bool none_beyond_the_room(void)
+{
+    union {
+        char room[CMSG_SPACE(2 * sizeof(int))];
+        struct cmsghdr aligned;
+    } control = {{0}};
+    int pair[2];
+    char byte = 'x';
+    struct iovec vector = {&byte, 1};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control};
+    message.msg_controllen = sizeof control;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return false;
+    *CMSG_FIRSTHDR(&message) = (struct cmsghdr){CMSG_LEN(2 * sizeof(int)), .cmsg_level = SOL_SOCKET,
+                                                .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), pair, sizeof pair);
+    bool sent = sendmsg(pair[0], &message, 0) == 1;
+    int next = dup(pair[1]); /* the number that the next one will have */
+    close(next);
+    message.msg_controllen = CMSG_LEN(0); /* for no descriptor at all */
+    sent = sent && recvmsg(pair[1], &message, MSG_CMSG_CLOEXEC) == 1;
+    int last = dup(pair[1]);
+    for (int fd = next; fd <= last; fd++)
+        close(fd);
+    close(pair[0]);
+    close(pair[1]);
+    return sent && last == next;
+}
+
 COIR_TEST(more_than_there_is_room_for)
 {
+    if (!none_beyond_the_room())
+        COIR_SKIP("the emulator opens descriptors for which there is no room");
     UNIX_PAIR(a, b);
     COIR_AUTO(auto_ends) sent = NO_ENDS;
     char data[8] = "";
