@@ -11,7 +11,7 @@
 #include <coir/event.h>
 
 #include "core_loop.h"
-#include "memory.h"
+#include "megabytes.h"
 
 /* ---- from threads ---- */
 

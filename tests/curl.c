@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "memory.h"
+#include "megabytes.h"
 
 enum { LARGE = 1 << 20 };
 

@@ -2,7 +2,7 @@
  * readers, silence, the end of the server, clients that leave.
  */
 #include "http_town.h"
-#include "memory.h"
+#include "megabytes.h"
 #include "net_pair.h"
 
 static int hello(coir_http_request *request)

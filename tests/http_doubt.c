@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "memory.h"
+#include "megabytes.h"
 
 #define OK(length, body) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n" body
 

@@ -37,6 +37,7 @@ COIR_TEST(the_access_log_has_a_line_for_what_is_no_request)
         {"GET /a b HTTP/1.1\r\n\r\n", "] \"GET /a b HTTP/1.1\" 400 "},
         {"GET / HTTP/1.1\r\n\r\n", "] \"GET / HTTP/1.1\" 400 "}, /* without a host */
         {"GET / HTTP/9.0\r\n\r\n", "] \"GET / HTTP/9.0\" 505 "},
+        {"\r\nGET / HTTP/9.0\r\n\r\n", "] \"GET / HTTP/9.0\" 505 "},
         {"\"\x7f\r\n\r\n", "] \"\\x22\" 400 "},
         {"\x16\x03\x01 hello\r\n\r\n", "] \"-\" 400 "},
     };

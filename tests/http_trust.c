@@ -4,7 +4,7 @@
 #include <coir/tcp.h>
 
 #include "http_kit.h"
-#include "memory.h"
+#include "megabytes.h"
 
 static int hello(coir_http_request *request)
 {

@@ -6,7 +6,7 @@
 #include <coir/pipe.h>
 #include <coir/stream_pair.h>
 
-#include "memory.h"
+#include "megabytes.h"
 #include "net_pair.h"
 
 /* A pipe of the system, closed on every path. */
@@ -110,9 +110,9 @@ COIR_TEST(nobody_takes_them)
     COIR_REQUIRE_OK(coir_stream_send_descriptors(a, "x", 1, sent.fds, 1)); /* never read */
 }
 
-/* Whether descriptors for which there is no room stay closed; qemu has the kernel open more of them
+/* Whether descriptors are opened for which there is no room: qemu has the kernel open more of them
  * than its program has room for. */
-static bool none_beyond_the_room(void)
+static bool opens_beyond_the_room(void)
 {
     union {
         char room[CMSG_SPACE(2 * sizeof(int))];
@@ -125,8 +125,8 @@ static bool none_beyond_the_room(void)
     message.msg_controllen = sizeof control;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return false;
-    *CMSG_FIRSTHDR(&message) = (struct cmsghdr){CMSG_LEN(2 * sizeof(int)), .cmsg_level = SOL_SOCKET,
-                                                .cmsg_type = SCM_RIGHTS};
+    *CMSG_FIRSTHDR(&message) = (struct cmsghdr){
+        .cmsg_len = CMSG_LEN(2 * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), pair, sizeof pair);
     bool sent = sendmsg(pair[0], &message, 0) == 1;
     int next = dup(pair[1]); /* the number that the next one will have */
@@ -138,12 +138,12 @@ static bool none_beyond_the_room(void)
         close(fd);
     close(pair[0]);
     close(pair[1]);
-    return sent && last == next;
+    return sent && last > next;
 }
 
 COIR_TEST(more_than_there_is_room_for)
 {
-    if (!none_beyond_the_room())
+    if (opens_beyond_the_room())
         COIR_SKIP("the emulator opens descriptors for which there is no room");
     UNIX_PAIR(a, b);
     COIR_AUTO(auto_ends) sent = NO_ENDS;

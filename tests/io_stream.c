@@ -4,7 +4,7 @@
 #include <coir/filter.h>
 #include <coir/testing_streams.h>
 
-#include "memory.h"
+#include "megabytes.h"
 #include "net_pair.h"
 
 static int echo(void *arg)

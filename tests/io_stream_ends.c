@@ -3,7 +3,7 @@
  */
 #include <coir/socket.h>
 
-#include "memory.h"
+#include "megabytes.h"
 #include "net_pair.h"
 
 /* ---- cancellation ---- */

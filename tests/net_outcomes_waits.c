@@ -12,7 +12,7 @@
 #include <coir/group.h>
 #include <coir/socket.h>
 
-#include "memory.h"
+#include "megabytes.h"
 #include "net_pair.h"
 
 #define LOTS ((size_t)16 << 20) /* more than any buffer takes */

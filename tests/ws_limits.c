@@ -6,7 +6,7 @@
 
 #include "http/ws/ws.h"
 
-#include "memory.h"
+#include "megabytes.h"
 #include "ws_kit.h"
 
 #define TOO_LONG F(CLOSE, "\x03\xf1") /* 1009 */

@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "memory.h"
+#include "megabytes.h"
 #include "ws_place.h"
 
 COIR_TEST(messages_both_ways)

@@ -338,5 +338,6 @@ void coir__http_head_free(struct coir__http_head *head)
 {
     coir_free(head->block);
     head->block = NULL;
+    head->headers = NULL;
     head->capacity = head->count = 0;
 }

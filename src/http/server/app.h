@@ -414,7 +414,8 @@ void coir__http_log(coir_http_request *request);
 void coir__http_first_line(coir_http_request *request, char text[COIR__HTTP_LINE_SHOWN]);
 
 /* Writes the line of what was refused as that line, when nothing of the request is known. */
-void coir__http_log_refused(coir_http_request *request, const char *line, coir_time began);
+void coir__http_log_refused(coir_http_request *request, int status, const char *line,
+                            coir_time began);
 
 /* Keeps what the line of a WebSocket will say of its request, in one block; nothing if there is no
  * log. Returns 0, -ENOMEM. */

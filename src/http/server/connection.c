@@ -351,7 +351,7 @@ static void refuse_head(coir_http_request *request, int status, const char *wron
     (void)coir__http_refuse(request, status, wrong, true);
     (void)coir__http_flush(request);
     if (opts->log != NULL)
-        coir__http_log_refused(request, line, began);
+        coir__http_log_refused(request, status, line, began);
 }
 
 /* Reads the head of the next request. left is how many bytes of it are known to be there. Returns

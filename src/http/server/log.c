@@ -124,21 +124,25 @@ void coir__http_first_line(coir_http_request *request, char text[COIR__HTTP_LINE
 {
     coir_bytes bytes;
     size_t n = 0;
-    if (coir_stream_peek(request->connection->stream, 1, &bytes) > 0)
-        for (const char *from = bytes.data;
-             n < bytes.length && n < COIR__HTTP_LINE_SHOWN - 1 && from[n] >= ' ' && from[n] < 0x7f;
-             n++)
-            text[n] = from[n];
+    if (coir_stream_peek(request->connection->stream, 1, &bytes) <= 0)
+        bytes = (coir_bytes){"", 0};
+    const char *from = bytes.data, *end = from + bytes.length;
+    while (from < end && (*from == '\r' || *from == '\n')) /* what may be behind the last body */
+        from++;
+    while (from < end && n < COIR__HTTP_LINE_SHOWN - 1 && *from >= ' ' && *from < 0x7f)
+        text[n++] = *from++;
     if (n == 0)
         text[n++] = '-';
     text[n] = '\0';
 }
 
-void coir__http_log_refused(coir_http_request *request, const char *line, coir_time began)
+void coir__http_log_refused(coir_http_request *request, int status, const char *line,
+                            coir_time began)
 {
     struct coir__http_entry entry = entry_of(request);
     entry.method = NULL;
     entry.target = line;
+    entry.status = status;
     entry.began = began;
     log_entry(&entry);
 }

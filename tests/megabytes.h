@@ -1,4 +1,4 @@
-/* memory.h: megabytes for a test.
+/* megabytes.h: megabytes for a test.
  *
  * They are mapped where they are wanted, and are no global arrays: all tests are one program, and
  * at the end of each test's process the leak checker reads all globals that there are.
