@@ -6,20 +6,25 @@ static int hello(coir_http_request *request)
     return coir_http_reply_text(request, 200, "hello\n");
 }
 
-static void keep_line(const char *line, void *arg)
+static char line[256]; /* the last one of either log */
+
+static void keep_line(const char *text, void *arg)
 {
-    (void)snprintf(arg, 256, "%s", line);
+    (void)snprintf(arg, sizeof line, "%s", text);
+}
+
+static int open_logged(coir_http_log format, coir_http_app **ret_app)
+{
+    return open_app((coir_http_app_opts){.log = keep_line, .log_arg = line, .log_format = format},
+                    ret_app);
 }
 
 COIR_TEST(the_access_log_has_a_line_for_each_request)
 {
-    static char line[256];
     COIR_AUTO(coir_http_app) *app = NULL;
     COIR_AUTO(coir_http_app) *other = NULL;
-    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.log = keep_line, .log_arg = line}, &app));
-    COIR_REQUIRE_OK(open_app(
-        (coir_http_app_opts){.log = keep_line, .log_arg = line, .log_format = COIR_HTTP_LOG_JSON},
-        &other));
+    COIR_REQUIRE_OK(open_logged(COIR_HTTP_LOG_COMMON, &app));
+    COIR_REQUIRE_OK(open_logged(COIR_HTTP_LOG_JSON, &other));
     coir_http_app_get(app, "/", hello);
     coir_http_app_get(other, "/", hello);
     EXPECT_VISIT(app, GET("/?a=%22'"), OK("6", "hello\n"));
@@ -41,13 +46,10 @@ COIR_TEST(the_access_log_has_a_line_for_what_is_no_request)
         {"\"\x7f\r\n\r\n", "] \"\\x22\" 400 "},
         {"\x16\x03\x01 hello\r\n\r\n", "] \"-\" 400 "},
     };
-    static char line[256];
     COIR_AUTO(coir_http_app) *app = NULL;
     COIR_AUTO(coir_http_app) *other = NULL;
-    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.log = keep_line, .log_arg = line}, &app));
-    COIR_REQUIRE_OK(open_app(
-        (coir_http_app_opts){.log = keep_line, .log_arg = line, .log_format = COIR_HTTP_LOG_JSON},
-        &other));
+    COIR_REQUIRE_OK(open_logged(COIR_HTTP_LOG_COMMON, &app));
+    COIR_REQUIRE_OK(open_logged(COIR_HTTP_LOG_JSON, &other));
     for (size_t i = 0; i < COIR_COUNT(cases); i++) {
         COIR_AUTO(coir_buffer) text = {0};
         line[0] = '\0';
