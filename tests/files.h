@@ -119,4 +119,11 @@ static inline bool knows_beneath(void)
     return fd >= 0 || errno != ENOSYS;
 }
 
+/* First in a test of files that are opened beneath a directory. */
+#define NEED_BENEATH()                                                                             \
+    do {                                                                                           \
+        if (!knows_beneath())                                                                      \
+            COIR_SKIP("nobody here knows openat2");                                                \
+    } while (0)
+
 #endif

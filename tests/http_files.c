@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "http_kit.h"
 
 #define SECRET "the secret of the house\n"
@@ -68,6 +69,7 @@ static int make_site(coir_http_app **ret_app)
 
 COIR_TEST(nothing_outside_of_the_directory_is_given_away)
 {
+    NEED_BENEATH();
     static const char *const paths[] = {
         "/s/out",
         "/s/up/secret",
@@ -116,6 +118,7 @@ COIR_TEST(nothing_outside_of_the_directory_is_given_away)
 
 COIR_TEST(directories_are_their_index)
 {
+    NEED_BENEATH();
     COIR_AUTO(coir_http_app) *app = NULL;
     COIR_AUTO(coir_buffer) text = {0};
     COIR_REQUIRE_OK(make_site(&app));
@@ -158,6 +161,7 @@ static void check_rows(const char *path, const struct row *rows, size_t count)
 /* Small ones are copied, large ones sent by the kernel; a reply follows all of them. */
 COIR_TEST(files_of_any_size)
 {
+    NEED_BENEATH();
     static const size_t sizes[] = {1, 65535, 65536, 65537, 300000};
     static char text[300001];
     COIR_AUTO(coir_http_app) *app = NULL;
@@ -179,6 +183,7 @@ COIR_TEST(files_of_any_size)
 /* RFC 9110, section 14. */
 COIR_TEST(ranges)
 {
+    NEED_BENEATH();
     static const struct row rows[] = {
         {"", "200 OK", ALL},
         {RANGE("0-0"), "Content-Range: bytes 0-0/10\r\nContent-Length: 1\r\n", "0"},
@@ -244,6 +249,7 @@ static char *parts_of(char *reply)
 
 COIR_TEST(several_ranges)
 {
+    NEED_BENEATH();
     static const struct {
         const char *asked, *parts;
     } rows[] = {
@@ -290,6 +296,7 @@ COIR_TEST(several_ranges)
 /* Every second byte: more than 16 are not worth it. */
 COIR_TEST(many_ranges)
 {
+    NEED_BENEATH();
     COIR_AUTO(coir_http_app) *app = NULL;
     COIR_REQUIRE_OK(make_site(&app));
     COIR_REQUIRE_OK(make("site/many.txt", "0123456789012345678901234567890123456789"));
@@ -317,6 +324,7 @@ COIR_TEST(many_ranges)
 /* Parts that are copied and parts that the kernel sends, with a reply behind them. */
 COIR_TEST(ranges_of_any_size)
 {
+    NEED_BENEATH();
     static const size_t sizes[] = {65535, 65536, 65537, 200000};
     static char text[500001];
     COIR_AUTO(coir_http_app) *app = NULL;
@@ -356,6 +364,7 @@ COIR_TEST(ranges_of_any_size)
 /* RFC 9110, section 13.2.2. */
 COIR_TEST(conditions)
 {
+    NEED_BENEATH();
     static const struct row rows[] = {
         {"", "ETag: " TAG "\r\n", ALL},
         {"If-None-Match: " TAG "\r\n", "304 Not Modified", ""},
@@ -410,6 +419,7 @@ COIR_TEST(ranges_of_a_type_of_ones_own)
 
 COIR_TEST(packed_siblings)
 {
+    NEED_BENEATH();
     static const struct row rows[] = {
         {"", "Vary: Accept-Encoding\r\n", "plain"},
         {"Accept-Encoding: gzip\r\n", "Content-Encoding: gzip\r\nContent-Length: 6\r\n", "packed"},
@@ -443,6 +453,7 @@ static void *swap_links(void *arg)
 
 COIR_TEST_TAGGED(links_that_change_lead_nowhere_else, "no_torture,limit=60")
 {
+    NEED_BENEATH();
     enum { REQUESTS = 10000 };
     static char paths[4][512];
     static const char *const all[] = {paths[0], paths[1], paths[2], paths[3]};

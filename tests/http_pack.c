@@ -8,6 +8,7 @@
 
 #include "http/client/session.h"
 
+#include "files.h"
 #include "http_kit.h"
 
 #define ACCEPT(path, accept)                                                                       \
@@ -482,6 +483,7 @@ static int open_site(bool compress, coir_http_app **ret_app)
 
 COIR_TEST(files_are_packed_that_are_not_large)
 {
+    NEED_BENEATH();
     static const struct {
         const char *path, *coding;
     } cases[] = {
@@ -511,6 +513,7 @@ COIR_TEST(files_are_packed_that_are_not_large)
 /* What its packed form says of itself, and which conditions that meets. */
 COIR_TEST(packed_files_have_weak_tags_and_no_parts)
 {
+    NEED_BENEATH();
     static const struct {
         const char *more, *status, *coding, *etag;
     } cases[] = {
@@ -550,6 +553,7 @@ COIR_TEST(packed_files_have_weak_tags_and_no_parts)
 /* The form that is there goes before one that would have to be made; HEAD says what GET does. */
 COIR_TEST(packed_files_and_others)
 {
+    NEED_BENEATH();
     COIR_AUTO(coir_http_app) *app = NULL;
     COIR_AUTO(coir_buffer) there = {0};
     COIR_AUTO(coir_buffer) get = {0};

@@ -506,8 +506,7 @@ static int open_beneath(void *arg)
 /* The number of a directory that is closed may be another one's at once: nothing is made there. */
 COIR_TEST_TAGGED(closing_a_directory_that_is_opened_in, "no_torture")
 {
-    if (!knows_beneath())
-        COIR_SKIP("nobody here knows openat2");
+    NEED_BENEATH();
     COIR_REQUIRE(mkdir(in("ours"), 0755) == 0 && mkdir(in("theirs"), 0755) == 0);
     for (int i = 0; i < 20; i++) {
         (void)unlink(in("ours/file"));

@@ -19,6 +19,20 @@ static inline void require(bool holds)
         abort();
 }
 
+/* A text of its own of the bytes up to the first that is 0. Not strndup, which a strict sanitizer
+ * wants to be given a text. */
+static inline char *text_of(const void *data, size_t length)
+{
+    const void *end = length > 0 ? memchr(data, '\0', length) : NULL;
+    size_t n = end != NULL ? (size_t)((const char *)end - (const char *)data) : length;
+    char *text = malloc(n + 1);
+    require(text != NULL);
+    if (n > 0)
+        memcpy(text, data, n);
+    text[n] = '\0';
+    return text;
+}
+
 /* What a stream gives, and what it was given. */
 struct feed {
     const unsigned char *data;

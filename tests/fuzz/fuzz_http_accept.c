@@ -110,7 +110,7 @@ static bool are_same(const unsigned a[COIR__HTTP_CODINGS], const unsigned b[COIR
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t length)
 {
     unsigned quality[COIR__HTTP_CODINGS], again[COIR__HTTP_CODINGS];
-    char *values[COIR__HTTP_HEADERS], *text = strndup((const char *)data, length);
+    char *values[COIR__HTTP_HEADERS], *text = text_of(data, length);
     size_t count = 0;
     require(text != NULL);
     char *joined = strdup(text), *small = strdup(text);

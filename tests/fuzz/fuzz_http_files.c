@@ -144,7 +144,7 @@ static char *range_of(const char *text, size_t length)
     }
     while (line != NULL && n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t'))
         n--;
-    char *range = strndup(line != NULL ? line : "", line != NULL ? n : 0);
+    char *range = text_of(line, line != NULL ? n : 0);
     require(range != NULL);
     return range;
 }
@@ -280,7 +280,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t length)
     if (length == 0)
         return 0;
     COIR_AUTO(coir_buffer) request = {0};
-    char *text = strndup((const char *)data, length);
+    char *text = text_of(data, length);
     require(text != NULL);
     check_date(text);
     free(text);

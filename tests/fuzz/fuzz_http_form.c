@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t length)
     const unsigned char *end = length > 0 ? memchr(data, '\n', length) : NULL;
     size_t named = end != NULL ? (size_t)(end - data) : 0;
     size_t rest = end != NULL ? length - named - 1 : 0;
-    char *name = strndup((const char *)data, named), *text = malloc(rest + 1);
+    char *name = text_of(data, named), *text = malloc(rest + 1);
     require(name != NULL && text != NULL);
     if (rest > 0)
         memcpy(text, end + 1, rest);
