@@ -287,6 +287,34 @@ COIR_TEST(dead_connections)
     COIR_EXPECT_EQ(server.connections, 3);
 }
 
+static int post(void *arg)
+{
+    COIR_AUTO(coir_http_response) *response = NULL;
+    COIR_TRY(coir_http_post(arg, "p", NULL, &response));
+    return coir_http_response_status(response) == 200 ? 0 : -EBADMSG;
+}
+
+/* Who waits for a connection gets none that was closed with the response before, and so asks once,
+ * of another. */
+COIR_TEST_TAGGED(dead_connections_are_not_handed_over, "real")
+{
+    SERVER_AT(true, "!" OK("1", "a"), OK("1", "b"));
+    OPEN(.limit = 1, .read_limit = COIR_SEC(3));
+    COIR_AUTO(coir_http_response) *response = NULL;
+    coir_bytes body;
+    COIR_REQUIRE_OK(coir_http_get(http, "", NULL, &response));
+    COIR_GROUP(posts);
+    COIR_REQUIRE_OK(coir_spawn(&posts, post, http, NULL));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(20))); /* the server closes */
+    COIR_EXPECT_OK(coir_http_response_read(response, &body));
+    coir_http_response_close(COIR_TAKE(response));
+    COIR_EXPECT_OK(coir_group_wait(&posts));
+    COIR_EXPECT_EQ(server.connections, 2);
+    coir_http_session_stats stats;
+    coir_http_session_stats_get(http, &stats);
+    COIR_EXPECT_EQ(stats.retried, 0);
+}
+
 COIR_TEST(a_connection_that_dies_under_a_request)
 {
     SERVER(OK("1", "a"), "!", OK("1", "b"), "!");

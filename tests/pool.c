@@ -450,6 +450,69 @@ COIR_TEST(what_is_old_or_no_longer_good_is_not_used)
     COIR_EXPECT_EQ(stats_of(pool).open, 0);
 }
 
+/* What is handed over may have died since it was released: who waits for it gets another, and stays
+ * before those who came later. */
+COIR_TEST_TAGGED(who_waits_is_given_no_dead_one, "fifo")
+{
+    enum { USERS = 4 };
+    struct world world = {0};
+    COIR_AUTO(coir_pool) *pool = NULL;
+    COIR_AUTO(coir_pooled) *line = NULL;
+    COIR_REQUIRE_OK(open_pool(&world, (coir_pool_opts){.max = 1, .waiting = USERS}, &pool));
+    COIR_REQUIRE_OK(coir_pool_acquire(pool, "a:1", &line));
+    struct user users[USERS];
+    int log[USERS] = {0}, place = 0;
+    COIR_GROUP(group);
+    for (int i = 0; i < USERS; i++) {
+        users[i] = (struct user){pool, "a:1", COIR_MS(10), log, &place, i, 0};
+        COIR_REQUIRE_OK(coir_spawn(&group, use, &users[i], NULL));
+    }
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    COIR_EXPECT_EQ(stats_of(pool).waiting, USERS);
+    *(int *)line->connection = 0;
+    coir_pool_release(COIR_TAKE(line));
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+    for (int i = 0; i < USERS; i++)
+        COIR_EXPECT_EQ(log[i], i);
+    coir_pool_stats stats = stats_of(pool);
+    COIR_EXPECT_EQ(stats.opened, 2);
+    COIR_EXPECT_EQ(stats.acquired, 1 + USERS);
+    COIR_EXPECT_EQ(stats.reused, USERS - 1);
+    COIR_EXPECT_EQ(stats.retired, 1);
+}
+
+static int try_to_use(void *arg)
+{
+    (void)!use(arg); /* it keeps the code */
+    return 0;
+}
+
+/* The pool is closed between the handing over and the look at what was given. */
+COIR_TEST_TAGGED(a_dead_one_is_handed_over_by_a_pool_that_is_closed, "fifo")
+{
+    struct world world = {0};
+    coir_pool *pool = NULL;
+    COIR_AUTO(coir_pooled) *line = NULL;
+    COIR_REQUIRE_OK(open_pool(&world, (coir_pool_opts){.max = 1}, &pool));
+    int r = coir_pool_acquire(pool, "a:1", &line);
+    struct user user = {.pool = pool, .key = "a:1"};
+    COIR_GROUP_COLLECT(group);
+    if (r == 0)
+        r = coir_spawn(&group, try_to_use, &user, NULL);
+    if (r == 0)
+        r = coir_yield();
+    if (r == 0) {
+        *(int *)line->connection = 0;
+        coir_pool_release(COIR_TAKE(line)); /* handed over, and not looked at yet */
+    }
+    coir_pool_release(COIR_TAKE(line));
+    coir_pool_close(pool);
+    COIR_EXPECT_OK(coir_group_wait(&group));
+    COIR_REQUIRE_OK(r);
+    COIR_EXPECT_CODE(user.result, -COIR_ECLOSED);
+    COIR_EXPECT_EQ(world.open, 0);
+}
+
 /* Nor by who waits for it already. */
 COIR_TEST(each_is_used_so_often)
 {

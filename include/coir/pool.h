@@ -47,7 +47,8 @@ typedef struct coir_pool_opts {
     /* Closes one. Abrupt: it must not wait, and the peer may be in the midst of something.
      * Otherwise it runs in a task of the pool's, and nobody waits for it but coir_pool_close. */
     void (*close)(void *connection, bool abrupt, void *arg);
-    /* Whether one that nobody has used for so long is still good. It must not wait. NULL: it is. */
+    /* Whether one that nobody has used for so long is still good; 0 where it was handed over to
+     * who waited. It must not wait. NULL: it is. */
     bool (*usable)(void *connection, coir_time unused, void *arg);
     void *arg;
     size_t max;         /* connections at once, those being closed too; 0: 100 */

@@ -506,15 +506,22 @@ static struct member *take_idle(coir_pool *pool, struct key *key)
     return NULL;
 }
 
-static int wait_for_one(coir_pool *pool, struct key *key, struct member **ret_member)
+/* Waits for a connection. A ticket that is not 0 is that of an earlier wait, which came to nothing:
+ * its place is before all others. */
+static int wait_for_one(coir_pool *pool, struct key *key, uint64_t *ticket,
+                        struct member **ret_member)
 {
-    struct waiter waiter = {.ticket = ++pool->tickets};
-    insert_before(&key->waiters, &waiter.node);
+    bool again = *ticket != 0;
+    if (!again)
+        *ticket = ++pool->tickets;
+    struct waiter waiter = {.ticket = *ticket};
+    insert_before(again ? key->waiters.next : &key->waiters, &waiter.node);
     key->waiting++;
     pool->waiting++;
     look_after(pool, key);
     bool served = coir_event_is_set(&waiter.served);
-    if (!served && pool->opts.waiting > 0 && pool->waiting > pool->opening + pool->opts.waiting) {
+    if (!served && !again && pool->opts.waiting > 0 &&
+        pool->waiting > pool->opening + pool->opts.waiting) {
         stop_waiting(pool, key, &waiter);
         return coir_fail(-EAGAIN, "%s: too many tasks wait for a connection", key->text);
     }
@@ -532,6 +539,41 @@ static int wait_for_one(coir_pool *pool, struct key *key, struct member **ret_me
     return r;
 }
 
+/* Whether a connection that was handed over has died since its last use. */
+static bool has_died(const struct member *member)
+{
+    const coir_pool_opts *opts = &member->pool->opts;
+    return member->pooled.uses > 1 && opts->usable != NULL &&
+           !opts->usable(member->pooled.connection, 0, opts->arg);
+}
+
+/* Gives back what was no good, as if it had not been acquired. */
+static void reject(struct member *member)
+{
+    member->pool->total.acquired--;
+    member->pool->total.reused--;
+    coir_pool_retire(&member->pooled);
+}
+
+static int find_member(coir_pool *pool, struct key *key, struct member **ret_member)
+{
+    uint64_t ticket = 0;
+    for (;;) {
+        struct member *member = take_idle(pool, key);
+        if (member != NULL)
+            lend(member);
+        else
+            COIR_TRY(wait_for_one(pool, key, &ticket, &member));
+        *ret_member = member;
+        if (ticket == 0 || !has_died(member))
+            return 0;
+        bool closed = pool->closed; /* then it may be gone with its last connection */
+        reject(member);
+        if (closed)
+            return -COIR_ECLOSED;
+    }
+}
+
 int coir_pool_acquire(coir_pool *pool, const char *text, coir_pooled **ret_pooled)
 {
     if (pool == NULL || text == NULL || ret_pooled == NULL)
@@ -543,11 +585,8 @@ int coir_pool_acquire(coir_pool *pool, const char *text, coir_pooled **ret_poole
     struct key *key = find_key(pool, text);
     if (key == NULL)
         return -ENOMEM;
-    struct member *member = take_idle(pool, key);
-    if (member != NULL)
-        lend(member);
-    else
-        COIR_TRY(wait_for_one(pool, key, &member));
+    struct member *member = NULL;
+    COIR_TRY(find_member(pool, key, &member));
     *ret_pooled = &member->pooled;
     return 0;
 }
