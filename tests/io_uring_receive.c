@@ -50,6 +50,8 @@ COIR_TEST(what_is_held_is_read_by_every_call)
     size_t unread = 0;
     COIR_EXPECT_OK(coir_stream_query(b, COIR_QUERY_UNREAD, &unread));
     COIR_EXPECT_EQ(unread, 13);
+    COIR_EXPECT_OK(coir_stream_query(b, COIR_QUERY_HELD, &unread));
+    COIR_EXPECT_EQ(unread, 13);
     expect_bytes(b, "one");
     coir_bytes bytes;
     COIR_REQUIRE_EQ(coir_stream_read_line(b, 0, &bytes), 1);

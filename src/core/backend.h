@@ -87,6 +87,8 @@ struct coir__backend {
                      struct sockaddr *ret_address, socklen_t *length);
     /* How many bytes have arrived and were not read: closing with some resets the peer. */
     int (*file_unread)(struct coir_loop *loop, struct coir__file *file);
+    /* Of these, how many are not in the kernel any more. NULL: none. */
+    size_t (*file_held)(struct coir_loop *loop, struct coir__file *file);
     /* Others will know the descriptor of file, and may read from it: from now on the backend does
      * so only for reads that are under way. NULL: it never does anything else. */
     void (*file_show)(struct coir_loop *loop, struct coir__file *file);

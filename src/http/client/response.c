@@ -41,12 +41,13 @@ static bool is_complete(const coir_http_response *response)
     return response->body.over && response->body.failed == 0 && response->head.status != 101;
 }
 
-/* Whether something has come behind the response, which would be taken for the next one. */
+/* Whether something has come with the response, which would be taken for the next one. What comes
+ * later is seen before the connection is used again. */
 static bool has_leftover(const coir_http_response *response)
 {
     const struct coir__http_link *link = response->pooled->connection;
     size_t unread = 0;
-    return coir_stream_query(link->stream, COIR_QUERY_UNREAD, &unread) == 0 && unread > 0;
+    return coir_stream_query(link->stream, COIR_QUERY_HELD, &unread) == 0 && unread > 0;
 }
 
 /* Abruptly, the peer could lose what it has not read yet. */

@@ -136,11 +136,11 @@ static bool is_quiet(void *connection, coir_time unused, void *arg)
     size_t unread = 0;
     (void)unused;
     (void)arg;
-    if (coir_stream_query(link->stream, COIR_QUERY_UNREAD, &unread) == 0 && unread > 0)
+    bool shown = coir_stream_query(link->stream, COIR_QUERY_DESCRIPTOR, &look.fd) == 0;
+    int key = shown ? COIR_QUERY_HELD : COIR_QUERY_UNREAD;
+    if (coir_stream_query(link->stream, key, &unread) == 0 && unread > 0)
         return false;
-    if (coir_stream_query(link->stream, COIR_QUERY_DESCRIPTOR, &look.fd) < 0)
-        return true;
-    return poll(&look, 1, 0) == 0;
+    return !shown || poll(&look, 1, 0) == 0;
 }
 
 /* ---- rates ---- */

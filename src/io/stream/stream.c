@@ -495,6 +495,10 @@ static int query_file(struct coir_stream *stream, int key, void *ret_value)
         r = loop->backend->file_unread(loop, file);
         *(size_t *)ret_value = r > 0 ? (size_t)r : 0;
         return 0;
+    case COIR_QUERY_HELD:
+        *(size_t *)ret_value =
+            loop->backend->file_held != NULL ? loop->backend->file_held(loop, file) : 0;
+        return 0;
     default: return r;
     }
 }
@@ -507,6 +511,8 @@ static int query_ops(struct coir_stream *stream, int key, void *ret_value)
         *(const char **)ret_value = ops->name;
         return 0;
     }
+    if (key == COIR_QUERY_HELD) /* what streams of functions know of is nobody else's */
+        key = COIR_QUERY_UNREAD;
     int r = ops->query != NULL ? ops->query(functions->state, key, ret_value) : -EOPNOTSUPP;
     if (key == COIR_QUERY_UNREAD && r == -EOPNOTSUPP) {
         *(size_t *)ret_value = 0;
@@ -522,7 +528,7 @@ int coir_stream_query(coir_stream *stream, int key, void *ret_value)
     if (stream->loop != coir__loop)
         return coir__refuse(stream->loop, NULL, -COIR_EWRONGLOOP);
     int r = stream->filed ? query_file(stream, key, ret_value) : query_ops(stream, key, ret_value);
-    if (r == 0 && key == COIR_QUERY_UNREAD)
+    if (r == 0 && (key == COIR_QUERY_UNREAD || key == COIR_QUERY_HELD))
         *(size_t *)ret_value += stream->count;
     return r;
 }

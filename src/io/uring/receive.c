@@ -164,11 +164,16 @@ static size_t take(struct coir__uring_pool *pool, struct coir__uring_receive *re
     return done;
 }
 
+size_t coir__uring_held(struct coir_loop *loop, struct coir__file *file)
+{
+    (void)loop;
+    const struct coir__uring_receive *receive = coir__uring_file_of(file)->receive;
+    return receive != NULL ? receive->bytes : 0;
+}
+
 int coir__uring_unread(struct coir_loop *loop, struct coir__file *file)
 {
-    const struct coir__uring_receive *receive = coir__uring_file_of(file)->receive;
-    int held = receive != NULL ? (int)receive->bytes : 0;
-    int r = coir__native_unread(loop, file);
+    int held = (int)coir__uring_held(loop, file), r = coir__native_unread(loop, file);
     return r < 0 && held == 0 ? r : held + (r > 0 ? r : 0);
 }
 

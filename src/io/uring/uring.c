@@ -207,6 +207,7 @@ const struct coir__backend coir__backend_uring = {
     .file_option = coir__native_option,
     .file_name = coir__native_name,
     .file_unread = coir__uring_unread,
+    .file_held = coir__uring_held,
     .file_show = coir__uring_show,
     .file_holds = coir__uring_holds,
     .file_close = coir__uring_close,

@@ -272,6 +272,7 @@ bool coir__uring_receive_close(struct coir__uring *uring, struct coir__uring_fil
 /* Ends it, and begins none any more. */
 void coir__uring_show(struct coir_loop *loop, struct coir__file *file);
 bool coir__uring_holds(struct coir_loop *loop, struct coir__file *file);
+size_t coir__uring_held(struct coir_loop *loop, struct coir__file *file);
 int coir__uring_unread(struct coir_loop *loop, struct coir__file *file);
 void coir__uring_pool_close(struct coir__uring *uring);
 
