@@ -188,6 +188,23 @@ COIR_TEST_TAGGED(heads_come_byte_by_byte, "no_torture")
         COIR_EXPECT_OK(trickle_to(app, rows[i][0], rows[i][1]));
 }
 
+/* Bytes that came with the end of what the client sends are judged as those before. */
+COIR_TEST_TAGGED(what_came_before_the_end_is_looked_at, "no_torture")
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_AUTO(coir_stream) *client = NULL;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){0}, &app));
+    struct serving serving = {.app = app};
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(begin_serving(&group, &serving, &client));
+    COIR_REQUIRE_OK(coir_stream_write(client, "GET", 3));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    COIR_REQUIRE_OK(coir_stream_write(client, "a@", 2)); /* less than as much again */
+    COIR_REQUIRE_OK(coir_stream_shutdown(client));
+    COIR_EXPECT_OK(expect_text(
+        client, LAST("400 Bad Request", "45", "400 Bad Request: a request line that is none\n")));
+}
+
 /* ---- replies that are ready ---- */
 
 static int fail_late(coir_http_request *request)
