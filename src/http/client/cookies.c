@@ -293,7 +293,7 @@ static struct coir__cookie *make_of(coir_bytes name, coir_bytes value, coir_byte
 static coir_bytes without_dot(coir_bytes domain)
 {
     bool dot = domain.length > 0 && *(const char *)domain.data == '.';
-    return (coir_bytes){(const char *)domain.data + dot, domain.length - dot};
+    return dot ? (coir_bytes){(const char *)domain.data + 1, domain.length - 1} : domain;
 }
 
 static struct coir__cookie *make(const struct said *said, const coir_url *url)
