@@ -1,5 +1,5 @@
 /* fuzz_ws_deflate.c: any bytes as a packed message, as a message to be packed, and as what two ends
- * agree on. Libraries: -lz coir Sources: src/http/ws/deflate.c
+ * agree on. Libraries: -lz coir Sources: src/http/ws/deflate.c src/http/message/texts.c
  *
  * Besides what sanitizers see: nothing is unpacked beyond the limit, in pieces comes out what comes
  * out at once, and what was packed is unpacked to what it was, with context and without.
