@@ -1,5 +1,5 @@
 /* fuzz_http_body.c: any bytes as the body of a message: chunked, of a length, or up to the end.
- * Libraries: build/lib*.a coir Sources: src/http/message/body.c src/http/message/guard.c src/http/message/texts.c
+ * Libraries: http Sources: src/http/message
  *
  * The first byte chooses the framing, the second one how many bytes come at a time. Besides what
  * sanitizers see: pieces give what the whole gives, a chunked body that is accepted is one as RFC

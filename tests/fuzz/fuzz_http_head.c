@@ -1,5 +1,5 @@
 /* fuzz_http_head.c: any bytes as the head of a message, of a response when the first one is odd.
- * Libraries: build/lib*.a coir Sources: src/http/message/head.c src/http/message/guard.c src/http/message/texts.c
+ * Libraries: http Sources: src/http/message
  *
  * Besides what sanitizers see: a refusal has a status and a reason, no part of a head that is good
  * is taken for a whole one, what was parsed, written out again, is accepted with the same meaning,
