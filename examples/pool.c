@@ -1,7 +1,5 @@
-/* pool.c: seven questions to a server, a tenth of a second each, over three connections in memory
- * that are kept for the next one. A question that ends early discards its connection, by COIR_AUTO:
- * nobody reads somebody else's answer. Who finds all busy waits, first come first served.
- */
+/* pool.c: seven questions over three connections, which are kept for the next one. A question that
+ * ends early discards its connection, by COIR_AUTO: nobody reads somebody else's answer. */
 #include <coir/coir.h>
 #include <coir/pool.h>
 #include <stdio.h>
@@ -16,11 +14,14 @@ static int serve(void *arg)
 
 static int dial(const char *key, void *arg, void **ret_connection)
 {
-    coir_stream *client, *server;
-    printf("dials %s\n", key);
+    (void)key;
+    COIR_AUTO(coir_stream) *client = NULL;
+    COIR_AUTO(coir_stream) *server = NULL;
     COIR_TRY(coir_stream_pair(0, &client, &server));
-    *ret_connection = client;
-    return coir_spawn(arg, serve, server, NULL);
+    COIR_TRY(coir_spawn(arg, serve, server, NULL));
+    *ret_connection = COIR_TAKE(client);
+    (void)COIR_TAKE(server); /* the task closes it */
+    return 0;
 }
 
 static void hang_up(void *connection, bool abrupt, void *arg)
@@ -32,11 +33,10 @@ static void hang_up(void *connection, bool abrupt, void *arg)
 static int ask(void *arg)
 {
     COIR_AUTO(coir_pooled) *line = NULL;
-    char text = '?';
+    char text;
     COIR_TRY(coir_pool_acquire(arg, "server", &line));
-    COIR_TRY(coir_stream_write(line->connection, &text, 1));
+    COIR_TRY(coir_stream_write(line->connection, "?", 1));
     COIR_TRY(coir_stream_read_exactly(line->connection, &text, 1));
-    COIR_TRY(coir_sleep(COIR_MS(100)));
     printf("answered, at the connection's use %d\n", (int)line->uses);
     coir_pool_release(COIR_TAKE(line));
     return 0;

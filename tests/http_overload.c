@@ -188,6 +188,22 @@ COIR_TEST_TAGGED(heads_come_byte_by_byte, "no_torture")
         COIR_EXPECT_OK(trickle_to(app, rows[i][0], rows[i][1]));
 }
 
+/* Nor does the time until a head is late help bytes that are none. */
+COIR_TEST_TAGGED(what_came_before_the_time_was_over_is_looked_at, "no_torture")
+{
+    COIR_AUTO(coir_http_app) *app = NULL;
+    COIR_AUTO(coir_stream) *client = NULL;
+    COIR_REQUIRE_OK(open_app((coir_http_app_opts){.head_limit = COIR_MS(500)}, &app));
+    struct serving serving = {.app = app};
+    COIR_GROUP(group);
+    COIR_REQUIRE_OK(begin_serving(&group, &serving, &client));
+    COIR_REQUIRE_OK(coir_stream_write(client, "GET", 3));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    COIR_REQUIRE_OK(coir_stream_write(client, "a@", 2));
+    COIR_EXPECT_OK(expect_text(
+        client, LAST("400 Bad Request", "45", "400 Bad Request: a request line that is none\n")));
+}
+
 /* Bytes that came with the end of what the client sends are judged as those before. */
 COIR_TEST_TAGGED(what_came_before_the_end_is_looked_at, "no_torture")
 {

@@ -709,3 +709,66 @@ COIR_TEST(what_is_complete_is_not_reset)
             printf("    of: %s\n", cases[i].reply);
     }
 }
+
+/* ---- what TLS has received and nobody has read ---- */
+
+/* The end of its first response lies in one packet with more: a response that nobody has asked for,
+ * or its goodbye, long before the connection ends. */
+static int answer_and_more(coir_stream *stream, void *arg)
+{
+    struct server *server = arg;
+    bool first = server->connections++ == 0;
+    while (COIR_TRY(read_request(server, stream)) > 0) {
+        COIR_TRY(coir_stream_write(stream, OK("1", ""), strlen(OK("1", ""))));
+        COIR_TRY(coir_sleep(COIR_MS(5)));
+        COIR_TRY(coir_stream_write(stream, "a", 1));
+        if (first && server->slowly) {
+            COIR_TRY(coir_stream_shutdown(stream));
+            return coir_sleep(COIR_MS(200));
+        }
+        if (first)
+            COIR_TRY(coir_stream_write(stream, OK("1", "b"), strlen(OK("1", "b"))));
+    }
+    return 0;
+}
+
+static int serve_more(void *arg)
+{
+    struct server *server = arg;
+    return coir_tls_serve(server->listener, shown, answer_and_more, server);
+}
+
+COIR_TEST_TAGGED(what_tls_has_received_is_no_response, "real")
+{
+    for (int says_goodbye = 0; says_goodbye < 2; says_goodbye++) {
+        __attribute__((cleanup(end_secured))) struct server server = {.port = true};
+        COIR_AUTO(coir_tls_context) *trusts = NULL;
+        COIR_AUTO(coir_http_session) *http = NULL;
+        COIR_AUTO(coir_http_response) *response = NULL;
+        COIR_AUTO(coir_buffer) body = {0};
+        char address[COIR_ADDRESS_TEXT];
+        coir_bytes bytes;
+        server.slowly = says_goodbye;
+        COIR_GROUP(group);
+        COIR_REQUIRE_OK(server_with("good", (coir_tls_opts){.alpn = "http/1.1"}, &shown));
+        COIR_REQUIRE_OK(client_with((coir_tls_opts){.alpn = "http/1.1"}, &trusts));
+        COIR_REQUIRE_OK(coir_tcp_listen("127.0.0.1:0", NULL, &server.listener));
+        COIR_REQUIRE_OK(coir_listener_address(server.listener, address, sizeof address));
+        (void)snprintf(server.url, sizeof server.url, "https://localhost%s/",
+                       strrchr(address, ':'));
+        COIR_REQUIRE_OK(coir_spawn(&group, serve_more, &server, NULL));
+        OPEN(.tls = trusts, .connect_limit = COIR_SEC(2), .read_limit = COIR_SEC(2));
+        COIR_REQUIRE_OK(coir_http_get(http, "", NULL, &response));
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(30)));
+        COIR_EXPECT_OK(coir_http_response_read(response, &bytes));
+        coir_http_response_close(COIR_TAKE(response));
+        if (says_goodbye)
+            COIR_EXPECT_OK(post(http));
+        else
+            COIR_EXPECT_EQ(fetch(http, "", NULL, &body), 200);
+        COIR_EXPECT(says_goodbye || strcmp(coir_buffer_text(&body), "a") == 0);
+        COIR_EXPECT_EQ(server.connections, 2);
+        coir_http_session_close(COIR_TAKE(http));
+        coir_group_cancel(&group, "end");
+    }
+}

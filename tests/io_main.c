@@ -19,7 +19,9 @@ static int say(void)
 }
 
 /* ThreadSanitizer puts signals off, and may lose one that comes while it does. */
-#if defined(__has_feature)
+#if defined(__SANITIZE_THREAD__)
+#define LOSES_SIGNALS 1
+#elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define LOSES_SIGNALS 1
 #endif

@@ -460,3 +460,19 @@ COIR_TEST_TAGGED(a_filter_takes_over_also_without_memory, "own_loop,no_torture")
     COIR_EXPECT_OK(coir_set_allocator(NULL));
     COIR_EXPECT_EQ(told, 0);
 }
+
+/* What is in the kernel is held by nobody, and no filter says otherwise. */
+COIR_TEST_TAGGED(bytes_in_the_kernel_are_not_held, "real")
+{
+    PAIR(BY_TCP, a, b);
+    size_t n = 99;
+    COIR_REQUIRE_OK(write_ten(b));
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(20)));
+    COIR_EXPECT_OK(coir_stream_query(a, COIR_QUERY_HELD, &n));
+    COIR_EXPECT_EQ(n, 0);
+    COIR_EXPECT_OK(coir_stream_query(a, COIR_QUERY_UNREAD, &n));
+    COIR_EXPECT_EQ(n, 10);
+    COIR_REQUIRE_OK(coir_throttle_open(COIR_TAKE(a), &(coir_throttle_opts){.read_rate = 300}, &a));
+    COIR_EXPECT_OK(coir_stream_query(a, COIR_QUERY_HELD, &n));
+    COIR_EXPECT_EQ(n, 0);
+}

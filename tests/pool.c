@@ -513,6 +513,100 @@ COIR_TEST_TAGGED(a_dead_one_is_handed_over_by_a_pool_that_is_closed, "fifo")
     COIR_EXPECT_EQ(world.open, 0);
 }
 
+/* All die at once, as when a server starts anew: the order stays. */
+COIR_TEST_TAGGED(dead_ones_do_not_turn_the_queue_round, "fifo")
+{
+    enum { USERS = 4 };
+    struct world world = {.takes = COIR_MS(1)};
+    int log[USERS] = {0}, place = 0;
+    struct user users[USERS];
+    COIR_AUTO(coir_pool) *pool = NULL;
+    COIR_AUTO(coir_pooled) *line = NULL;
+    COIR_AUTO(coir_pooled) *other = NULL;
+    COIR_REQUIRE_OK(open_pool(&world, (coir_pool_opts){.max = 2}, &pool));
+    COIR_REQUIRE_OK(coir_pool_acquire(pool, "a:1", &line));
+    COIR_REQUIRE_OK(coir_pool_acquire(pool, "a:1", &other));
+    COIR_GROUP(group);
+    for (int i = 0; i < USERS; i++) {
+        users[i] = (struct user){pool, "a:1", COIR_MS(10), log, &place, i, 0};
+        COIR_REQUIRE_OK(coir_spawn(&group, use, &users[i], NULL));
+    }
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    *(int *)line->connection = *(int *)other->connection = 0;
+    coir_pool_release(COIR_TAKE(line));
+    coir_pool_release(COIR_TAKE(other));
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+    for (int i = 0; i < USERS; i++)
+        COIR_EXPECT_EQ(log[i], i);
+}
+
+/* Nor do those of another key go first, who came later. And the dead one says no goodbye, during
+ * which it would keep its place; a newcomer is not refused for who waits again. */
+COIR_TEST_TAGGED(who_was_given_a_dead_one_keeps_its_turn, "fifo")
+{
+    enum { USERS = 6 };
+    struct world world = {.leaves = COIR_SEC(1)};
+    int log[USERS] = {0}, place = 0;
+    struct user users[USERS];
+    COIR_AUTO(coir_pool) *pool = NULL;
+    COIR_AUTO(coir_pooled) *line = NULL;
+    COIR_REQUIRE_OK(open_pool(&world, (coir_pool_opts){.max = 1, .waiting = USERS}, &pool));
+    COIR_REQUIRE_OK(coir_pool_acquire(pool, "a:1", &line));
+    COIR_GROUP(group);
+    for (int i = 0; i < USERS; i++) {
+        users[i] = (struct user){pool, i == 0 ? "a:1" : "b:1", COIR_MS(10), log, &place, i, 0};
+        COIR_REQUIRE_OK(coir_spawn(&group, use, &users[i], NULL));
+    }
+    COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    *(int *)line->connection = 0;
+    coir_time start = coir_now();
+    coir_pool_release(COIR_TAKE(line));
+    uint64_t acquired = stats_of(pool).acquired, reused = stats_of(pool).reused;
+    while (place == 0)
+        COIR_REQUIRE_OK(coir_sleep(COIR_MS(1)));
+    COIR_EXPECT_LT(coir_now() - start, COIR_MS(500));
+    COIR_EXPECT_LE(acquired, stats_of(pool).acquired);
+    COIR_EXPECT_LE(reused, stats_of(pool).reused);
+    COIR_REQUIRE_OK(coir_group_wait(&group));
+    for (int i = 0; i < USERS; i++)
+        COIR_EXPECT_EQ(log[i], i);
+}
+
+/* Who waits again is cancelled, or the pool closed, as if it waited for the first time. */
+COIR_TEST_TAGGED(the_second_wait_ends_as_the_first, "fifo")
+{
+    for (int i = 0; i < 2; i++) {
+        struct world world = {0};
+        coir_pool *pool = NULL;
+        COIR_REQUIRE_OK(open_pool(&world, (coir_pool_opts){.max = 1}, &pool));
+        coir_pooled *line = NULL;
+        struct user user = {.pool = pool, .key = "a:1"};
+        coir_task *task = NULL;
+        COIR_GROUP_COLLECT(group);
+        int r = coir_pool_acquire(pool, "a:1", &line);
+        if (r == 0)
+            r = coir_spawn(&group, try_to_use, &user, &task);
+        if (r == 0)
+            r = coir_yield();
+        if (r == 0) {
+            world.takes = COIR_SEC(1);
+            *(int *)line->connection = 0;
+            coir_pool_release(COIR_TAKE(line));
+            r = coir_sleep(COIR_MS(1));
+        }
+        coir_pool_release(line);
+        if (r == 0 && i == 0) {
+            coir_cancel(task, NULL);
+            r = coir_sleep(COIR_MS(1));
+        }
+        coir_pool_close(pool);
+        COIR_EXPECT_OK(coir_group_wait(&group));
+        COIR_REQUIRE_OK(r);
+        COIR_EXPECT_CODE(user.result, i == 0 ? -ECANCELED : -COIR_ECLOSED);
+        COIR_EXPECT_EQ(world.open, 0);
+    }
+}
+
 /* Nor by who waits for it already. */
 COIR_TEST(each_is_used_so_often)
 {

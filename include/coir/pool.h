@@ -15,7 +15,7 @@
  * nobody reads the rest of somebody else's answer.
  *
  * Connections belong to a key, a text such as "host:port", which is also what they are opened by.
- * Who waits for one gets the first that is released or opened for its key, whichever is earlier;
+ * Who waits for one gets the first good one that is released or opened for its key;
  * among those that wait the first come are served first, and where there are too few places for all
  * keys, an unused connection of another key makes room.
  */
@@ -47,8 +47,8 @@ typedef struct coir_pool_opts {
     /* Closes one. Abrupt: it must not wait, and the peer may be in the midst of something.
      * Otherwise it runs in a task of the pool's, and nobody waits for it but coir_pool_close. */
     void (*close)(void *connection, bool abrupt, void *arg);
-    /* Whether one that nobody has used for so long is still good; 0 where it was handed over to
-     * who waited. It must not wait. NULL: it is. */
+    /* Whether one that nobody has used for so long is still good; asked before it is used again,
+     * also where it was handed over to who waited. It must not wait. NULL: it is. */
     bool (*usable)(void *connection, coir_time unused, void *arg);
     void *arg;
     size_t max;         /* connections at once, those being closed too; 0: 100 */
@@ -76,8 +76,8 @@ COIR__PUBLIC void coir_pool_close(coir_pool *pool);
 
 COIR_CLOSER(coir_pool, coir_pool_close);
 
-/* Acquires a connection: the one of its key that was used last, if it is good, else the first that
- * is released or opened. An opening that has begun goes on when who asked for it is served
+/* Acquires a connection: the one of its key that was used last, if it is good, else the first good
+ * one that is released or opened. An opening that has begun goes on when who asked for it is served
  * otherwise, or cancelled: what comes of it is for the next.
  * Returns 0, and writes *ret_pooled, to be given to coir_pool_release, _retire or _discard. Errors:
  * what open gave (-ETIMEDOUT for -ETIME), -EAGAIN when opts.waiting tasks wait for a place already,

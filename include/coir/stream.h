@@ -182,7 +182,7 @@ enum coir_query {
     COIR_QUERY_UNREAD = 2,     /* size_t: bytes that have arrived, as far as is known */
     COIR_QUERY_LOWER = 3,      /* coir_stream *: the one that it is a filter over; borrowed */
     COIR_QUERY_DESCRIPTOR = 4, /* int: of the lowest stream; it stays the stream's */
-    COIR_QUERY_HELD = 5,       /* size_t: those of COIR_QUERY_UNREAD that are not in the kernel */
+    COIR_QUERY_HELD = 5,       /* size_t: bytes that were received and not read, here and below */
     COIR_QUERY_OWN = 1024,
 };
 

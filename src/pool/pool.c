@@ -6,7 +6,8 @@
  * unused connection can make some, the first of them begins an opening and goes to the end. What is
  * opened or released serves the task of its key that has waited longest, whoever asked for it;
  * unless a key has been hungry for longer than that: then the connection makes room for it. So no
- * key starves another.
+ * key starves another. Who is served looks whether the connection has died since its last use, and
+ * if so goes on waiting, with its old ticket.
  *
  * Invariants: a key with unused connections has nobody waiting; a task that is served is out of all
  * lists before it runs. Openings and closings are tasks of the pool. Keys that nobody uses are
@@ -265,10 +266,8 @@ static void stop_waiting(coir_pool *pool, struct key *key, struct waiter *waiter
 
 static void lend(struct member *member)
 {
-    coir_pool *pool = member->pool;
-    pool->used++;
-    pool->total.acquired++;
-    pool->total.reused += member->pooled.uses++ > 0;
+    member->pool->used++;
+    member->pooled.uses++;
 }
 
 /* Hands a member, or a failure with its text, to the task of key that has waited longest. */
@@ -382,10 +381,9 @@ static bool is_worn_out(const struct member *member, coir_time now)
            (opts->uses > 0 && member->pooled.uses >= opts->uses);
 }
 
-static void keep_idle(struct member *member, coir_time now)
+static void keep_idle(struct member *member)
 {
     coir_pool *pool = member->pool;
-    member->since = now;
     insert_before(member->key->idle.next, &member->of_key);
     insert_before(&pool->idle, &member->of_pool);
     pool->unused++;
@@ -398,6 +396,7 @@ static void pass_on(struct member *member)
     coir_pool *pool = member->pool;
     struct key *key = member->key;
     coir_time now = coir_loop_time(pool->loop);
+    member->since = now;
     const struct key *hungry = first_hungry(pool);
     const struct waiter *waiter = first_waiter(key);
     if (!is_room_wanted(pool))
@@ -409,7 +408,7 @@ static void pass_on(struct member *member)
         take_out(&key->hungry); /* to the end, if it still is */
         queue_hungry(pool, key);
     } else if (!pool->closed && !is_worn_out(member, now) && hungry == NULL) {
-        keep_idle(member, now);
+        keep_idle(member);
     } else {
         pool->total.retired += !pool->closed;
         give_up(member, pool->left);
@@ -468,130 +467,7 @@ static void on_timer(void *arg)
         coir_timer_start(pool->loop, &pool->timer, next, on_timer, pool);
 }
 
-/* ---- acquiring ---- */
-
-/* The first use says which loop it belongs to. */
-static int bind(coir_pool *pool)
-{
-    struct coir_loop *loop = coir_loop_current();
-    if (pool->loop == loop && loop != NULL)
-        return 0;
-    if (loop == NULL)
-        return -COIR_ENOTASK;
-    if (pool->loop != NULL)
-        return -COIR_EWRONGLOOP;
-    COIR_TRY(coir_group_init(&pool->openings, COIR_COLLECT));
-    int r = coir_group_init(&pool->closings, COIR_COLLECT);
-    if (r < 0)
-        (void)coir_group_close(&pool->openings);
-    else
-        pool->loop = loop;
-    return r;
-}
-
-/* An unused connection of key that is good, or NULL. */
-static struct member *take_idle(coir_pool *pool, struct key *key)
-{
-    coir_time now = coir_loop_time(pool->loop);
-    while (!is_alone(&key->idle)) {
-        struct member *member = OF(key->idle.next, struct member, of_key);
-        if (!is_worn_out(member, now) &&
-            (pool->opts.usable == NULL ||
-             pool->opts.usable(member->pooled.connection, now - member->since, pool->opts.arg))) {
-            take_idle_out(member);
-            return member;
-        }
-        retire(member);
-    }
-    return NULL;
-}
-
-/* Waits for a connection. A ticket that is not 0 is that of an earlier wait, which came to nothing:
- * its place is before all others. */
-static int wait_for_one(coir_pool *pool, struct key *key, uint64_t *ticket,
-                        struct member **ret_member)
-{
-    bool again = *ticket != 0;
-    if (!again)
-        *ticket = ++pool->tickets;
-    struct waiter waiter = {.ticket = *ticket};
-    insert_before(again ? key->waiters.next : &key->waiters, &waiter.node);
-    key->waiting++;
-    pool->waiting++;
-    look_after(pool, key);
-    bool served = coir_event_is_set(&waiter.served);
-    if (!served && !again && pool->opts.waiting > 0 &&
-        pool->waiting > pool->opening + pool->opts.waiting) {
-        stop_waiting(pool, key, &waiter);
-        return coir_fail(-EAGAIN, "%s: too many tasks wait for a connection", key->text);
-    }
-    int r = coir_event_wait(&waiter.served);
-    if (!coir_event_is_set(&waiter.served)) {
-        stop_waiting(pool, key, &waiter);
-        start_timer(pool);
-        return r;
-    }
-    if (waiter.code < 0) /* the pool may be gone */
-        return coir_fail(waiter.code, "%s", waiter.text);
-    *ret_member = waiter.member;
-    if (r < 0)
-        coir_pool_release(&waiter.member->pooled);
-    return r;
-}
-
-/* Whether a connection that was handed over has died since its last use. */
-static bool has_died(const struct member *member)
-{
-    const coir_pool_opts *opts = &member->pool->opts;
-    return member->pooled.uses > 1 && opts->usable != NULL &&
-           !opts->usable(member->pooled.connection, 0, opts->arg);
-}
-
-/* Gives back what was no good, as if it had not been acquired. */
-static void reject(struct member *member)
-{
-    member->pool->total.acquired--;
-    member->pool->total.reused--;
-    coir_pool_retire(&member->pooled);
-}
-
-static int find_member(coir_pool *pool, struct key *key, struct member **ret_member)
-{
-    uint64_t ticket = 0;
-    for (;;) {
-        struct member *member = take_idle(pool, key);
-        if (member != NULL)
-            lend(member);
-        else
-            COIR_TRY(wait_for_one(pool, key, &ticket, &member));
-        *ret_member = member;
-        if (ticket == 0 || !has_died(member))
-            return 0;
-        bool closed = pool->closed; /* then it may be gone with its last connection */
-        reject(member);
-        if (closed)
-            return -COIR_ECLOSED;
-    }
-}
-
-int coir_pool_acquire(coir_pool *pool, const char *text, coir_pooled **ret_pooled)
-{
-    if (pool == NULL || text == NULL || ret_pooled == NULL)
-        return -EINVAL;
-    COIR_TRY(bind(pool));
-    COIR_TRY(coir_pending());
-    if (pool->closed)
-        return -COIR_ECLOSED;
-    struct key *key = find_key(pool, text);
-    if (key == NULL)
-        return -ENOMEM;
-    struct member *member = NULL;
-    COIR_TRY(find_member(pool, key, &member));
-    *ret_pooled = &member->pooled;
-    return 0;
-}
-
-/* ---- giving back ---- */
+/* ---- coming back ---- */
 
 static void free_pool(coir_pool *pool)
 {
@@ -617,6 +493,151 @@ static void look_after_closed(coir_pool *pool)
     else
         (void)coir_event_set(&pool->returned);
 }
+
+/* ---- acquiring ---- */
+
+/* The first use says which loop it belongs to. */
+static int bind(coir_pool *pool)
+{
+    struct coir_loop *loop = coir_loop_current();
+    if (pool->loop == loop && loop != NULL)
+        return 0;
+    if (loop == NULL)
+        return -COIR_ENOTASK;
+    if (pool->loop != NULL)
+        return -COIR_EWRONGLOOP;
+    COIR_TRY(coir_group_init(&pool->openings, COIR_COLLECT));
+    int r = coir_group_init(&pool->closings, COIR_COLLECT);
+    if (r < 0)
+        (void)coir_group_close(&pool->openings);
+    else
+        pool->loop = loop;
+    return r;
+}
+
+static bool is_good(const struct member *member, coir_time now)
+{
+    const coir_pool_opts *opts = &member->pool->opts;
+    return opts->usable == NULL ||
+           opts->usable(member->pooled.connection, now - member->since, opts->arg);
+}
+
+/* An unused connection of key that is good, or NULL. */
+static struct member *take_idle(coir_pool *pool, struct key *key)
+{
+    coir_time now = coir_loop_time(pool->loop);
+    while (!is_alone(&key->idle)) {
+        struct member *member = OF(key->idle.next, struct member, of_key);
+        if (!is_worn_out(member, now) && is_good(member, now)) {
+            take_idle_out(member);
+            lend(member);
+            return member;
+        }
+        retire(member);
+    }
+    return NULL;
+}
+
+/* Puts a task in line, behind those of its key that came before it. */
+static void begin_waiting(coir_pool *pool, struct key *key, struct waiter *waiter)
+{
+    struct node *behind = key->waiters.previous;
+    while (behind != &key->waiters && OF(behind, struct waiter, node)->ticket > waiter->ticket)
+        behind = behind->previous;
+    insert_before(behind->next, &waiter->node);
+    key->waiting++;
+    pool->waiting++;
+}
+
+/* The turn of a key whose task was given a dead connection is not over. */
+static void queue_first(coir_pool *pool, struct key *key, uint64_t ticket)
+{
+    take_out(&key->hungry);
+    if (!is_hungry(pool, key))
+        return;
+    key->hungry_since = ticket;
+    insert_before(pool->hungry.next, &key->hungry);
+}
+
+/* Waits for a connection. A ticket that is not 0 is that of an earlier wait, which came to nothing:
+ * it goes on as if it had not ended. */
+static int wait_for_one(coir_pool *pool, struct key *key, uint64_t *ticket,
+                        struct member **ret_member)
+{
+    bool again = *ticket != 0;
+    if (!again)
+        *ticket = ++pool->tickets;
+    struct waiter waiter = {.ticket = *ticket};
+    begin_waiting(pool, key, &waiter);
+    if (again)
+        queue_first(pool, key, *ticket);
+    look_after(pool, key);
+    bool served = coir_event_is_set(&waiter.served);
+    if (!served && !again && pool->opts.waiting > 0 &&
+        pool->waiting > pool->opening + pool->opts.waiting) {
+        stop_waiting(pool, key, &waiter);
+        return coir_fail(-EAGAIN, "%s: too many tasks wait for a connection", key->text);
+    }
+    int r = coir_event_wait(&waiter.served);
+    if (!coir_event_is_set(&waiter.served)) {
+        stop_waiting(pool, key, &waiter);
+        start_timer(pool);
+        return r;
+    }
+    if (waiter.code < 0) /* the pool may be gone */
+        return coir_fail(waiter.code, "%s", waiter.text);
+    *ret_member = waiter.member;
+    if (r < 0)
+        coir_pool_release(&waiter.member->pooled);
+    return r;
+}
+
+/* Ends a connection that was handed over and is no good, as if it had not been. Abruptly: a goodbye
+ * would keep its place. Returns whether the pool is still open: else it may be gone. */
+static bool reject(struct member *member)
+{
+    coir_pool *pool = member->pool;
+    bool open = !pool->closed;
+    come_back(pool);
+    pool->total.retired++;
+    give_up(member, true);
+    look_after_closed(pool);
+    return open;
+}
+
+static int find_member(coir_pool *pool, struct key *key, struct member **ret_member)
+{
+    uint64_t ticket = 0;
+    while ((*ret_member = take_idle(pool, key)) == NULL) {
+        COIR_TRY(wait_for_one(pool, key, &ticket, ret_member));
+        if ((*ret_member)->pooled.uses == 1 || is_good(*ret_member, coir_loop_time(pool->loop)))
+            return 0; /* it was opened just now, or has not died since its last use */
+        if (!reject(*ret_member))
+            return coir_fail(-COIR_ECLOSED, "the pool was closed");
+    }
+    return 0;
+}
+
+int coir_pool_acquire(coir_pool *pool, const char *text, coir_pooled **ret_pooled)
+{
+    if (pool == NULL || text == NULL || ret_pooled == NULL)
+        return -EINVAL;
+    COIR_TRY(bind(pool));
+    COIR_TRY(coir_pending());
+    if (pool->closed)
+        return -COIR_ECLOSED;
+    struct key *key = find_key(pool, text);
+    if (key == NULL)
+        return -ENOMEM;
+    struct member *member = NULL;
+    COIR_TRY(find_member(pool, key, &member));
+    pool->total.acquired++;
+    pool->total.reused += member->pooled.uses > 1;
+    *ret_pooled = &member->pooled;
+    return 0;
+}
+
+/* ---- giving back ---- */
 
 void coir_pool_release(coir_pooled *pooled)
 {

@@ -194,14 +194,12 @@ static void queries(struct coir__pair *pair)
     COIR_EXPECT(name != NULL && name[0] != '\0');
     COIR_EXPECT_OK(coir_stream_query(pair->b, COIR_QUERY_UNREAD, &unread));
     COIR_EXPECT_EQ(unread, 0);
-    COIR_EXPECT_OK(coir_stream_query(pair->b, COIR_QUERY_HELD, &unread));
-    COIR_EXPECT_EQ(unread, 0);
     COIR_REQUIRE_OK(coir_stream_write(pair->a, "four", 4));
     COIR_REQUIRE_OK(coir_stream_peek(pair->b, 4, &bytes));
     COIR_EXPECT_OK(coir_stream_query(pair->b, COIR_QUERY_UNREAD, &unread));
     COIR_EXPECT_EQ(unread, 4);
     COIR_EXPECT_OK(coir_stream_query(pair->b, COIR_QUERY_HELD, &unread));
-    COIR_EXPECT_EQ(unread, 4);
+    COIR_EXPECT_GE(unread, 4); /* a protocol may have more of its own */
     coir_stream *stream = pair->b, *lower;
     while (depth < 100 && coir_stream_query(stream, COIR_QUERY_LOWER, &lower) == 0) {
         stream = lower;

@@ -473,12 +473,22 @@ static void tls_close(void *state, bool abrupt)
 
 /* ---- asking ---- */
 
+/* What was decrypted, and what was not yet: goodbyes are among it. */
+static int held(struct coir__tls *tls, size_t *ret_n)
+{
+    int r = coir_stream_query(tls->lower, COIR_QUERY_HELD, ret_n);
+    if (r == 0)
+        *ret_n += (size_t)SSL_pending(tls->ssl);
+    return r;
+}
+
 static int tls_query(void *state, int key, void *ret_value)
 {
     struct coir__tls *tls = state;
     switch (key) {
     case COIR_QUERY_LOWER: *(coir_stream **)ret_value = tls->lower; return 0;
     case COIR_QUERY_UNREAD: *(size_t *)ret_value = (size_t)SSL_pending(tls->ssl); return 0;
+    case COIR_QUERY_HELD: return held(tls, ret_value);
     case COIR__TLS_QUERY: *(struct coir__tls **)ret_value = tls; return 0;
     default: return coir_stream_query(tls->lower, key, ret_value);
     }

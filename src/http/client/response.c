@@ -41,13 +41,14 @@ static bool is_complete(const coir_http_response *response)
     return response->body.over && response->body.failed == 0 && response->head.status != 101;
 }
 
-/* Whether something has come with the response, which would be taken for the next one. What comes
- * later is seen before the connection is used again. */
-static bool has_leftover(const coir_http_response *response)
+/* Whether something has come behind the response, which would be taken for the next one. Of a
+ * connection that is kept, what the kernel has is seen before it is used again. */
+static bool has_leftover(const coir_http_response *response, bool kept)
 {
     const struct coir__http_link *link = response->pooled->connection;
     size_t unread = 0;
-    return coir_stream_query(link->stream, COIR_QUERY_HELD, &unread) == 0 && unread > 0;
+    int key = kept ? COIR_QUERY_HELD : COIR_QUERY_UNREAD;
+    return coir_stream_query(link->stream, key, &unread) == 0 && unread > 0;
 }
 
 /* Abruptly, the peer could lose what it has not read yet. */
@@ -55,11 +56,12 @@ static void give_back(coir_http_response *response)
 {
     if (response->pooled == NULL)
         return;
-    bool complete = is_complete(response) && !has_leftover(response);
+    bool kept = response->head.keep_alive && response->body.framing != COIR__HTTP_TO_THE_END;
+    bool complete = is_complete(response) && !has_leftover(response, kept);
     coir_pooled *pooled = COIR_TAKE(response->pooled);
     if (!complete)
         coir_pool_discard(pooled);
-    else if (response->head.keep_alive && response->body.framing != COIR__HTTP_TO_THE_END)
+    else if (kept)
         coir_pool_release(pooled);
     else
         coir_pool_retire(pooled);

@@ -137,10 +137,11 @@ static bool is_quiet(void *connection, coir_time unused, void *arg)
     (void)unused;
     (void)arg;
     bool shown = coir_stream_query(link->stream, COIR_QUERY_DESCRIPTOR, &look.fd) == 0;
-    int key = shown ? COIR_QUERY_HELD : COIR_QUERY_UNREAD;
-    if (coir_stream_query(link->stream, key, &unread) == 0 && unread > 0)
+    if (coir_stream_query(link->stream, COIR_QUERY_HELD, &unread) < 0 || unread > 0)
         return false;
-    return !shown || poll(&look, 1, 0) == 0;
+    if (shown)
+        return poll(&look, 1, 0) == 0;
+    return coir_stream_query(link->stream, COIR_QUERY_UNREAD, &unread) == 0 && unread == 0;
 }
 
 /* ---- rates ---- */

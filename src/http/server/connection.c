@@ -333,7 +333,8 @@ static int wait_for_more(coir_http_request *request, coir_time until, coir_bytes
         seen = bytes->length;
         r = wait_for(request, seen + 1, until - coir_now(), bytes);
     } while (r > 0 && !is_due(bytes->data, seen, parsed, bytes->length));
-    if (r == -COIR_EEOF && seen > parsed) /* what came before the end may be no head */
+    /* what came before the end, of it or of the time, may be no head */
+    if ((r == -COIR_EEOF || r == -ETIMEDOUT) && seen > parsed)
         r = coir_stream_peek(request->connection->stream, seen, bytes);
     return r;
 }

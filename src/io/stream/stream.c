@@ -511,9 +511,9 @@ static int query_ops(struct coir_stream *stream, int key, void *ret_value)
         *(const char **)ret_value = ops->name;
         return 0;
     }
-    if (key == COIR_QUERY_HELD) /* what streams of functions know of is nobody else's */
-        key = COIR_QUERY_UNREAD;
     int r = ops->query != NULL ? ops->query(functions->state, key, ret_value) : -EOPNOTSUPP;
+    if (key == COIR_QUERY_HELD && r == -EOPNOTSUPP) /* then what it knows of is not the kernel's */
+        return query_ops(stream, COIR_QUERY_UNREAD, ret_value);
     if (key == COIR_QUERY_UNREAD && r == -EOPNOTSUPP) {
         *(size_t *)ret_value = 0;
         r = 0;
