@@ -2,8 +2,8 @@
 
 Usage: snippets.py BUILD [FILE.md ...]
 
-A block with a main() is linked and run, and has to exit with 0; one without is only compiled. An HTML comment on the
-lines above the fence changes that:
+A block with a main(), or with tests, is linked and run, and has to exit with 0; one without is only compiled. An HTML
+comment on the lines above the fence changes that:
 
     <!-- compile-only -->         never run (a server, an endless loop)
     <!-- fragment -->             statements: compiled as the body of a task function
@@ -35,6 +35,7 @@ FENCE = re.compile(
     r"^(?:<!--(?P<note>(?:(?!-->).)*)-->[ \t]*\n\s*)?```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^```[ \t]*$",
     re.MULTILINE | re.DOTALL,
 )
+MAIN = re.compile(r"^(?:int main|COIR_TEST\w*)\(", re.MULTILINE)  # main comes with <coir/testing.h>
 
 
 @dataclass
@@ -65,7 +66,7 @@ def snippets_of(path):
             line = text.count("\n", 0, match.start("body")) + 1
             before, body, after = program(note, match["body"])
             code = f'{before}\n#line {line} "{name}"\n{body}{after}'
-            run = re.search(r"^int main\(", body, re.MULTILINE) and note != "compile-only"
+            run = MAIN.search(body) and note != "compile-only"
             status = re.fullmatch(r"exit (\d+)", note)
             found.append(Snippet(name, line, code, bool(run), int(status[1]) if status else 0))
         elif note == "output" and found:
