@@ -518,7 +518,8 @@ COIR_TEST(nothing_of_a_handler_begins_another_line)
     coir_http_app_get(app, "/", set_wrong);
     EXPECT_VISIT(
         app, GET("/") GET("/nowhere"),
-        "HTTP/1.1 204 No Content\r\n\r\n" REPLY("404 Not Found", "", "14", "404 Not Found\n"));
+        "HTTP/1.1 204 No Content\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n" REPLY(
+            "404 Not Found", "", "14", "404 Not Found\n"));
 }
 
 static int send_elsewhere(coir_http_request *request)
@@ -586,6 +587,11 @@ COIR_TEST(another_protocol_takes_over)
                      "Connection: x, Upgrade\r\nUpgrade: chat\r\n\r\nabcd" GET("/"),
                      "HTTP/1.1 101 Switching Protocols\r\nX: y\r\nUpgrade: chat\r\n"
                      "Connection: Upgrade\r\n\r\nabcd");
+        EXPECT_VISIT(app, GET("/"),
+                     "HTTP/1.1 426 Upgrade Required\r\n"
+                     "Content-Type: text/plain; charset=utf-8\r\nX: y\r\nUpgrade: chat\r\n"
+                     "Content-Length: 56\r\nConnection: Upgrade\r\n\r\n"
+                     "426 Upgrade Required: the client has not asked for chat\n");
     }
 }
 

@@ -426,7 +426,8 @@ COIR__CHECKED int coir_http_reply_event(coir_http_request *request, const char *
  * Upgrade for protocol, and gives the stream, with what the client has sent behind its request. It
  * is closed when the handler returns.
  * Returns 0, and writes *ret_stream, which stays the server's. Errors: -EPROTO when the client has
- * not asked for protocol; else as coir_http_reply. Cancel safety, Thread safety: as
+ * not asked for protocol, which is a 426 where the handler fails with it, and any reply then names
+ * the protocol; else as coir_http_reply. Cancel safety, Thread safety: as
  * coir_http_reply. */
 COIR__CHECKED int coir_http_reply_upgrade(coir_http_request *request, const char *protocol,
                                           coir_stream **ret_stream);

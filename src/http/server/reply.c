@@ -759,9 +759,10 @@ int coir_http_reply_upgrade(coir_http_request *request, const char *protocol,
                             coir_stream **ret_stream)
 {
     const char *asked = coir_http_request_header(request, "Upgrade");
-    if (!request->head.upgrade || asked == NULL || !coir__http_has_token(asked, protocol))
-        return coir_fail(-EPROTO, "the client has not asked for %.60s", protocol);
     COIR_TRY(coir__http_reply_set(request, "Upgrade", protocol));
+    if (!request->head.upgrade || asked == NULL || !coir__http_has_token(asked, protocol))
+        return coir__http_blame(request, 426,
+                                coir_fail(-EPROTO, "the client has not asked for %.60s", protocol));
     return hand_over(request, 101, ret_stream);
 }
 
