@@ -615,6 +615,8 @@ static int find_member(coir_pool *pool, struct key *key, struct member **ret_mem
         if (!reject(*ret_member))
             return coir_fail(-COIR_ECLOSED, "the pool was closed");
     }
+    if (ticket != 0)
+        feed(pool); /* the dead one's place may be for another key */
     return 0;
 }
 
